@@ -14,7 +14,7 @@ a caller would expect there::
     │   └── IntegrityError                    its bytes are not those that were written
     ├── WriteError                        a checkpoint that could not be written
     │   ├── LossyWrite(ValueError)            the target would lose something
-    │   └── NotDurable(OSError)               written and in place, but not yet safe from a power cut
+    │   └── NotDurable(OSError)               in place, but not yet safe from a power cut
     ├── SpecError(ValueError)             a side file that does not fit the checkpoint
     ├── OptionError(TypeError)            an option that the format does not know
     ├── UnknownValue(ValueError)          a value is needed that the source does not state
