@@ -1,0 +1,352 @@
+"""What a format is: a record of functions, and what it can hold."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from snnbridge.errors import PluginError
+from snnbridge.model import (
+    UNKNOWN,
+    Array,
+    AvgPool,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Delay,
+    Flatten,
+    Input,
+    Layer,
+    Linear,
+    MaxPool,
+    Neuron,
+    Opaque,
+    Output,
+    Path,
+    Scale,
+    SNNCheckpoint,
+    Subgraph,
+    SumPool,
+    Synapse,
+    Tree,
+)
+
+if TYPE_CHECKING:
+    from snnbridge.storage import Source, Target
+
+#: Options of one reading or writing: by name, as a format declares them.
+Options = Mapping[str, Any]
+
+
+class Feature(enum.Enum):
+    """Something that a checkpoint may use and a format may be able to hold.
+
+    A format that holds a feature gives it back bit for bit after a round trip.
+    """
+
+    LINEAR = "linear layers"
+    BIAS = "biases"
+    CONV = "convolutions"
+    POOL = "pools"
+    FLATTEN = "flatten layers"
+    SCALE = "scale layers"
+    BATCH_NORM = "batch normalisation"
+    DELAY = "delay layers"
+    SYNAPSE = "synapse layers"
+    NEURON = "neuron layers"
+    PORTS = "input and output layers"
+    SUBGRAPH = "subgraphs"
+    OPAQUE = "layers of unknown kinds"
+    PARAMETERS = "parameters of neurons, synapses and windows"
+    RULES = "the discrete rules of neurons and synapses"
+    UNITS = "units"
+    TRAINABLE = "which parameters are trained"
+    ORIGIN = "the source's own class names"
+    LAYER_DT = "time steps of single layers"
+    CONNECTIONS = "connections"
+    DT = "the time step"
+    STATE = "state"
+    TRAINING = "training state"
+    METADATA = "metadata"
+    FROZEN = "frozen layers"
+    TIES = "shared arrays"
+    EXTRAS = "what another format's file held beside the model"
+    NAMES = "names of any text"
+    FLOATS = "float16, float32 and float64 arrays"
+    EXTENDED_FLOATS = "float arrays of more than 64 bits"
+    SMALL_FLOATS = "bfloat16 and floats of 8 bits and less"
+    INTEGERS = "integer and boolean arrays"
+    SMALL_INTEGERS = "integer arrays of less than 8 bits"
+    COMPLEX = "complex arrays"
+    TEXT_ARRAYS = "arrays of text, bytes and dates"
+    NON_FINITE = "NaN and infinity in weights"
+
+
+EVERYTHING = frozenset(Feature)
+
+_LAYER_FEATURES: Mapping[type[Layer], Feature] = {
+    Linear: Feature.LINEAR,
+    Conv1d: Feature.CONV,
+    Conv2d: Feature.CONV,
+    SumPool: Feature.POOL,
+    AvgPool: Feature.POOL,
+    MaxPool: Feature.POOL,
+    Flatten: Feature.FLATTEN,
+    Scale: Feature.SCALE,
+    BatchNorm: Feature.BATCH_NORM,
+    Delay: Feature.DELAY,
+    Synapse: Feature.SYNAPSE,
+    Neuron: Feature.NEURON,
+    Input: Feature.PORTS,
+    Output: Feature.PORTS,
+    Subgraph: Feature.SUBGRAPH,
+    Opaque: Feature.OPAQUE,
+}
+
+_SETTINGS = (
+    "stride", "padding", "dilation", "groups", "input_shape", "window", "count_padding",
+    "order", "shape",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a format.
+
+    Parameters
+    ----------
+    name : str
+        As in ``--option name=value``.
+    help : str
+        One sentence.
+    choices : tuple of str
+        The values it takes; any, if empty.
+    """
+
+    name: str
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+class Probe:
+    """What a format may look at to recognise a file; the core reads it once for all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file, a folder, or nothing.
+
+    Attributes
+    ----------
+    head : bytes
+        The first 4096 bytes of a regular file; empty for anything else.
+    size : int
+        Its size in bytes.
+    is_folder : bool
+    """
+
+    def __init__(self, path: str | FilePath) -> None:
+        self.path = FilePath(path)
+        self.is_folder = self.path.is_dir()
+        self.head, self.size = b"", 0
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                self.head = file.read(4096)
+            self.size = self.path.stat().st_size
+
+    def beside(self, suffix: str) -> bool:
+        """Whether a file of the same name with another suffix stands beside this one."""
+        return self.path.with_name(self.path.name.removesuffix(self.path.suffix) + suffix).is_file()
+
+    def names(self, most: int = 1000) -> list[str]:
+        """Names in the folder, sorted; empty if it is no folder."""
+        if not self.is_folder:
+            return []
+        found = []
+        for entry in self.path.iterdir():
+            found.append(entry.name)
+            if len(found) == most:
+                break
+        return sorted(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A format: how to recognise, read and write it, and what it holds.
+
+    The core does the rest: it maps what the functions raise to :class:`SNNBridgeError`, stages
+    and replaces files atomically, and refuses what the format does not hold.
+
+    Parameters
+    ----------
+    name : str
+        Lower case; what ``--from`` and ``--to`` take.
+    summary : str
+        One line.
+    suffixes : tuple of str
+        Of its files, the usual one first; used for new files, and to settle a tie.
+    sniff : function of a Probe, returning bool
+        Whether the content is of this format.
+    read : function of (Source, options), returning SNNCheckpoint
+    write : function of (SNNCheckpoint, Target, options)
+    run : function of (path, inputs, options), returning arrays
+        For a format whose files another engine executes.
+    holds : set of Feature
+        What a file of this format can carry; nothing by default.
+    holds_bare : set of Feature
+        What it carries when written with ``bare``: only what the framework itself would write.
+    losses : function of (SNNCheckpoint, options), returning pairs of path and reason
+        What a file would lose although the format holds the feature; each path is one of
+        :func:`snnbridge.differences`, and stands for everything below it.
+    options : tuple of Option
+        What `read` and `write` take beside the options that every format has.
+    needs : tuple of str
+        Packages that it imports.
+
+    Raises
+    ------
+    PluginError
+        For a name that is not lower case, or a format that can neither read nor write.
+    """
+
+    name: str
+    summary: str
+    suffixes: tuple[str, ...]
+    sniff: Callable[[Probe], bool]
+    read: Callable[[Source, Options], SNNCheckpoint] | None = None
+    write: Callable[[SNNCheckpoint, Target, Options], None] | None = None
+    run: Callable[[FilePath, Mapping[str, Array], Options], Mapping[str, Array]] | None = None
+    holds: frozenset[Feature] = frozenset()
+    holds_bare: frozenset[Feature] = frozenset()
+    losses: Callable[[SNNCheckpoint, Options], Iterable[tuple[Path, str]]] | None = None
+    options: tuple[Option, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != self.name.lower() or not self.name.isprintable():
+            raise PluginError(f"a format's name must be lower case text, not {self.name!r}")
+        if self.read is None and self.write is None:
+            raise PluginError(f"format {self.name!r} can neither read nor write")
+        wrong = [s for s in self.suffixes if not s.startswith(".")]
+        if wrong:
+            raise PluginError(f"format {self.name!r}: suffix {wrong[0]!r} must start with a dot")
+
+
+class _Uses(dict[Feature, list[Path]]):
+    def note(self, feature: Feature, *path: str) -> None:
+        self.setdefault(feature, []).append(path)
+
+
+def features(checkpoint: SNNCheckpoint) -> dict[Feature, list[Path]]:
+    """List what a checkpoint uses, and where.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+
+    Returns
+    -------
+    dict of Feature to list of paths
+        The paths are those of :func:`snnbridge.differences`.
+
+    Examples
+    --------
+    >>> from snnbridge import Neuron, SNNCheckpoint, features
+    >>> sorted(feature.name for feature in features(SNNCheckpoint([Neuron("lif")])))
+    ['NEURON']
+    """
+    uses = _Uses()
+    for layer in checkpoint.layers.values():
+        _layer_features(layer, ("layers", layer.name), uses)
+    if checkpoint.connections is not UNKNOWN:
+        uses.note(Feature.CONNECTIONS, "connections")
+    if checkpoint.dt is not UNKNOWN:
+        uses.note(Feature.DT, "dt")
+    for path, variable in checkpoint.state.items():
+        uses.note(Feature.STATE, "state", *path)
+        _array_features(variable.value, ("state", *path), uses)
+    if checkpoint.step is not None:
+        uses.note(Feature.STATE, "step")
+    for name, feature in (
+        ("training", Feature.TRAINING),
+        ("metadata", Feature.METADATA),
+        ("frozen_layers", Feature.FROZEN),
+        ("ties", Feature.TIES),
+        ("extras", Feature.EXTRAS),
+    ):
+        for key in getattr(checkpoint, name):
+            uses.note(feature, name, *([key] if isinstance(key, str) else []))
+    _tree_features(checkpoint.training, ("training",), uses)
+    return dict(uses)
+
+
+def _layer_features(layer: Layer, path: Path, uses: _Uses) -> None:
+    uses.note(_LAYER_FEATURES.get(type(layer), Feature.OPAQUE), *path)
+    if not layer.name or not layer.name.isprintable() or set(layer.name) & set("/.$"):
+        uses.note(Feature.NAMES, *path)
+    if layer.origin is not None:
+        uses.note(Feature.ORIGIN, *path, "origin")
+    if layer.dt is not None:
+        uses.note(Feature.LAYER_DT, *path, "dt")
+    if isinstance(layer, Neuron | Synapse) and layer.rule != type(layer.rule)():
+        uses.note(Feature.RULES, *path, "rule")
+    for name in _SETTINGS:
+        if getattr(layer, name, UNKNOWN) is not UNKNOWN:
+            uses.note(Feature.PARAMETERS, *path, name)
+    if isinstance(layer, Opaque):
+        _tree_features(layer.settings, (*path, "settings"), uses)
+    if isinstance(layer, Subgraph):
+        for inner in layer.layers.values():
+            _layer_features(inner, (*path, "layers", inner.name), uses)
+    _parameter_features(layer, path, uses)
+
+
+def _parameter_features(layer: Layer, path: Path, uses: _Uses) -> None:
+    hyper = isinstance(layer, Neuron | Synapse | Scale | Delay)
+    for name, held in layer.parameters.items():
+        here = (*path, name)
+        if held.value is not UNKNOWN:
+            if hyper or name == "epsilon":
+                uses.note(Feature.PARAMETERS, *here)
+            if name == "bias":
+                uses.note(Feature.BIAS, *here)
+            _array_features(held.value, here, uses)
+        if held.unit is not None:
+            uses.note(Feature.UNITS, *here, "unit")
+        if held.trainable is not UNKNOWN:
+            uses.note(Feature.TRAINABLE, *here, "trainable")
+
+
+def _tree_features(tree: Tree, path: Path, uses: _Uses) -> None:
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            _tree_features(value, (*path, key), uses)
+    elif isinstance(tree, list | tuple):
+        for i, value in enumerate(tree):
+            _tree_features(value, (*path, str(i)), uses)
+    elif isinstance(tree, np.ndarray | np.generic):
+        _array_features(np.asarray(tree), path, uses)
+
+
+def _array_features(array: Array, path: Path, uses: _Uses) -> None:
+    uses.note(dtype_feature(array.dtype), *path)
+
+
+def dtype_feature(dtype: np.dtype[Any]) -> Feature:
+    """Return the feature that arrays of a dtype use."""
+    if dtype.name in ("float16", "float32", "float64"):
+        return Feature.FLOATS
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        return Feature.EXTENDED_FLOATS
+    if dtype.kind in "SUmM":
+        return Feature.TEXT_ARRAYS
+    if dtype.kind == "c":
+        return Feature.COMPLEX
+    if dtype.kind in "iub":
+        return Feature.INTEGERS
+    return Feature.SMALL_INTEGERS if "int" in dtype.name else Feature.SMALL_FLOATS

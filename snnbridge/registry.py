@@ -1,0 +1,206 @@
+"""Finding formats: entry points, hooks, and which of them a file belongs to."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pluggy
+
+from snnbridge import hookspecs
+from snnbridge.errors import AmbiguousFormat, FormatUnavailable, PluginError, UnknownFormat
+from snnbridge.formats import Format, Probe
+
+
+class Registry:
+    """The formats of some plugins.
+
+    Parameters
+    ----------
+    plugins : iterable of modules or objects with hooks
+        What the registry knows; nothing else, so that tests stay apart from what is installed.
+        :meth:`installed` makes one of every entry point.
+
+    Raises
+    ------
+    PluginError
+        For a misspelt hook, a wrong record, or two formats of one name.
+
+    Examples
+    --------
+    >>> from snnbridge import Registry
+    >>> sorted(f.name for f in Registry.installed())[:2]
+    ['brainpy', 'hdf5']
+    """
+
+    def __init__(self, plugins: Iterable[Any] = ()) -> None:
+        self._formats: dict[str, Format] = {}
+        self._distributions: dict[str, str] = {}
+        for plugin in plugins:
+            self._add(plugin, getattr(plugin, "__name__", repr(plugin)))
+
+    @classmethod
+    def installed(cls) -> Registry:
+        """Return a registry of every entry point of the group ``snnbridge``.
+
+        A plugin that cannot be used becomes a warning that names its distribution.
+        """
+        registry = cls()
+        points = importlib.metadata.entry_points(group=hookspecs.PROJECT)
+        for point in sorted(points, key=lambda p: (p.name, p.value)):
+            origin = _distribution(point)
+            try:
+                registry._add(point.load(), origin)
+            except Exception as error:  # noqa: BLE001  # a stranger's code; the host goes on
+                warnings.warn(
+                    f"plugin {point.name!r} of {origin} cannot be used: "
+                    f"{type(error).__name__}: {error}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        return registry
+
+    def _add(self, plugin: Any, origin: str) -> None:
+        # One manager per plugin: a plugin that fails leaves nothing behind in the others'.
+        manager = pluggy.PluginManager(hookspecs.PROJECT)
+        manager.add_hookspecs(hookspecs)
+        try:
+            manager.register(plugin)
+            manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise PluginError(f"{origin}: {error}") from error
+        found = [record for group in manager.hook.snnbridge_formats() for record in group]
+        for record in found:
+            if not isinstance(record, Format):
+                raise PluginError(
+                    f"{origin}: snnbridge_formats must return Format records, found {record!r}"
+                )
+            if record.name in self._formats:
+                raise PluginError(
+                    f"{origin}: format {record.name!r} is there already, from "
+                    f"{self._distributions[record.name]}"
+                )
+        for record in found:
+            self._formats[record.name] = record
+            self._distributions[record.name] = origin
+
+    def __iter__(self) -> Iterator[Format]:
+        return iter([self._formats[name] for name in sorted(self._formats)])
+
+    @property
+    def distributions(self) -> MappingProxyType[str, str]:
+        """Which distribution each format comes from, by the format's name."""
+        return MappingProxyType(self._distributions)
+
+    def get(self, name: str) -> Format:
+        """Return the format of a name.
+
+        Raises
+        ------
+        UnknownFormat
+            With the names that there are.
+        """
+        if name not in self._formats:
+            raise UnknownFormat(f"no format {name!r}; expected one of {self._names()}")
+        return self._formats[name]
+
+    def detect(self, path: str | Path) -> Format:
+        """Return the format of a file by its content; the suffix settles a tie.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        UnknownFormat
+            If no format knows the content.
+        AmbiguousFormat
+            If several do.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file or folder")
+        probe = Probe(path)
+        claims = [f for f in self if f.read is not None and _claims(f, probe)]
+        if len(claims) > 1:
+            claims = [f for f in claims if path.name.endswith(f.suffixes)] or claims
+        if not claims:
+            raise UnknownFormat(
+                f"{path}: no format knows this content (it starts with {probe.head[:8]!r}); "
+                f"name one of {self._names()} with format= or --from"
+            )
+        if len(claims) > 1:
+            names = ", ".join(f.name for f in claims)
+            raise AmbiguousFormat(f"{path}: {names} all claim it; name one with format= or --from")
+        return claims[0]
+
+    def for_target(self, path: str | Path) -> Format:
+        """Return the format that writes files of this suffix.
+
+        Raises
+        ------
+        UnknownFormat
+            If none does.
+        AmbiguousFormat
+            If several do.
+        """
+        name = Path(path).name
+        found = [f for f in self if f.write is not None and name.endswith(f.suffixes)]
+        if not found:
+            known = ", ".join(f"{f.suffixes[0]} ({f.name})" for f in self if f.write and f.suffixes)
+            raise UnknownFormat(
+                f"{path}: no format writes files of this suffix; use one of {known}, or name the "
+                "format with format= or --to"
+            )
+        if len(found) > 1:
+            names = ", ".join(f.name for f in found)
+            raise AmbiguousFormat(f"{path}: {names} all write it; name one with format= or --to")
+        return found[0]
+
+    def require(self, format: Format) -> None:
+        """Refuse a format whose packages are not installed.
+
+        Raises
+        ------
+        FormatUnavailable
+            With the command that installs them.
+        """
+        absent = [name for name in format.needs if importlib.util.find_spec(name) is None]
+        if absent:
+            raise FormatUnavailable(
+                f"format {format.name!r} needs {', '.join(absent)}; "
+                f"run: python -m pip install {' '.join(absent)}"
+            )
+
+    def _names(self) -> str:
+        return ", ".join(sorted(self._formats)) or "none"
+
+
+def _distribution(point: importlib.metadata.EntryPoint) -> str:
+    if point.dist is None:
+        return point.value
+    return f"{point.dist.name} {point.dist.version}"
+
+
+def _claims(format: Format, probe: Probe) -> bool:
+    try:
+        return bool(format.sniff(probe))
+    except Exception as error:  # noqa: BLE001  # a stranger's code must not hide other formats
+        warnings.warn(
+            f"format {format.name!r} failed to look at {probe.path}: "
+            f"{type(error).__name__}: {error}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return False
+
+
+@functools.cache
+def default() -> Registry:
+    """Return the registry of everything that is installed, made at the first call."""
+    return Registry.installed()
