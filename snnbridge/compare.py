@@ -200,8 +200,11 @@ def _differing(a: Array, b: Array) -> tuple[int, tuple[int, ...]]:
 
 
 def _unequal(a: Array, b: Array) -> Array:
-    mask = np.not_equal(_bits(a), _bits(b))
-    return mask.reshape(*a.shape, -1).any(axis=-1) if mask.ndim > a.ndim else mask
+    mask: Array = np.atleast_1d(_bits(a) != _bits(b))
+    if mask.ndim == a.ndim:
+        return mask
+    several: Array = mask.any(axis=-1)
+    return several
 
 
 def _bits(array: Array) -> Array:

@@ -368,7 +368,7 @@ class _Decoder:
         return Parameter(held, found.get("unit"), found.get("trainable", UNKNOWN))
 
     def _rule(self, kind: type, found: dict[str, Any]) -> Any:
-        choices = _switches(kind)
+        choices = switches(kind)
         stated: dict[str, Any] = {}
         for name, value in found.items():
             if name not in choices:
@@ -447,8 +447,7 @@ def _rule_of(kind: type[Layer]) -> type:
     return SynapseRule if kind is KINDS["Synapse"] else NeuronRule
 
 
-@cache
-def _switches(kind: type) -> dict[str, type[enum.Enum] | None]:
+def switches(kind: type) -> dict[str, type[enum.Enum] | None]:
     """Return each switch of a rule and the enumeration that its values belong to, if any."""
     return {
         name: next((t for t in _alternatives(hint) if _is_choice(t)), None)

@@ -58,6 +58,7 @@ from snnbridge.model.values import (
     Tree,
     Unknown,
     describe,
+    parameter,
 )
 
 __all__ = [
@@ -114,5 +115,6 @@ __all__ = [
     "Width",
     "describe",
     "is_weighted",
+    "parameter",
     "with_parameter",
 ]

@@ -44,6 +44,7 @@ class Form(enum.Enum):
     AFFINE = "affine"  # (beta*v + g*x) + c
     DIFFERENCE = "difference"  # v + k*((v_rest - v) + x), k = 1 - beta
     QUOTIENT = "quotient"  # v + (x - (v - v_rest)) / tau
+    DERIVATIVE = "derivative"  # v + dt*((-v + v_rest + resistance*x) / tau), or its stages
     EXPONENTIAL_EULER = "exponential euler"  # v + (dt*phi)*f(v), phi = exprel(dt*f'(v))
     INTEGER_SHIFT_12 = "integer shift 12"  # state in units of 2**-12, rounded towards zero
     FIXED_Q8_8 = "fixed q8.8"  # 16-bit words, floor shifts, wrapping

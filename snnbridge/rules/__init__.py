@@ -1,0 +1,20 @@
+"""The layer classes of the frameworks: their arguments, rules, equations and sources.
+
+>>> from snnbridge import rules
+>>> rules.get("brainpy", "Lif").build("lif1", shape=(2,), tau=10.0, V_th=1.0, V_reset=0.0)
+...     # doctest: +ELLIPSIS
+Neuron('lif1', shape=(2,), tau=10.0 ms, ...)
+"""
+
+from __future__ import annotations
+
+from snnbridge.rules import brainpy
+from snnbridge.rules.table import REQUIRED, Argument, FrameworkClass, RuleTable
+
+_TABLE = RuleTable(brainpy.CLASSES)
+
+get = _TABLE.get
+of = _TABLE.of
+classes = _TABLE.classes
+
+__all__ = ["REQUIRED", "Argument", "FrameworkClass", "RuleTable", "classes", "get", "of"]

@@ -1,0 +1,217 @@
+"""How a framework's own arguments become the parameters and the rule of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any
+
+from snnbridge.errors import SpecError
+from snnbridge.model import (
+    UNKNOWN,
+    Layer,
+    NeuronRule,
+    Origin,
+    Parameter,
+    SynapseRule,
+    parameter,
+)
+
+#: The default of an argument that the framework demands.
+REQUIRED: Any = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """One argument of a framework's class.
+
+    Parameters
+    ----------
+    parameter : str, optional
+        The parameter of the model that it states.
+    setting : str, optional
+        The field of the layer that it states (``stride``, ``groups``).
+    choices : mapping, optional
+        For an argument that switches the rule: its values, and the switches that each sets.
+    unit : str, optional
+        The unit of its numbers.
+    default
+        What the framework takes where nothing is given; :data:`REQUIRED` if it must be given.
+    help : str
+        What it is, for people.
+    convert : function, optional
+        From the framework's value to the model's.
+    """
+
+    parameter: str | None = None
+    setting: str | None = None
+    choices: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
+    unit: str | None = None
+    default: Any = REQUIRED
+    help: str = ""
+    convert: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameworkClass:
+    """A framework's layer class: its arguments, its equation, and where it stands.
+
+    Parameters
+    ----------
+    framework, kind : str
+        ``"brainpy"``, ``"Lif"``.
+    layer : type of Layer
+        The model's kind.
+    arguments : mapping of str to Argument
+        By the framework's own names.
+    rule : NeuronRule or SynapseRule, optional
+        The switches that no argument changes.
+    equation : str
+        One step, in the framework's names.
+    source : str
+        The module that defines it, and the versions for which it was measured.
+    """
+
+    framework: str
+    kind: str
+    layer: type[Layer]
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    rule: NeuronRule | SynapseRule | None = None
+    equation: str = ""
+    source: str = ""
+
+    def build(self, name: str, version: Any = UNKNOWN, /, **arguments: Any) -> Layer:
+        """Make a layer as the framework's constructor would, its defaults included.
+
+        Parameters
+        ----------
+        name : str
+            The layer's name.
+        version : str or UNKNOWN
+            The framework's version.
+        **arguments
+            By the framework's names; ``shape`` is the layer's shape.
+
+        Raises
+        ------
+        SpecError
+            For an argument that the class does not have, or one that it demands.
+
+        Examples
+        --------
+        >>> from snnbridge import rules
+        >>> rules.get("brainpy", "Lif").build("lif1", shape=(10,), tau=5.0).parameters["tau"]
+        Parameter(5.0 ms)
+        """
+        layer = self.layer(name, origin=Origin(self.framework, self.kind, version))
+        absent = [
+            key
+            for key, argument in self.arguments.items()
+            if argument.default is REQUIRED and key not in arguments
+        ]
+        if absent:
+            raise SpecError(f"{self.framework} {self.kind} needs {absent[0]!r}")
+        return self.state(layer, {**self.defaults(), **arguments})
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the framework's own defaults, by argument."""
+        return {k: a.default for k, a in self.arguments.items() if a.default is not REQUIRED}
+
+    def state(self, layer: Layer, arguments: Mapping[str, Any]) -> Layer:
+        """Return the layer with what the arguments state; everything else stays as it is.
+
+        Raises
+        ------
+        SpecError
+            For an argument that the class does not have, or a value that it does not take.
+        """
+        changes: dict[str, Any] = {}
+        parameters = dict(layer.parameters)
+        switches: dict[str, Any] = {}
+        for key, value in arguments.items():
+            argument = self._argument(layer, key)
+            if argument.choices:
+                switches.update(self._choice(layer, key, argument, value))
+            elif value is not None:
+                self._note(argument, key, value, parameters, changes)
+        if hasattr(layer, "rule"):
+            changes["parameters"] = parameters
+            changes["rule"] = self._rule(layer, switches)
+        return replace(layer, **changes)
+
+    def _argument(self, layer: Layer, key: str) -> Argument:
+        if key in self.arguments:
+            return self.arguments[key]
+        if key in {f.name for f in fields(layer)} - {"parameters", "rule", "origin", "name"}:
+            return Argument(setting=key)
+        raise SpecError(
+            f"layer {layer.name!r}: {self.framework} {self.kind} has no argument {key!r}; "
+            f"expected some of {', '.join(self.arguments) or 'none'}"
+        )
+
+    def _choice(self, layer: Layer, key: str, argument: Argument, value: Any) -> Mapping[str, Any]:
+        try:
+            return argument.choices[value]
+        except (KeyError, TypeError):
+            expected = ", ".join(repr(x) for x in argument.choices)
+            raise SpecError(
+                f"layer {layer.name!r}: {key} must be one of {expected}, not {value!r}"
+            ) from None
+
+    def _note(
+        self,
+        argument: Argument,
+        key: str,
+        value: Any,
+        parameters: dict[str, Parameter],
+        changes: dict[str, Any],
+    ) -> None:
+        converted = argument.convert(value) if argument.convert else value
+        if argument.parameter is not None:
+            held = parameter(converted)
+            parameters[argument.parameter] = replace(held, unit=held.unit or argument.unit)
+        else:
+            changes[argument.setting or key] = converted
+
+    def _rule(self, layer: Layer, switches: Mapping[str, Any]) -> NeuronRule | SynapseRule:
+        held: NeuronRule | SynapseRule = layer.rule  # type: ignore[attr-defined]
+        base = self.rule or held
+        stated = {
+            f.name: value
+            for rule in (base, held)
+            for f in fields(rule)
+            if (value := getattr(rule, f.name)) is not UNKNOWN
+        }
+        return type(held)(**{**stated, **switches})
+
+
+class RuleTable:
+    """The classes of every framework, by framework and class."""
+
+    def __init__(self, classes: Iterable[FrameworkClass]) -> None:
+        self._classes = {(c.framework, c.kind): c for c in classes}
+
+    @property
+    def classes(self) -> Mapping[tuple[str, str], FrameworkClass]:
+        """All of them, read-only."""
+        return MappingProxyType(self._classes)
+
+    def get(self, framework: str, kind: str) -> FrameworkClass:
+        """Return one class.
+
+        Raises
+        ------
+        SpecError
+            With the classes that the framework has here.
+        """
+        if (framework, kind) not in self._classes:
+            known = ", ".join(k for f, k in self._classes if f == framework) or "none"
+            raise SpecError(f"no rule for {framework} {kind!r}; known are {known}")
+        return self._classes[framework, kind]
+
+    def of(self, layer: Layer) -> FrameworkClass | None:
+        """Return the class that a layer's origin names, if it is here."""
+        if layer.origin is None:
+            return None
+        return self._classes.get((layer.origin.framework, layer.origin.kind))
