@@ -1,0 +1,322 @@
+"""Hypothesis strategies for checkpoints that use everything the model can hold.
+
+>>> from hypothesis import given
+>>> from snnbridge.testing.strategies import checkpoints
+>>> @given(checkpoints())
+... def test_round_trip(checkpoint): ...
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from hypothesis import strategies as st
+
+from snnbridge.document import switches
+from snnbridge.model import (
+    NEURON_PARAMETERS,
+    PER_STEP,
+    SYNAPSE_PARAMETERS,
+    UNKNOWN,
+    Array,
+    AvgPool,
+    BatchNorm,
+    Connection,
+    Conv1d,
+    Conv2d,
+    Delay,
+    Flatten,
+    Input,
+    Layer,
+    Linear,
+    MaxPool,
+    Neuron,
+    NeuronRule,
+    Opaque,
+    Origin,
+    Output,
+    Parameter,
+    Quantity,
+    Scale,
+    SNNCheckpoint,
+    StateVariable,
+    Subgraph,
+    SumPool,
+    Synapse,
+    SynapseRule,
+)
+
+#: Every dtype that a parameter may have, by name.
+DTYPES: Mapping[str, np.dtype[Any]] = {
+    **{
+        name: np.dtype(name)
+        for name in (
+            "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+            "float16", "float32", "float64", "longdouble", "complex64", "complex128", "U3", "S5",
+            "datetime64[D]",
+        )
+    },
+    **{
+        name: np.dtype(getattr(ml_dtypes, name))
+        for name in ("bfloat16", "float8_e4m3fn", "float8_e5m2", "int4", "uint4")
+    },
+}  # fmt: skip
+_NUMBERS = ("float32", "float64", "float16", "bfloat16")
+
+#: Names as strangers give them: empty, with separators, of any script.
+names: st.SearchStrategy[str] = st.one_of(
+    st.sampled_from(["fc1", "conv.0", "a/b", "", "..", "/", "ヒ", "🧠", "$array", "x" * 300, "0"]),
+    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=8),
+)
+_shapes = st.lists(st.integers(0, 4), max_size=3).map(tuple)
+
+
+@st.composite
+def arrays(
+    draw: st.DrawFn,
+    shape: tuple[int, ...] | None = None,
+    dtypes: tuple[str, ...] | None = None,
+) -> Array:
+    """Draw an array of any dtype, shape, memory order and byte order, with any bits.
+
+    Parameters
+    ----------
+    shape : tuple of int, optional
+        Any small shape if it is not given.
+    dtypes : tuple of str, optional
+        Names of :data:`DTYPES`.
+    """
+    dtype = DTYPES[draw(st.sampled_from(dtypes or tuple(DTYPES)))]
+    shape = draw(_shapes) if shape is None else shape
+    array = _filled(draw, dtype, shape)
+    order = draw(st.sampled_from(["C", "F", "strided", "big", "read-only"]))
+    if order == "F":
+        return np.asfortranarray(array)
+    if order == "strided" and array.ndim:
+        return np.repeat(array, 2, axis=0)[::2]
+    if order == "big" and dtype.kind in "iufc" and dtype.isnative and dtype.itemsize in (2, 4, 8):
+        return array.astype(dtype.newbyteorder(">"))
+    if order == "read-only":
+        array.flags.writeable = False
+    return array
+
+
+def _filled(draw: st.DrawFn, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    count = int(np.prod(shape))
+    if dtype.kind in "US":
+        text = np.array([["", "a", "bcd"][i % 3] for i in range(count)], dtype)
+        return text.reshape(shape)
+    if dtype.name == "longdouble" or (dtype.itemsize > 8 and dtype.kind == "f"):
+        return (np.arange(count, dtype=np.float64) / 3 - 1).astype(dtype).reshape(shape)
+    raw = draw(st.binary(min_size=count * dtype.itemsize, max_size=count * dtype.itemsize))
+    bits = np.frombuffer(raw, np.uint8).copy()
+    if dtype.kind == "b":
+        bits &= 1
+    elif dtype.name in ("int4", "uint4"):
+        bits = bits & 7
+    return bits.view(dtype).reshape(shape)
+
+
+_scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(),
+    st.text(st.characters(exclude_categories=("Cs",)), max_size=5),
+)
+
+
+def trees(*, json_only: bool = False) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw trees of JSON values; of bytes, complex numbers, numpy scalars and arrays, too."""
+    more = st.one_of(
+        st.binary(max_size=4),
+        st.complex_numbers(),
+        arrays(),
+        arrays(shape=(), dtypes=("float32", "int64", "bool")).map(lambda a: a[()]),
+    )
+    finite = st.floats(allow_nan=False, allow_infinity=False)
+    leaf = (
+        st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), finite, names)
+        if json_only
+        else st.one_of(_scalars, more)
+    )
+    inner = st.recursive(
+        leaf,
+        lambda x: st.one_of(st.lists(x, max_size=3), st.dictionaries(names, x, max_size=3)),
+        max_leaves=6,
+    )
+    return st.dictionaries(names, inner, max_size=3)
+
+
+def _parameters(shape: tuple[int, ...]) -> st.SearchStrategy[Parameter]:
+    value = st.one_of(st.just(UNKNOWN), arrays(shape, _NUMBERS), arrays((), _NUMBERS))
+    return st.builds(
+        Parameter,
+        value,
+        st.sampled_from([None, "ms", "mV", "step"]),
+        st.sampled_from([UNKNOWN, True, False]),
+    )
+
+
+def _weights(*shape: int) -> st.SearchStrategy[Any]:
+    return st.one_of(
+        st.builds(Parameter, arrays(shape), trainable=st.sampled_from([UNKNOWN, True, False])),
+        st.just(UNKNOWN),
+    )
+
+
+def _rules(kind: type[Any]) -> st.SearchStrategy[Any]:
+    plain: dict[str, st.SearchStrategy[Any]] = {
+        "spiking": st.booleans(),
+        "max_spikes": st.sampled_from([None, 1, 4]),
+        "output_delay": st.integers(0, 2),
+    }
+    drawn = {
+        f.name: st.one_of(st.just(UNKNOWN), _switch(switches(kind)[f.name], plain.get(f.name)))
+        for f in fields(kind)
+    }
+    return st.builds(kind, **drawn)
+
+
+def _switch(
+    enumeration: type[enum.Enum] | None, plain: st.SearchStrategy[Any] | None
+) -> st.SearchStrategy[Any]:
+    if enumeration is not None:
+        return st.sampled_from(list(enumeration))
+    return st.just(UNKNOWN) if plain is None else plain
+
+
+def _windows(axes: int) -> dict[str, st.SearchStrategy[Any]]:
+    sides = st.tuples(st.integers(0, 2), st.integers(0, 2))
+    return {
+        "stride": st.one_of(st.just(UNKNOWN), st.tuples(*[st.integers(1, 3)] * axes)),
+        "padding": st.one_of(st.sampled_from([UNKNOWN, "same"]), st.tuples(*[sides] * axes)),
+    }
+
+
+_origins = st.one_of(
+    st.none(),
+    st.builds(Origin, names, names, st.one_of(st.just(UNKNOWN), st.just("2.8.2"))),
+)
+_time_steps = st.one_of(
+    st.sampled_from([UNKNOWN, PER_STEP]),
+    st.builds(Quantity, st.floats(1e-6, 10.0), st.sampled_from(["ms", "s"])),
+)
+
+
+def _named(kind: Callable[..., Layer], **parts: Any) -> Callable[[str], st.SearchStrategy[Layer]]:
+    return lambda name: st.builds(
+        kind, st.just(name), origin=_origins, dt=st.one_of(st.none(), _time_steps), **parts
+    )
+
+
+def _dynamic(kind: Any, rule: Any, known: Mapping[str, str]) -> Any:
+    parameters = st.dictionaries(st.sampled_from(list(known)), _parameters((3,)), max_size=4)
+    return _named(kind, shape=st.just((3,)), parameters=parameters, rule=_rules(rule))
+
+
+_KINDS: dict[str, Callable[[str], st.SearchStrategy[Layer]]] = {
+    "linear": _named(Linear, weight=_weights(3, 3), bias=st.one_of(st.none(), _weights(3))),
+    "conv1d": _named(Conv1d, weight=_weights(2, 1, 3), **_windows(1)),
+    "conv2d": _named(
+        Conv2d, weight=_weights(2, 1, 3, 3), groups=st.sampled_from([UNKNOWN, 1, 2]), **_windows(2)
+    ),
+    "sum pool": _named(SumPool, window=st.just((2, 2)), **_windows(2)),
+    "avg pool": _named(AvgPool, window=st.just((2,)), count_padding=st.booleans(), **_windows(1)),
+    "max pool": _named(MaxPool, window=st.just((2, 2)), **_windows(2)),
+    "flatten": _named(Flatten, order=st.sampled_from([UNKNOWN, "channels first", "channels last"])),
+    "scale": _named(Scale, factor=_parameters((3,))),
+    "batch norm": _named(
+        BatchNorm,
+        mean=_weights(3),
+        variance=_weights(3),
+        bias=st.one_of(st.none(), _weights(3)),
+        epsilon=st.sampled_from([UNKNOWN, 1e-5]),
+    ),
+    "delay": _named(Delay, delay=st.sampled_from([UNKNOWN, Parameter(2, "step")])),
+    "synapse": _dynamic(Synapse, SynapseRule, SYNAPSE_PARAMETERS),
+    "neuron": _dynamic(Neuron, NeuronRule, NEURON_PARAMETERS),
+    "custom neuron": _named(
+        Neuron, model=st.just("izhikevich"), parameters=st.dictionaries(names, _parameters((3,)))
+    ),
+    "input": _named(Input, shape=st.sampled_from([UNKNOWN, (3,)])),
+    "output": _named(Output, shape=st.sampled_from([UNKNOWN, (3,)])),
+    "opaque": _named(
+        Opaque,
+        parameters=st.dictionaries(names, st.builds(Parameter, arrays()), max_size=3),
+        settings=trees(),
+    ),
+}
+
+
+def layers(name: str) -> st.SearchStrategy[Layer]:
+    """Draw a layer of any kind, subgraphs among them, with everything that it can state."""
+    flat = st.sampled_from(list(_KINDS)).flatmap(lambda kind: _KINDS[kind](name))
+    inner = names.flatmap(lambda n: st.sampled_from(list(_KINDS)).flatmap(lambda k: _KINDS[k](n)))
+    graph = inner.flatmap(
+        lambda layer: st.builds(
+            Subgraph,
+            st.just(name),
+            layers=st.just([layer]),
+            connections=st.sampled_from([UNKNOWN, ()]),
+            inputs=st.dictionaries(names, st.just(layer.name), max_size=2),
+        )
+    )
+    return st.one_of(flat, flat, flat, graph)
+
+
+@st.composite
+def checkpoints(draw: st.DrawFn, most_layers: int = 5) -> SNNCheckpoint:
+    """Draw a valid checkpoint; over many draws, all that the model can hold.
+
+    Parameters
+    ----------
+    most_layers : int
+
+    Examples
+    --------
+    >>> checkpoints().example()  # doctest: +SKIP
+    SNNCheckpoint: 2 layers, 9 weights
+    """
+    chosen = draw(st.lists(names, unique=True, max_size=most_layers))
+    found = [draw(layers(name)) for name in chosen]
+    owners = st.sampled_from(chosen) if chosen else st.just("")
+    variables = st.builds(StateVariable, arrays(), st.sampled_from([UNKNOWN, None, 0, 1]))
+    tied = [(x.name, p) for x in found for p in x.parameters]
+    return SNNCheckpoint(
+        layers=found,  # type: ignore[arg-type]
+        connections=draw(_connections(found)),
+        dt=draw(_time_steps),
+        training=draw(trees()),
+        state=draw(st.dictionaries(st.tuples(owners, names), variables, max_size=3 * bool(chosen))),
+        step=draw(st.sampled_from([None, UNKNOWN, 0, 17])),
+        metadata=draw(trees(json_only=True)),
+        frozen_layers=draw(st.lists(st.sampled_from(chosen), unique=True)) if chosen else [],
+        ties=(frozenset(tied[:2]),) if len(tied) > 1 and draw(st.booleans()) else (),
+        extras=draw(st.dictionaries(names, trees(), max_size=2)),
+    )
+
+
+def _connections(found: list[Layer]) -> st.SearchStrategy[Any]:
+    """Draw edges that fit: delayed ones, between layers whose shapes agree."""
+    from snnbridge.errors import CheckpointError
+
+    def fits(a: Layer, b: Layer) -> bool:
+        try:
+            SNNCheckpoint({x.name: x for x in (a, b)}, [Connection(a.name, b.name, 1)])
+        except CheckpointError:
+            return False
+        return True
+
+    edges = [(a.name, b.name) for a in found for b in found if fits(a, b)]
+    if not edges:
+        return st.sampled_from([UNKNOWN, ()])
+    edge = st.builds(
+        lambda ab, delay: Connection(*ab, delay), st.sampled_from(edges), st.integers(1, 3)
+    )
+    return st.one_of(st.just(UNKNOWN), st.lists(edge, unique=True, max_size=4).map(tuple))
