@@ -439,7 +439,7 @@ class _Dynamic(Layer):
         Layer.__post_init__(self)
         object.__setattr__(self, "shape", _shape(self, self.shape))
         held = {name: parameter(value) for name, value in self.parameters.items()}
-        object.__setattr__(self, "parameters", MappingProxyType(held))
+        object.__setattr__(self, "parameters", held)
         self._check_parameters()
 
     def _check_parameters(self) -> None:
@@ -628,7 +628,7 @@ class Opaque(Layer):
         for name in self.parameters:
             check_name(name, f"a parameter of layer {self.name!r}")
         held = {name: parameter(value) for name, value in self.parameters.items()}
-        object.__setattr__(self, "parameters", MappingProxyType(held))
+        object.__setattr__(self, "parameters", held)
         check_tree(self.settings, f"settings of layer {self.name!r}")
 
     def __repr__(self) -> str:
