@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from snnbridge.storage import Source, Target
 from snnbridge.version import __version__
 
 _Spec = str | Path | Mapping[str, Any] | None
+Progress = Callable[[str, int, int], None]
 
 
 def read(
@@ -179,6 +180,7 @@ def convert(
     read_options: Options | None = None,
     write_options: Options | None = None,
     registry: Registry | None = None,
+    progress: Progress | None = None,
 ) -> Conversion:
     """Read a file, write it in another format, read that back and compare.
 
@@ -193,6 +195,8 @@ def convert(
         Read the new file back, before it takes its place, and compare it bit for bit.
     read_options, write_options : mapping, optional
         Options of the two formats.
+    progress : function of (phase, done, total), optional
+        Called a few times a second with the bytes that are done of all.
 
     Returns
     -------
@@ -307,7 +311,7 @@ def _staged(
     with Target(path) as target:
         with _errors_of(format, path, WriteError, "written"):
             format.write(checkpoint, target, options)
-        yield target.staged()
+        yield target.preview()
 
 
 @contextlib.contextmanager

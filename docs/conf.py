@@ -1,0 +1,14 @@
+"""Sphinx: MyST pages, furo, warnings are errors (``sphinx-build -W -n``)."""
+
+from importlib.metadata import version as _version
+
+project = "snnbridge"
+author = "The snnbridge developers"
+copyright = "2026, the snnbridge developers"
+release = version = _version("snnbridge")
+extensions = ["myst_parser"]
+myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
+myst_heading_anchors = 3
+html_theme = "furo"
+html_title = "snnbridge"
+exclude_patterns = ["_build"]

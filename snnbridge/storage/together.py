@@ -1,0 +1,113 @@
+"""Reading a set of files that one commit wrote, while another commit may be replacing it."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snnbridge.errors import IntegrityError, ReadError
+from snnbridge.storage.journal import Part, journal_path, lock_path, read_journal
+from snnbridge.storage.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_TRIES = 50
+_FIRST_PAUSE = 0.002
+_LONGEST_PAUSE = 0.02
+_UNCHANGED = 3
+
+
+def read_set(
+    paths: Sequence[str | os.PathLike[str]],
+    belongs: Callable[[Sequence[Source]], bool],
+    *,
+    staged: Mapping[str, str] | None = None,
+) -> list[Source]:
+    """Open files that belong together: all of one generation.
+
+    Needs no permission to write. While a commit is under way, or pending because its writer
+    died, the committed files are taken from where they are. Files that do not belong together
+    are opened again for as long as somebody is replacing them.
+
+    Parameters
+    ----------
+    paths
+        The files; the head last, as they were written.
+    belongs
+        Whether these sources, in the order of ``paths``, are of one generation: by a digest
+        or something as good that the head holds of the others.
+    staged
+        As in :class:`Source`.
+
+    Returns
+    -------
+    list of Source
+        One for each path.
+
+    Raises
+    ------
+    FileNotFoundError
+        One of them does not exist.
+    IntegrityError
+        They do not belong together, and nobody is replacing them.
+
+    Examples
+    --------
+    >>> def belongs(sources):  # doctest: +SKIP
+    ...     data, head = sources
+    ...     return parse_json(head.data)["sha256"] == data.digest()
+    >>> data, head = read_set(["a.npz", "a.json"], belongs)  # doctest: +SKIP
+    """
+    names = [Path(path) for path in paths]
+    head = Path(os.path.realpath(names[-1]))
+    seen: object = None
+    unchanged = 0
+    problem: Exception | None = None
+    for attempt in range(_TRIES):
+        found: object
+        try:
+            sources = _open_all(names, head, staged or {})
+            if belongs(sources):
+                return sources
+            problem, found = None, [source.identity for source in sources]
+        except FileNotFoundError as error:
+            problem, found = error, str(error.filename)
+        unchanged = unchanged + 1 if found == seen else 0
+        seen = found
+        if unchanged >= _UNCHANGED and not _is_busy(head):
+            break
+        time.sleep(min(_FIRST_PAUSE * (attempt + 1), _LONGEST_PAUSE))
+    if problem is not None:
+        raise problem
+    raise IntegrityError(
+        f"{', '.join(repr(str(name)) for name in names)} do not belong together: the last "
+        "describes other contents; one of them was replaced or changed alone"
+    )
+
+
+def _open_all(names: list[Path], head: Path, staged: Mapping[str, str]) -> list[Source]:
+    parts = {} if staged else {part.final: part for part in read_journal(head) or []}
+    sources = []
+    for name in names:
+        real = Path(os.path.realpath(name))
+        part = parts.get(real.name) if real.parent == head.parent else None
+        source = _committed(name, real, part) if part is not None else None
+        sources.append(source or Source(name, staged=staged))
+    return sources
+
+
+def _committed(name: Path, real: Path, part: Part) -> Source | None:
+    """Open the staged file that a pending commit made valid; None where it is in place."""
+    with suppress(FileNotFoundError, ReadError):
+        source = Source(name, staged={str(real): str(real.with_name(part.staged))})
+        if source.size == part.size and part.sha256 in {None, source.digest()}:
+            return source
+    return None
+
+
+def _is_busy(head: Path) -> bool:
+    return os.path.lexists(journal_path(head)) or os.path.lexists(lock_path(head))

@@ -1,0 +1,149 @@
+"""Formats are found by content, and a broken plugin never stops the others."""
+
+from dataclasses import replace
+from importlib import metadata
+from types import SimpleNamespace
+
+import pytest
+import toy
+
+from snnbridge import (
+    AmbiguousFormat,
+    Format,
+    FormatUnavailable,
+    PluginError,
+    Probe,
+    Registry,
+    UnknownFormat,
+    hookimpl,
+)
+
+
+def plugin(*formats, **more):
+    found = SimpleNamespace(**more)
+
+    @hookimpl
+    def snnbridge_formats():
+        return formats
+
+    found.snnbridge_formats = snnbridge_formats
+    return found
+
+
+def variant(name, **changes):
+    return replace(toy.FORMAT, name=name, **changes)
+
+
+@pytest.fixture
+def toy_file(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b'{"toy": {}}')
+    return path
+
+
+def test_a_file_is_known_by_its_content_whatever_its_suffix(toy_file):
+    other = variant("other", sniff=lambda probe: False, suffixes=(".bin",))
+    assert Registry([toy, plugin(other)]).detect(toy_file) is toy.FORMAT
+
+
+def test_the_suffix_settles_a_tie_and_nothing_else(toy_file):
+    twin = variant("twin", suffixes=(".bin",))
+    assert Registry([toy, plugin(twin)]).detect(toy_file) is twin
+    with pytest.raises(AmbiguousFormat, match="toy, twin all claim it; name one"):
+        Registry([toy, plugin(variant("twin"))]).detect(toy_file)
+
+
+def test_a_file_that_nobody_knows_is_an_error_that_lists_the_formats(tmp_path):
+    (tmp_path / "x").write_bytes(b"\x00\x01")
+    with pytest.raises(UnknownFormat, match=r"no format knows this content.*toy"):
+        Registry([toy]).detect(tmp_path / "x")
+
+
+def test_a_missing_file_stays_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Registry([toy]).detect(tmp_path / "x")
+
+
+def test_a_format_that_only_writes_is_not_asked_to_read(toy_file):
+    with pytest.raises(UnknownFormat):
+        Registry([plugin(variant("w", read=None))]).detect(toy_file)
+
+
+def test_the_target_s_suffix_names_its_format():
+    registry = Registry([toy, plugin(variant("more", suffixes=(".more",)))])
+    assert registry.for_target("x.more").name == "more"
+    with pytest.raises(UnknownFormat, match=r"\.toy \(toy\)"):
+        registry.for_target("x.nope")
+    with pytest.raises(AmbiguousFormat, match="name one"):
+        Registry([toy, plugin(variant("twin"))]).for_target("x.toy")
+
+
+def test_a_sniffer_that_raises_is_a_warning_and_no_claim(toy_file):
+    broken = plugin(variant("broken", sniff=lambda probe: 1 / 0))
+    with pytest.warns(RuntimeWarning, match="'broken' failed to look at"):
+        assert Registry([toy, broken]).detect(toy_file) is toy.FORMAT
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Registry([toy, plugin(variant("toy"))]), "'toy' is there already"),
+        (lambda: Registry([plugin("no format")]), "must return Format records"),
+        (lambda: variant("Toy"), "lower case"),
+        (lambda: variant("x", read=None, write=None), "neither read nor write"),
+        (lambda: variant("x", suffixes=("toy",)), "must start with a dot"),
+    ],
+)
+def test_a_wrong_record_is_refused(make, message):
+    with pytest.raises(PluginError, match=message):
+        make()
+
+
+def test_a_misspelt_hook_is_an_error():
+    wrong = SimpleNamespace()
+
+    @hookimpl
+    def snnbridge_format():
+        return []
+
+    wrong.snnbridge_format = snnbridge_format
+    with pytest.raises(PluginError, match="snnbridge_format"):
+        Registry([wrong])
+
+
+def test_an_unknown_name_lists_the_formats():
+    with pytest.raises(UnknownFormat, match="no format 'nope'; expected one of toy"):
+        Registry([toy]).get("nope")
+
+
+def test_a_missing_package_is_named_with_its_remedy():
+    needy = variant("needy", needs=("no_such_package",))
+    with pytest.raises(FormatUnavailable, match="pip install no_such_package"):
+        Registry([plugin(needy)]).require(needy)
+
+
+@pytest.mark.parametrize(
+    "value", ["no_such_module_at_all", "toy:nothing", "os:getcwd"], ids=["import", "name", "hook"]
+)
+def test_a_plugin_that_cannot_be_used_is_a_warning_that_names_its_distribution(monkeypatch, value):
+    good = metadata.EntryPoint("toy", "toy", "snnbridge")
+    bad = metadata.EntryPoint("bad", value, "snnbridge")
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [bad, good])
+    if value == "os:getcwd":
+        assert [f.name for f in Registry.installed()] == ["toy"]
+        return
+    with pytest.warns(RuntimeWarning, match="plugin 'bad' of"):
+        registry = Registry.installed()
+    assert [f.name for f in registry] == ["toy"]
+
+
+def test_a_probe_never_opens_what_is_no_regular_file(tmp_path):
+    probe = Probe(tmp_path)
+    assert (probe.head, probe.size, probe.is_folder) == (b"", 0, True)
+    assert Probe(tmp_path / "missing").head == b""
+
+
+def test_a_format_is_a_plain_record():
+    assert isinstance(toy.FORMAT, Format)
+    with pytest.raises(AttributeError):
+        toy.FORMAT.name = "x"
