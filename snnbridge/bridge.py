@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,6 +95,7 @@ def write(
     allow_loss: bool = False,
     options: Options | None = None,
     registry: Registry | None = None,
+    progress: Progress | None = None,
 ) -> Ledger:
     """Write a checkpoint; the old file stays until the new one is complete.
 
@@ -109,6 +111,8 @@ def write(
         Write also if something is lost; the ledger says what.
     options, registry
         As for :func:`read`.
+    progress : function of (phase, done, total), optional
+        Called a few times a second, from another thread, with the bytes done of all.
 
     Returns
     -------
@@ -133,7 +137,7 @@ def write(
     chosen = registry.get(format) if format else registry.for_target(path)
     options = _write_options(options, bare)
     ledger = _permitted(checkpoint, chosen, options, allow_loss=allow_loss)
-    with _staged(chosen, checkpoint, Path(path), options, registry):
+    with _staged(chosen, checkpoint, Path(path), options, registry, progress):
         pass
     return ledger
 
@@ -196,7 +200,7 @@ def convert(
     read_options, write_options : mapping, optional
         Options of the two formats.
     progress : function of (phase, done, total), optional
-        Called a few times a second with the bytes that are done of all.
+        As for :func:`write`.
 
     Returns
     -------
@@ -222,9 +226,10 @@ def convert(
     ledger = _permitted(checkpoint, chosen, options, allow_loss=allow_loss)
     verdict = _verdict(ledger) if verify else ""
     planned = checkpoint if bare else _with_provenance(checkpoint, ledger, verdict)
-    with _staged(chosen, planned, Path(target), options, registry) as staged:
+    with _staged(chosen, planned, Path(target), options, registry, progress) as staged:
         if verify and chosen.read is not None:
-            _check_read_back(chosen, planned, staged, ledger, registry)
+            with _ticking(progress, "reading back", lambda: 0, planned):
+                _check_read_back(chosen, planned, staged, ledger, registry)
     info = checkpoint.source or SourceInfo()
     written = SourceInfo(format=chosen.name, path=str(target))
     return Conversion(info, written, ledger, verdict)
@@ -303,15 +308,48 @@ def _permitted(
 
 @contextlib.contextmanager
 def _staged(
-    format: Format, checkpoint: SNNCheckpoint, path: Path, options: Options, registry: Registry
+    format: Format,
+    checkpoint: SNNCheckpoint,
+    path: Path,
+    options: Options,
+    registry: Registry,
+    progress: Progress | None,
 ) -> Iterator[Source]:
     """Write beside the target; what the block raises, or any error, leaves the old file."""
     registry.require(format)
     assert format.write is not None
     with Target(path) as target:
-        with _errors_of(format, path, WriteError, "written"):
+        with (
+            _errors_of(format, path, WriteError, "written"),
+            _ticking(progress, "writing", lambda: target.written, checkpoint),
+        ):
             format.write(checkpoint, target, options)
         yield target.preview()
+
+
+@contextlib.contextmanager
+def _ticking(
+    progress: Progress | None, phase: str, done: Callable[[], int], checkpoint: SNNCheckpoint
+) -> Iterator[None]:
+    """Tell the progress of a phase while the block runs, and its end."""
+    if progress is None:
+        yield
+        return
+    total = checkpoint.nbytes
+    over = threading.Event()
+
+    def tick() -> None:
+        while not over.wait(0.2):
+            progress(phase, min(done(), total), total)
+
+    thread = threading.Thread(target=tick, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    progress(phase, total, total)
 
 
 @contextlib.contextmanager

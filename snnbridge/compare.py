@@ -6,7 +6,7 @@ import enum
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -200,7 +200,7 @@ def _differing(a: Array, b: Array) -> tuple[int, tuple[int, ...]]:
 
 
 def _unequal(a: Array, b: Array) -> Array:
-    mask: Array = np.atleast_1d(_bits(a) != _bits(b))
+    mask = cast("Array", _bits(a) != _bits(b))
     if mask.ndim == a.ndim:
         return mask
     several: Array = mask.any(axis=-1)

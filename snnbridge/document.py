@@ -130,7 +130,7 @@ def from_document(document: Any, fetch: Fetch) -> SNNCheckpoint:
     if missing:
         raise ReadError(f"the document lacks {missing[0]!r}")
     return SNNCheckpoint(
-        layers=[decode.layer(x) for x in decode.items(found["layers"], "layers")],  # type: ignore[arg-type]
+        layers=[decode.layer(x) for x in decode.items(found["layers"], "layers")],
         connections=decode.connections(found["connections"]),
         dt=decode.tree(found["dt"]),
         training=decode.tree(found["training"]),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableSequence, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, overload
 
@@ -54,7 +54,7 @@ class SourceInfo:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, init=False)
 class SNNCheckpoint:
     """A spiking network and its training state, in no framework's terms.
 
@@ -105,25 +105,46 @@ class SNNCheckpoint:
     6
     """
 
-    layers: dict[str, Layer] = field(default_factory=dict)
-    connections: tuple[Connection, ...] | Unknown = UNKNOWN
-    dt: TimeStep = UNKNOWN
-    training: dict[str, Tree] = field(default_factory=dict)
-    state: dict[Path, StateVariable] = field(default_factory=dict)
-    step: int | Unknown | None = None
-    metadata: dict[str, Tree] = field(default_factory=dict)
-    frozen_layers: list[str] = field(default_factory=list)
-    ties: tuple[frozenset[Path], ...] = ()
-    extras: dict[str, Tree] = field(default_factory=dict)
-    provenance: list[Tree] = field(default_factory=list)
-    source: SourceInfo | None = None
+    layers: dict[str, Layer]
+    connections: tuple[Connection, ...] | Unknown
+    dt: TimeStep
+    training: dict[str, Tree]
+    state: dict[Path, StateVariable]
+    step: int | Unknown | None
+    metadata: dict[str, Tree]
+    frozen_layers: list[str]
+    ties: tuple[frozenset[Path], ...]
+    extras: dict[str, Tree]
+    provenance: list[Tree]
+    source: SourceInfo | None
 
-    def __post_init__(self) -> None:
-        self.layers = by_name(self.layers)
-        if self.connections is not UNKNOWN:
-            self.connections = tuple(self.connections)
-        self.frozen_layers = list(self.frozen_layers)
-        self.ties = tuple(frozenset(tuple(path) for path in tie) for tie in self.ties)
+    def __init__(
+        self,
+        layers: Mapping[str, Layer] | Iterable[Layer] = (),
+        connections: Iterable[Connection] | Unknown = UNKNOWN,
+        dt: TimeStep = UNKNOWN,
+        training: Mapping[str, Tree] | None = None,
+        state: Mapping[Path, StateVariable] | None = None,
+        step: int | Unknown | None = None,
+        metadata: Mapping[str, Tree] | None = None,
+        frozen_layers: Iterable[str] = (),
+        ties: Iterable[Iterable[Iterable[str]]] = (),
+        extras: Mapping[str, Tree] | None = None,
+        provenance: Iterable[Tree] = (),
+        source: SourceInfo | None = None,
+    ) -> None:
+        self.layers = by_name(layers)
+        self.connections = UNKNOWN if connections is UNKNOWN else tuple(connections)
+        self.dt = dt
+        self.training = dict(training or {})
+        self.state = dict(state or {})
+        self.step = step
+        self.metadata = dict(metadata or {})
+        self.frozen_layers = list(frozen_layers)
+        self.ties = tuple(frozenset(tuple(path) for path in tie) for tie in ties)
+        self.extras = dict(extras or {})
+        self.provenance = list(provenance)
+        self.source = source
         self.validate()
 
     def validate(self) -> None:
@@ -214,6 +235,13 @@ class SNNCheckpoint:
     def total_params(self) -> int:
         """The number of elements of all weights."""
         return sum(_weight(layer).size for layer in self._weighted())
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all arrays of the layers and the state."""
+        held = [p.value for layer in self.layers.values() for p in layer.parameters.values()]
+        states = sum(variable.value.nbytes for variable in self.state.values())
+        return states + sum(value.nbytes for value in held if value is not UNKNOWN)
 
     def _weighted(self) -> list[Layer]:
         return [layer for layer in self.layers.values() if is_weighted(layer)]

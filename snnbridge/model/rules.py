@@ -43,15 +43,20 @@ class Form(enum.Enum):
 
     AFFINE = "affine"  # (beta*v + g*x) + c
     DIFFERENCE = "difference"  # v + k*((v_rest - v) + x), k = 1 - beta
-    QUOTIENT = "quotient"  # v + (x - (v - v_rest)) / tau
-    DERIVATIVE = "derivative"  # v + dt*((-v + v_rest + resistance*x) / tau), or its stages
+    BOX = "box"  # v + k*((x + v_rest) - v)
+    QUOTIENT = "quotient"  # v + ((v_rest - v) + x) / tau
+    DERIVATIVE = "derivative"  # v + dt*(((v_rest - v) + resistance*x) / tau), or its stages
     EXPONENTIAL_EULER = "exponential euler"  # v + (dt*phi)*f(v), phi = exprel(dt*f'(v))
     INTEGER_SHIFT_12 = "integer shift 12"  # state in units of 2**-12, rounded towards zero
     FIXED_Q8_8 = "fixed q8.8"  # 16-bit words, floor shifts, wrapping
 
 
 class InputGain(enum.Enum):
-    """The factor ``g`` on the input."""
+    """The factor ``g`` on the input.
+
+    The forms other than affine add the input inside their brackets, as their equations show,
+    where it is ``COMPLEMENT``, and ``g*x`` after the leak otherwise.
+    """
 
     ONE = "one"  # g = 1
     COMPLEMENT = "complement"  # g = resistance * (1 - beta)
@@ -206,7 +211,7 @@ class SynapseRule(_Switches):
 
     Parameters
     ----------
-    kind, order, scheme, form, width
+    kind, order, scheme, form, input_gain, width
         One member of the enumeration each, or ``UNKNOWN``.
     """
 
@@ -214,6 +219,7 @@ class SynapseRule(_Switches):
     order: SynapseOrder | Unknown = UNKNOWN
     scheme: Scheme | Unknown = UNKNOWN
     form: Form | Unknown = UNKNOWN
+    input_gain: InputGain | Unknown = UNKNOWN
     width: Width | Unknown = UNKNOWN
 
 
@@ -231,7 +237,8 @@ NEURON_PARAMETERS = {
     "v_rest": "potential that the membrane leaks to",
     "v_reset": "potential after a spike",
     "threshold": "potential at which the neuron spikes",
-    "reset_amount": "what a spike subtracts; threshold - v_reset where it is not stated",
+    "reset_amount": "what a spike subtracts; threshold - v_reset where it is not stated, or the "
+    "threshold where there is no v_reset",
     "v_min": "lower bound of the membrane potential",
     "v_init": "membrane potential before the first step",
     "tau_ref": "refractory period",

@@ -94,7 +94,7 @@ class Quantity:
 TimeStep: TypeAlias = Quantity | PerStep | Unknown
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False)
 class Parameter:
     """A learned or fixed array of a layer, with its unit and whether training changes it.
 
@@ -116,13 +116,20 @@ class Parameter:
     """
 
     value: Array | Unknown
-    unit: str | None = None
-    trainable: bool | Unknown = UNKNOWN
+    unit: str | None
+    trainable: bool | Unknown
 
-    def __post_init__(self) -> None:
-        if isinstance(self.value, np.ndarray) or self.value is UNKNOWN:
-            return
-        object.__setattr__(self, "value", _as_array(self.value))
+    def __init__(
+        self,
+        value: Array | float | Unknown,
+        unit: str | None = None,
+        trainable: bool | Unknown = UNKNOWN,
+    ) -> None:
+        if not isinstance(value, np.ndarray) and value is not UNKNOWN:
+            value = _as_array(value)
+        object.__setattr__(self, "value", value)
+        object.__setattr__(self, "unit", unit)
+        object.__setattr__(self, "trainable", trainable)
 
     def __repr__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
@@ -141,7 +148,7 @@ def _as_array(value: object) -> Array:
 
 def parameter(value: Parameter | Array | float | Unknown) -> Parameter:
     """Wrap a number or an array as a :class:`Parameter`; a parameter passes through."""
-    return value if isinstance(value, Parameter) else Parameter(value)  # type: ignore[arg-type]
+    return value if isinstance(value, Parameter) else Parameter(value)
 
 
 def describe(value: object) -> str:

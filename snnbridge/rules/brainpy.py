@@ -113,7 +113,7 @@ def _synapse(
         kind=name,
         layer=Synapse,
         arguments={**arguments, "method": _METHOD},
-        rule=SynapseRule(kind=kind, order=order, width=Width.FLOAT32),
+        rule=SynapseRule(kind=kind, order=order, input_gain=InputGain.ONE, width=Width.FLOAT32),
         equation=equation,
         source=_DYN,
     )

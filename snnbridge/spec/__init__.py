@@ -256,7 +256,7 @@ def _value(held: Any) -> Any:
     if isinstance(held, str):
         number, _, unit = held.partition(" ")
         try:
-            return Parameter(float(number), unit.strip() or None)  # type: ignore[arg-type]
+            return Parameter(float(number), unit.strip() or None)
         except ValueError:
             return held
     return tuple(_value(x) for x in held) if isinstance(held, list) else held

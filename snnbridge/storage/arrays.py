@@ -90,11 +90,11 @@ def blocks(array: NDArray[Any], size: int = BLOCK) -> Iterator[memoryview]:
     if array.size == 0 or dtype.itemsize == 0:
         return
     if array.flags.c_contiguous and dtype == array.dtype:
-        yield memoryview(array.reshape(-1).view(np.uint8))
+        yield array.reshape(-1).view(np.uint8).data
         return
     count = max(1, size // dtype.itemsize)
     buffer = np.empty(min(count, array.size), dtype)
-    raw = memoryview(buffer.view(np.uint8))
+    raw = buffer.view(np.uint8).data
     for box in _boxes(array.shape, count):
         part = array[box]
         _gather(part, buffer[: part.size].reshape(part.shape))
@@ -191,32 +191,40 @@ def view(
     array([ 770, 1284], dtype=uint16)
     """
     kind = np.dtype(dtype)
+    problem = shape_problem(shape, limits.rank, limits.dimension)
     if kind.hasobject:
-        raise ReadError(f"{where} has dtype {kind}, which holds Python objects")
-    size = check_shape(shape, where, limits) * kind.itemsize
-    present = memoryview(buffer).nbytes
+        problem = f"has dtype {kind}, which holds Python objects"
+    if problem:
+        raise ReadError(f"{where} {problem}")
+    size, present = math.prod(shape) * kind.itemsize, memoryview(buffer).nbytes
     if offset < 0 or size > present - offset:
         raise ReadError(
             f"{where} of shape {shape} and dtype {kind} needs {size} bytes at byte {offset}, "
             f"but only {max(0, present - offset)} are there"
         )
-    result: NDArray[Any] = np.ndarray(shape, kind, buffer if size else bytes(8), offset if size else 0, order=order)
-    result.flags.writeable = False
-    return result
+    return read_only(buffer, kind, shape, offset if size else 0, order)
 
 
-def check_shape(shape: tuple[int, ...], where: str, limits: Limits = _DEFAULT) -> int:
-    """Give the number of elements of a shape that a file states.
+def read_only(
+    buffer: bytes | bytearray | memoryview,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    offset: int,
+    order: Literal["C", "F"],
+) -> NDArray[Any]:
+    """Give a read-only array over bytes that are known to be there."""
+    array: NDArray[Any] = np.ndarray(shape, dtype, buffer, offset, None, order)
+    if array.flags.writeable:
+        array.flags.writeable = False
+    return array
 
-    Raises
-    ------
-    ReadError
-        A negative or absurd length, or too many axes.
-    """
-    if len(shape) > limits.rank:
-        raise ReadError(f"{where} has {len(shape)} axes, more than the {limits.rank} allowed")
-    if any(n < 0 or n > limits.dimension for n in shape):
-        raise ReadError(f"{where} has the shape {shape}; expected lengths of 0 to 2**48")
+
+def shape_problem(shape: tuple[int, ...], rank: int, dimension: int) -> str:
+    """Say what is wrong with a shape that a file states; nothing where it is possible."""
+    if len(shape) > rank:
+        return f"has {len(shape)} axes, more than the {rank} allowed"
+    if any(n < 0 or n > dimension for n in shape):
+        return f"has the shape {shape}; expected lengths of 0 to {dimension}"
     if math.prod(n for n in shape if n) >= 1 << 58:  # numpy refuses it even without elements
-        raise ReadError(f"{where} has the shape {shape}, which is too large to exist")
-    return math.prod(shape)
+        return f"has the shape {shape}, which is too large to exist"
+    return ""

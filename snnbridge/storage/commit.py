@@ -54,7 +54,7 @@ def commit(files: list[StagedFile]) -> None:
 
 
 def _replace_one(file: StagedFile) -> None:
-    os.replace(file.staged, file.path)
+    file.staged.replace(file.path)
     try:
         sync_folder(file.path.parent)
     except OSError as error:
@@ -69,7 +69,7 @@ def _replace_set(head: Path, parts: list[Part]) -> None:
         sync_folder(head.parent)
         if not HOLDS_OPEN:
             journal.release()
-        os.replace(journal.staged, journal.path)
+        journal.staged.replace(journal.path)
     except BaseException:
         journal.discard()
         raise
@@ -89,7 +89,7 @@ def _roll_forward(head: Path, parts: list[Part]) -> None:
         sync_folder(folder)
         for part in parts:
             if (folder / part.staged).exists():
-                os.replace(folder / part.staged, folder / part.final)
+                (folder / part.staged).replace(folder / part.final)
     sync_folder(folder)
     journal_path(head).unlink()
     sync_folder(folder)

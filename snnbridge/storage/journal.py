@@ -22,14 +22,11 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from snnbridge.errors import ReadError
 from snnbridge.storage.jsontext import dump_json, parse_json
 from snnbridge.storage.system import read_small
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _JOURNAL_BYTES = 1 << 20
 _LONGEST_NAME = 180
@@ -130,10 +127,9 @@ def names_staged(folder: Path, staged: str) -> bool:
 
 def _journals(folder: Path) -> list[Path]:
     try:
-        names = os.listdir(folder)
+        return list(folder.glob(".*.snnb-commit"))
     except OSError:
         return []
-    return [folder / name for name in names if name[0] == "." and name.endswith(".snnb-commit")]
 
 
 def _parts(value: object) -> list[Part]:
@@ -153,7 +149,7 @@ def _part(entry: object) -> Part | None:
     final, staged, size, digest = (entry[key] for key in ("final", "staged", "size", "sha256"))
     if not isinstance(final, str) or not isinstance(staged, str) or type(size) is not int:
         return None
-    if os.path.basename(final) != final or final in {"", ".", ".."} or "\0" in final:
+    if Path(final).name != final or final in {"", ".", ".."} or "\0" in final:
         return None
     if not is_staged_for(staged, final) or size < 0:
         return None

@@ -40,7 +40,7 @@ def parse_json(
     where: str = "JSON text",
     limits: Limits = _DEFAULT,
     allow_nan: bool = False,
-) -> Any:  # noqa: ANN401 - a JSON tree has no better type
+) -> Any:
     """Read a JSON text from UTF-8 bytes.
 
     Parameters
@@ -91,7 +91,7 @@ def parse_json(
 
 
 def dump_json(value: object, *, indent: int | None = None) -> bytes:
-    """Write a JSON text that :func:`parse_json` reads back as the same tree.
+    r"""Write a JSON text that :func:`parse_json` reads back as the same tree.
 
     Keys keep their order, everything beyond ASCII is escaped, floats have the shortest digits
     that give the same bits.
@@ -111,7 +111,7 @@ def dump_json(value: object, *, indent: int | None = None) -> bytes:
     Examples
     --------
     >>> dump_json({"dt": 1e-3, "unit": "µs"})
-    b'{"dt":0.001,"unit":"\\\\u00b5s"}'
+    b'{"dt":0.001,"unit":"\\u00b5s"}'
     """
     separators = (",", ":") if indent is None else (",", ": ")
     try:

@@ -1,6 +1,6 @@
-"""The ``.npy`` format, versions 1 to 3: a header of one line, then the elements.
+r"""The ``.npy`` format, versions 1 to 3: a header of one line, then the elements.
 
-Layout (numpy.lib.format): ``\\x93NUMPY``, two bytes of version, the header's length (two bytes
+Layout (numpy.lib.format): ``\x93NUMPY``, two bytes of version, the header's length (two bytes
 little-endian in version 1, four in 2 and 3), then a Python dict literal with the keys ``descr``,
 ``fortran_order`` and ``shape``, padded by spaces so that the data starts at a multiple of 64.
 The literal is matched, never evaluated.
@@ -8,6 +8,7 @@ The literal is matched, never evaluated.
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from functools import lru_cache
@@ -16,15 +17,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from snnbridge.errors import ReadError
-from snnbridge.storage.arrays import check_shape, little, view
+from snnbridge.storage.arrays import little, read_only, shape_problem
 from snnbridge.storage.limits import Limits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    _Parsed = tuple[np.dtype[Any], tuple[int, ...], bool, int, int]
+
 _DEFAULT = Limits()
 _MAGIC = b"\x93NUMPY"
 _ALIGNMENT = 64
+_USUAL = 128  # bytes before the data, in nearly every file
+_USUAL_LENGTH = b"\x01\x00\x76\x00"
 _LONGEST_LENGTH = 24  # characters of one axis in the text
 _GROWTH = 21  # digits that numpy reserves for a first axis that grows in place
 _ITEM = rb"""\s*'(?:descr|fortran_order|shape)'\s*:\s*(?:'[^'\\]*'|True|False|\([0-9L,\s]*\))\s*"""
@@ -69,32 +74,39 @@ def parse_npy(
     ReadError
         No ``.npy``; Python objects or records; a header that numpy would not write.
     """
-    data = memoryview(buffer)
-    head = bytes(data[:12])
-    if head[:6] != _MAGIC:
-        raise ReadError(f"{where} is no .npy array: it starts with {head[:6]!r}")
-    if head[6:8] == b"\x01\x00" and len(head) >= 10:
-        start, length = 10, head[8] | head[9] << 8
-    elif head[6:8] in {b"\x02\x00", b"\x03\x00"} and len(head) == 12:
+    return NpyHeader(*_parse(memoryview(buffer), where, limits)[:4])
+
+
+def _parse(data: memoryview, where: str, limits: Limits) -> _Parsed:
+    head = bytes(data[:_USUAL])
+    if head[6:10] == _USUAL_LENGTH:
+        start, length = 10, _USUAL - 10
+    elif head[6:8] in {b"\x02\x00", b"\x03\x00"}:
         start, length = 12, int.from_bytes(head[8:12], "little")
+    elif head[6:8] == b"\x01\x00":
+        start, length = 10, int.from_bytes(head[8:10], "little")
     else:
-        raise ReadError(f"{where} is an .npy of unknown version or cut: it starts with {head!r}")
-    if length > limits.npy_header or start + length > len(data):
+        raise ReadError(f"{where} is no .npy array: it starts with {head[:8]!r}")
+    present = max(0, len(data) - start)
+    if length > min(limits.npy_header, present):
         raise ReadError(
-            f"{where} has an .npy header of {length} bytes; expected at most "
-            f"{min(limits.npy_header, len(data) - start)}"
+            f"{where} states an .npy header of {length} bytes; expected at most "
+            f"{min(limits.npy_header, present)}"
         )
-    found = _parse_text(bytes(data[start : start + length]), limits.rank)
+    if start + length != _USUAL:
+        head = bytes(data[: start + length])
+    found = _parse_text(head, start, limits.rank, limits.dimension)
     if isinstance(found, str):
         raise ReadError(f"{where} {found}")
-    dtype, shape, fortran = found
-    check_shape(shape, where, limits)
-    return NpyHeader(dtype, shape, fortran, start + length)
+    return found
 
 
 @lru_cache(maxsize=1024)
-def _parse_text(text: bytes, rank: int) -> tuple[np.dtype[Any], tuple[int, ...], bool] | str:
-    """Parse a header's line, or say what is wrong with it."""
+def _parse_text(head: bytes, start: int, rank: int, dimension: int) -> _Parsed | str:
+    """Parse a header, or say what is wrong with it."""
+    text = head[start:]
+    if not head.startswith(_MAGIC):
+        return f"is no .npy array: it starts with {head[:8]!r}"
     if re.search(rb"'descr'\s*:\s*\[", text):
         return "holds records (a structured dtype); expected plain numbers"
     descr, order, shape = (pattern.search(text) for pattern in (_DESCR, _ORDER, _SHAPE))
@@ -108,7 +120,9 @@ def _parse_text(text: bytes, rank: int) -> tuple[np.dtype[Any], tuple[int, ...],
     if dtype is None:
         return f"has the dtype {descr[1]!r}, which is unknown"
     lengths = tuple(int(digits) for digits in re.findall(rb"[0-9]+", shape[1]))
-    return dtype, lengths, order[1] == b"True"
+    problem = shape_problem(lengths, rank, dimension)
+    size = math.prod(lengths) * dtype.itemsize
+    return problem or (dtype, lengths, order[1] == b"True", len(head), size)
 
 
 def _dtype(descr: bytes) -> np.dtype[Any] | None:
@@ -160,12 +174,10 @@ def npy_array(
         As :func:`parse_npy`; or there are more or fewer bytes than the header says.
     """
     data = memoryview(buffer)
-    dtype, shape, fortran, start = parse_npy(data, where=where, limits=limits)
-    array = view(
-        data, dtype, shape, start, order="F" if fortran else "C", where=where, limits=limits
-    )
-    if start + array.nbytes != len(data):
+    dtype, shape, fortran, start, size = _parse(data, where, limits)
+    if start + size != len(data):
         raise ReadError(
-            f"{where} has {len(data) - start - array.nbytes} bytes after its last element"
+            f"{where} of shape {shape} and dtype {dtype} has {len(data) - start} bytes, "
+            f"expected {size}"
         )
-    return array
+    return read_only(data, dtype, shape, start if size else 0, "F" if fortran else "C")

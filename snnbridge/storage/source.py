@@ -80,7 +80,7 @@ class Source:
         actual: str | Path = self.path
         if self._staged:
             actual = self._staged.get(os.path.realpath(self.path), self.path)
-        if sys.platform == "win32" and os.path.isdir(actual):
+        if sys.platform == "win32" and Path(actual).is_dir():
             self.size, self.is_dir, self.identity, self._descriptor = 0, True, (), -1
             self._close = weakref.finalize(self, lambda: None)
             return
@@ -236,7 +236,7 @@ class Source:
         self, names: Sequence[str], belongs: Callable[[Sequence[Source]], bool]
     ) -> list[Source]:
         """Open files beside this one that belong together; see :func:`read_set`."""
-        from snnbridge.storage.together import read_set
+        from snnbridge.storage.sets import read_set
 
         paths = [self.path.with_name(name) for name in names]
         return read_set(paths, belongs, staged=self._staged)

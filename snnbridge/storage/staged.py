@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from snnbridge.errors import WriteError
 from snnbridge.storage.journal import Part, is_staged_for, names_staged, staged_name
+from snnbridge.storage.output import BLOCK, SMALL, Output
 from snnbridge.storage.readback import ReadBack
 from snnbridge.storage.system import (
     NO_FOLLOW,
     create,
     set_mode,
-    start_writeback,
     sync_file,
     try_lock,
 )
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
     from numpy.typing import NDArray
-
-_SMALL = 64 << 10
-_BLOCK = 1 << 20
-_ONE_CALL = 8 << 20
-_WRITEBACK = 16 << 20
 
 
 class StagedFile:
@@ -58,16 +53,15 @@ class StagedFile:
     def __init__(self, final: Path, *, sha256: bool = False) -> None:
         self.path = final
         self._old = _status(final)
-        self._pending = bytearray(_BLOCK + _SMALL)
-        self._filled = 0
-        self._position = self._written_back = 0
         self.closed = False
         self.staged, self._descriptor = _stage(final, 0o666 if self._old is None else 0o600)
+        self._output = Output(self._descriptor, self._progress)
         self._digest: str | None = None
         self._sha = hashlib.sha256()
         self._hashed = 0
         self._deferred = False
-        self._behind = ReadBack(self.staged) if sha256 else None
+        self._readers: list[ReadBack] = []
+        self._behind = self.read_behind() if sha256 else None
 
     def __enter__(self) -> Self:
         return self
@@ -76,9 +70,14 @@ class StagedFile:
         if kind is None:
             self.close()
 
+    def read_behind(self) -> ReadBack:
+        """Give a thread that reads what is written, for checksums."""
+        self._readers.append(ReadBack(self.staged))
+        return self._readers[-1]
+
     def tell(self) -> int:
         """Give the number of bytes written so far."""
-        return self._position + self._filled
+        return self._output.position
 
     def write(self, buffer: ReadableBuffer) -> int:
         """Append the bytes of a C-contiguous buffer; give their number.
@@ -88,16 +87,12 @@ class StagedFile:
         WriteError
             The disk is full, or another error of the system; the old file is unchanged.
         """
-        size = len(buffer) if isinstance(buffer, bytes) else memoryview(buffer).nbytes
-        if size >= _SMALL:
-            self.flush()
-            self._write_out(memoryview(buffer).cast("B"))
-        elif size:
-            self._pending[self._filled : self._filled + size] = buffer
-            self._filled += size
-            if self._filled >= _BLOCK:
-                self.flush()
-        return size
+        if self.closed:
+            raise ValueError(f"the file for {str(self.path)!r} is closed")
+        try:
+            return self._output.write(buffer)
+        except OSError as error:
+            raise refusal(self.path, error) from error
 
     def write_array(self, array: NDArray[Any]) -> int:
         """Append an array's elements in C order, little-endian; give the number of bytes.
@@ -107,7 +102,7 @@ class StagedFile:
         """
         from snnbridge.storage.arrays import array_bytes, blocks
 
-        if array.nbytes < _SMALL:
+        if array.nbytes < SMALL:
             return self.write(array_bytes(array))
         return sum(self.write(block) for block in blocks(array))
 
@@ -117,35 +112,19 @@ class StagedFile:
 
     def flush(self) -> None:
         """Hand the gathered pieces to the kernel."""
-        if self._filled:
-            filled, self._filled = self._filled, 0
-            self._write_out(memoryview(self._pending)[:filled])
+        try:
+            self._output.flush()
+        except OSError as error:
+            raise refusal(self.path, error) from error
 
-    def _write_out(self, view: memoryview) -> None:
-        if self.closed:
-            raise ValueError(f"the file for {str(self.path)!r} is closed")
-        start, size = 0, len(view)
-        while start < size:
-            try:
-                count = os.write(self._descriptor, view[start : start + _ONE_CALL])
-            except OSError as error:
-                raise refusal(self.path, error) from error
-            start += count
-            self._position += count
-            self._advance()
-
-    def _advance(self) -> None:
-        done = self._position - _BLOCK  # the kernel would make us wait for pages on their way out
-        if done - self._written_back >= _WRITEBACK:
-            start_writeback(self._descriptor, self._written_back, done - self._written_back)
-            self._written_back = done
-        if not self._deferred and self._position - self._hashed >= _BLOCK:
-            self._settle(self._position)
+    def _progress(self, written: int) -> None:
+        if not self._deferred and written - self._hashed >= BLOCK:
+            self._settle(written)
 
     def defer(self) -> None:
         """Have the digest wait for :meth:`settle`, for a part that will be patched."""
         self.flush()
-        self._settle(self._position)
+        self._settle(self.tell())
         self._deferred = True
 
     def settle(self, stop: int | None = None) -> None:
@@ -155,7 +134,7 @@ class StagedFile:
             return
         self.flush()
         self._deferred = False
-        self._settle(self._position)
+        self._settle(self.tell())
 
     def _settle(self, stop: int) -> None:
         if self._behind is not None and stop > self._hashed:
@@ -173,6 +152,7 @@ class StagedFile:
         if self.closed:
             return
         self.settle()
+        self._output.stop()
         try:
             if self._old is not None:
                 set_mode(self._descriptor, self.staged, self._old)
@@ -196,12 +176,13 @@ class StagedFile:
 
     def part(self) -> Part:
         """Give the file's line in the journal; its digest where it is known."""
-        return Part(self.path.name, self.staged.name, self._position, self._digest)
+        return Part(self.path.name, self.staged.name, self.tell(), self._digest)
 
     def release(self) -> None:
         """Give up the descriptor and with it the lock."""
-        if self._behind is not None:
-            self._behind.cancel()
+        self._output.stop()
+        for reader in self._readers:
+            reader.cancel()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -271,14 +252,11 @@ def sweep(final: Path) -> None:
     A staged file whose lock is free has no living writer, and if no journal names it then it
     was not committed either.
     """
-    try:
-        names = os.listdir(final.parent)
-    except OSError:
-        return
-    for name in names:
-        if name[0] == "." and is_staged_for(name, final.name):
-            with suppress(OSError):
-                _remove_if_abandoned(final.with_name(name))
+    with suppress(OSError), os.scandir(final.parent) as entries:
+        for entry in entries:
+            if is_staged_for(entry.name, final.name):
+                with suppress(OSError):
+                    _remove_if_abandoned(final.with_name(entry.name))
 
 
 def _remove_if_abandoned(path: Path) -> None:

@@ -207,6 +207,6 @@ def _open_lock(path: Path) -> int:
 def _is_still(descriptor: int, path: Path) -> bool:
     """Whether the file that we locked is the one of that name, not one unlinked meanwhile."""
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
         return False

@@ -84,7 +84,9 @@ class Target:
             self._abort()
             raise
 
-    def open(self, suffix: str = "", *, name: str | None = None, sha256: bool = False) -> StagedFile:
+    def open(
+        self, suffix: str = "", *, name: str | None = None, sha256: bool = False
+    ) -> StagedFile:
         """Begin one file.
 
         Parameters
@@ -110,6 +112,11 @@ class Target:
         self._files.append(file)
         self._names.append(given)
         return file
+
+    @property
+    def written(self) -> int:
+        """The bytes written so far, for a progress bar in another thread."""
+        return sum(file.tell() for file in self._files)
 
     def preview(self) -> Source:
         """Open the head as it will be, to read everything back before it replaces anything.

@@ -12,59 +12,64 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from snnbridge.errors import WriteError
 from snnbridge.storage.arrays import array_bytes, blocks
 from snnbridge.storage.npy import npy_header
-from snnbridge.storage.readback import ReadBack
+from snnbridge.storage.zipformat import (
+    CENTRAL,
+    CENTRAL_SIGNATURE,
+    END,
+    END64,
+    END64_SIGNATURE,
+    END_SIGNATURE,
+    LIMIT16,
+    LIMIT32,
+    LOCAL,
+    LOCAL_SIGNATURE,
+    LOCATOR,
+    LOCATOR_SIGNATURE,
+    PADDING_ID,
+    UTF8,
+    ZIP64_ID,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from numpy.typing import NDArray
 
     from snnbridge.storage.staged import StagedFile
 
-LOCAL = struct.Struct("<4sHHHHHLLLHH")
-"""signature, version, flags, method, time, date, CRC-32, sizes (2), lengths (name, extra)"""
-CENTRAL = struct.Struct("<4sHHHHHHLLLHHHHHLL")
-"""signature, versions (2), flags, method, time, date, CRC-32, sizes (2), lengths (name, extra,
-comment), disk, attributes (2), offset of the local header"""
-END = struct.Struct("<4sHHHHLLH")
-"""signature, disks (2), counts (2), size and offset of the directory, length of the comment"""
-END64 = struct.Struct("<4sQHHLLQQQQ")
-"""signature, size of the rest, versions (2), disks (2), counts (2), size and offset"""
-LOCATOR = struct.Struct("<4sLQL")
-"""signature, disk, offset of END64, number of disks"""
-
-LIMIT32 = 0xFFFFFFFF
-LIMIT16 = 0xFFFF
-UTF8 = 1 << 11
-DESCRIPTOR = 1 << 3
-
 _ALIGNMENT = 64
 _DATE = 0 << 9 | 1 << 5 | 1  # 1980-01-01
-_PADDING_ID = 0xD935
+_UNIX = 3 << 8
 _UNIX_FILE = 0o600 << 16
 _BEHIND = 64 << 10
 _SUBMIT = 4 << 20
 
 
-class _Entry(NamedTuple):
+@dataclass(slots=True)
+class _Entry:
+    """A large member; its CRC-32 is known once the data has been read back."""
+
     name: bytes
-    flags: int
     size: int
     offset: int
-    crc: list[int]  # one element, filled in when the data has been summed
+    crc: int = 0
+
+    def feed(self, block: memoryview) -> None:
+        self.crc = zlib.crc32(block, self.crc)
 
 
 def _padding(length: int) -> bytes:
     """Make an extra field of ``length`` bytes: 0, or at least 6."""
     if length == 0:
         return b""
-    return struct.pack("<HHH", _PADDING_ID, length - 4, _ALIGNMENT) + bytes(length - 6)
+    return struct.pack("<HHH", PADDING_ID, length - 4, _ALIGNMENT) + bytes(length - 6)
 
 
 _PADDINGS = [_padding(n if n == 0 or n >= 6 else n + _ALIGNMENT) for n in range(_ALIGNMENT)]
@@ -87,13 +92,13 @@ class StoredZip:
     """
 
     def __init__(self, file: StagedFile, *, comment: bytes = b"") -> None:
-        if len(comment) > LIMIT16 or b"PK\x05\x06" in comment:
+        if len(comment) > LIMIT16 or END_SIGNATURE in comment:
             raise WriteError(f"a zip comment of {len(comment)} bytes cannot be written")
         self._file = file
         self._comment = comment
-        self._entries: list[_Entry] = []
+        self._entries: list[_Entry | bytes] = []  # bytes: the record is known already
         self._names: set[str] = set()
-        self._behind = ReadBack(file.staged)
+        self._behind = file.read_behind()
         self._fingerprint = ""
         self._settled = 0
         file.defer()
@@ -135,67 +140,68 @@ class StoredZip:
         header = npy_header(array.dtype, array.shape, fortran=fortran)
         if fortran:
             array = array.T
-        size = len(header) + array.nbytes
-        if size < _BEHIND:
-            self._add_small(name, header + array_bytes(array))
+        if len(header) + array.nbytes < _BEHIND:
+            self._add_small(name, header, array_bytes(array))
         else:
-            self._add_large(name, size, _after(header, blocks(array)))
+            self._add_large(name, len(header) + array.nbytes, _after(header, blocks(array)))
 
     def add(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Add a member of bytes; errors as in :meth:`add_array`."""
         size = memoryview(data).nbytes
         if size < _BEHIND:
-            self._add_small(name, bytes(data))
+            self._add_small(name, b"", bytes(data))
         else:
             self._add_large(name, size, [memoryview(data).cast("B")])
 
-    def _encode(self, name: str) -> tuple[bytes, int]:
+    def _encode(self, name: str) -> bytes:
         if name in self._names:
             raise WriteError(f"the archive already has a member {name!r}")
         try:
             raw = name.encode()
         except UnicodeEncodeError as error:
             raise WriteError(f"{name!r} cannot be the name of a member: {error.reason}") from error
-        if "\0" in name or not 0 < len(raw) <= LIMIT16:
+        if not 0 < len(raw) <= LIMIT16 or b"\0" in raw:
             raise WriteError(f"{name[:100]!r} ({len(raw)} bytes) cannot be the name of a member")
         self._names.add(name)
-        return raw, 0 if name.isascii() else UTF8
+        return raw
 
-    def _add_small(self, name: str, data: bytes) -> None:
-        raw, flags = self._encode(name)
-        entry = _Entry(raw, flags, len(data), self._file.tell(), [zlib.crc32(data)])
-        self._entries.append(entry)
-        self._file.write(_local_header(entry) + data)
-        stop = self._file.tell()
+    def _add_small(self, name: str, header: bytes, body: bytes) -> None:
+        raw = self._encode(name)
+        file = self._file
+        offset, size = file.tell(), len(header) + len(body)
+        crc = zlib.crc32(body, zlib.crc32(header))
+        self._entries.append(_central_header(raw, crc, size, offset))
+        written = file.write(b"".join((_local_header(raw, crc, size, offset), header, body)))
+        stop = offset + written
         if stop - self._settled >= _SUBMIT:
             self._settled = stop
-            self._file.flush()
-            self._behind.after(lambda: self._file.settle(stop))
+            file.flush()
+            self._behind.after(lambda: file.settle(stop))
 
     def _add_large(self, name: str, size: int, pieces: Iterable[bytes | memoryview]) -> None:
         """Write the data and have it summed behind, then the header's CRC-32 patched."""
-        raw, flags = self._encode(name)
+        raw = self._encode(name)
         file, behind = self._file, self._behind
-        entry = _Entry(raw, flags, size, file.tell(), [0])
+        entry = _Entry(raw, size, file.tell())
         self._entries.append(entry)
-        file.write(_local_header(entry))
+        file.write(_local_header(raw, 0, size, entry.offset))
         file.flush()
         first = position = file.tell()
-        feed = _summer(entry)
         for piece in _slices(pieces):
             file.write(piece)
             if file.tell() - position >= _SUBMIT:
                 file.flush()
-                behind.submit(position, file.tell(), feed)
+                behind.submit(position, file.tell(), entry.feed)
                 position = file.tell()
         file.flush()
         stop = self._settled = file.tell()
         if stop - first != size:
             raise WriteError(f"{name!r} has {stop - first} bytes, {size} were announced")
-        behind.submit(position, stop, feed, lambda: self._finish(entry, stop))
+        behind.submit(position, stop, entry.feed, lambda: self._finish(entry, stop))
 
     def _finish(self, entry: _Entry, stop: int) -> None:
-        self._behind.patch(entry.offset, _local_header(entry))
+        header = _local_header(entry.name, entry.crc, entry.size, entry.offset)
+        self._behind.patch(entry.offset, header)
         self._file.settle(stop)
 
     def close(self) -> None:
@@ -213,7 +219,7 @@ class StoredZip:
     def _directory(self, start: int) -> Iterable[bytes]:
         size = 0
         for first in range(0, len(self._entries), 1024):
-            piece = b"".join(map(_central_header, self._entries[first : first + 1024]))
+            piece = b"".join(map(_record, self._entries[first : first + 1024]))
             size += len(piece)
             yield piece
         yield _end(len(self._entries), size, start, self._comment)
@@ -230,52 +236,49 @@ def _slices(pieces: Iterable[bytes | memoryview]) -> Iterator[memoryview]:
             yield memoryview(piece)[start : start + _SUBMIT]
 
 
-def _summer(entry: _Entry) -> Callable[[memoryview], None]:
-    crc = entry.crc
-
-    def feed(block: memoryview) -> None:
-        crc[0] = zlib.crc32(block, crc[0])
-
-    return feed
-
-
-def _local_header(entry: _Entry) -> bytes:
-    name, flags, size, offset, (crc,) = entry
+def _local_header(name: bytes, crc: int, size: int, offset: int) -> bytes:
     extra, stated, version = b"", size, 20
     if size >= LIMIT32:
-        extra, stated, version = struct.pack("<HHQQ", 1, 16, size, size), LIMIT32, 45
-    extra += _PADDINGS[-(offset + 30 + len(name) + len(extra)) % _ALIGNMENT]
-    return (
-        LOCAL.pack(
-            b"PK\x03\x04", version, flags, 0, 0, _DATE, crc, stated, stated, len(name), len(extra)
-        )
-        + name
-        + extra
+        extra, stated, version = struct.pack("<HHQQ", ZIP64_ID, 16, size, size), LIMIT32, 45
+    extra += _PADDINGS[-(offset + LOCAL.size + len(name) + len(extra)) % _ALIGNMENT]
+    flags = 0 if name.isascii() else UTF8
+    fixed = LOCAL.pack(
+        LOCAL_SIGNATURE, version, flags, 0, 0, _DATE, crc, stated, stated, len(name), len(extra)
     )
+    return fixed + name + extra
 
 
-def _central_header(entry: _Entry) -> bytes:
-    name, flags, size, offset, (crc,) = entry
-    large = [size, size] if size >= LIMIT32 else []
-    large += [offset] if offset >= LIMIT32 else []
-    extra = struct.pack(f"<HH{len(large)}Q", 1, 8 * len(large), *large) if large else b""
-    stated, version = min(size, LIMIT32), 45 if large else 20
-    return (
-        CENTRAL.pack(
-            b"PK\x01\x02", version | 3 << 8, version, flags, 0, 0, _DATE, crc, stated, stated,
-            len(name), len(extra), 0, 0, 0, _UNIX_FILE, min(offset, LIMIT32),
-        )
-        + name
-        + extra
+def _record(entry: _Entry | bytes) -> bytes:
+    if isinstance(entry, bytes):
+        return entry
+    return _central_header(entry.name, entry.crc, entry.size, entry.offset)
+
+
+def _central_header(name: bytes, crc: int, size: int, offset: int) -> bytes:
+    extra, stated, version, place = b"", size, 20, offset
+    if size >= LIMIT32 or offset >= LIMIT32:
+        large = [size, size] if size >= LIMIT32 else []
+        large += [offset] if offset >= LIMIT32 else []
+        extra = struct.pack(f"<HH{len(large)}Q", ZIP64_ID, 8 * len(large), *large)
+        stated, version, place = min(size, LIMIT32), 45, min(offset, LIMIT32)
+    flags = 0 if name.isascii() else UTF8
+    fixed = CENTRAL.pack(
+        CENTRAL_SIGNATURE, version | _UNIX, version, flags, 0, 0, _DATE, crc, stated, stated,
+        len(name), len(extra), 0, 0, 0, _UNIX_FILE, place,
     )  # fmt: skip
+    return fixed + name + extra
 
 
 def _end(count: int, size: int, start: int, comment: bytes) -> bytes:
     result = b""
     if count >= LIMIT16 or size >= LIMIT32 or start >= LIMIT32:
-        result = END64.pack(b"PK\x06\x06", 44, 45 | 3 << 8, 45, 0, 0, count, count, size, start)
-        result += LOCATOR.pack(b"PK\x06\x07", 0, start + size, 1)
+        result = END64.pack(END64_SIGNATURE, 44, 45 | _UNIX, 45, 0, 0, count, count, size, start)
+        result += LOCATOR.pack(LOCATOR_SIGNATURE, 0, start + size, 1)
     few = min(count, LIMIT16)
-    return result + END.pack(
-        b"PK\x05\x06", 0, 0, few, few, min(size, LIMIT32), min(start, LIMIT32), len(comment)
-    ) + comment
+    return (
+        result
+        + END.pack(
+            END_SIGNATURE, 0, 0, few, few, min(size, LIMIT32), min(start, LIMIT32), len(comment)
+        )
+        + comment
+    )

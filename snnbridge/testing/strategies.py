@@ -49,6 +49,7 @@ from snnbridge.model import (
     SumPool,
     Synapse,
     SynapseRule,
+    TimeStep,
 )
 
 #: Every dtype that a parameter may have, by name.
@@ -68,10 +69,11 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
 }  # fmt: skip
 _NUMBERS = ("float32", "float64", "float16", "bfloat16")
 
+_TEXT = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 #: Names as strangers give them: empty, with separators, of any script.
 names: st.SearchStrategy[str] = st.one_of(
     st.sampled_from(["fc1", "conv.0", "a/b", "", "..", "/", "ヒ", "🧠", "$array", "x" * 300, "0"]),
-    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=8),
+    st.text(_TEXT, max_size=8),
 )
 _shapes = st.lists(st.integers(0, 4), max_size=3).map(tuple)
 
@@ -114,7 +116,7 @@ def _filled(draw: st.DrawFn, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Ar
     if dtype.name == "longdouble" or (dtype.itemsize > 8 and dtype.kind == "f"):
         return (np.arange(count, dtype=np.float64) / 3 - 1).astype(dtype).reshape(shape)
     raw = draw(st.binary(min_size=count * dtype.itemsize, max_size=count * dtype.itemsize))
-    bits = np.frombuffer(raw, np.uint8).copy()
+    bits: Array = np.frombuffer(raw, np.uint8).copy()
     if dtype.kind == "b":
         bits &= 1
     elif dtype.name in ("int4", "uint4"):
@@ -127,7 +129,7 @@ _scalars = st.one_of(
     st.booleans(),
     st.integers(-(2**63), 2**64 - 1),
     st.floats(),
-    st.text(st.characters(exclude_categories=("Cs",)), max_size=5),
+    st.text(_TEXT, max_size=5),
 )
 
 
@@ -203,7 +205,7 @@ _origins = st.one_of(
     st.none(),
     st.builds(Origin, names, names, st.one_of(st.just(UNKNOWN), st.just("2.8.2"))),
 )
-_time_steps = st.one_of(
+_time_steps: st.SearchStrategy[TimeStep] = st.one_of(
     st.sampled_from([UNKNOWN, PER_STEP]),
     st.builds(Quantity, st.floats(1e-6, 10.0), st.sampled_from(["ms", "s"])),
 )
@@ -289,7 +291,7 @@ def checkpoints(draw: st.DrawFn, most_layers: int = 5) -> SNNCheckpoint:
     variables = st.builds(StateVariable, arrays(), st.sampled_from([UNKNOWN, None, 0, 1]))
     tied = [(x.name, p) for x in found for p in x.parameters]
     return SNNCheckpoint(
-        layers=found,  # type: ignore[arg-type]
+        layers=found,
         connections=draw(_connections(found)),
         dt=draw(_time_steps),
         training=draw(trees()),
@@ -317,6 +319,8 @@ def _connections(found: list[Layer]) -> st.SearchStrategy[Any]:
     if not edges:
         return st.sampled_from([UNKNOWN, ()])
     edge = st.builds(
-        lambda ab, delay: Connection(*ab, delay), st.sampled_from(edges), st.integers(1, 3)
+        lambda ab, delay: Connection(ab[0], ab[1], delay),
+        st.sampled_from(edges),
+        st.integers(1, 3),
     )
     return st.one_of(st.just(UNKNOWN), st.lists(edge, unique=True, max_size=4).map(tuple))

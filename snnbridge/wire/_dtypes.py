@@ -61,26 +61,26 @@ def dtype_of(name: str) -> np.dtype[Any]:
     return found.newbyteorder("<")
 
 
-def name_of(dtype: np.dtype[Any]) -> str:
-    """Return the name under which arrays of `dtype` are stored.
+def stored_as(dtype: np.dtype[Any]) -> tuple[str, np.dtype[Any]]:
+    """Return the name under which arrays of `dtype` are stored, and the dtype of their bytes.
 
     Raises
     ------
     WriteError
-        If the name alone would not bring the dtype back: objects, structures, subarrays.
+        If the name alone would not bring the dtype back: objects, structures, ...
 
     Examples
     --------
-    >>> name_of(np.dtype(">f4"))
-    'float32'
+    >>> stored_as(np.dtype(">f4"))
+    ('float32', dtype('float32'))
     """
     try:
         stored = dtype_of(dtype.name)
     except ReadError:
         stored = None
-    if stored is None or stored != dtype.newbyteorder("<"):
+    if stored is None or dtype not in (stored, stored.newbyteorder(">")):
         raise WriteError(f"arrays of type {str(dtype)[:64]!r} cannot be stored in this format")
-    return dtype.name
+    return dtype.name, stored
 
 
 def _find(name: str) -> np.dtype[Any] | None:

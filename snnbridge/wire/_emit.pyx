@@ -333,10 +333,12 @@ cdef class _Emitter:
         cdef bint contiguous = False
         if kind.as_stored:
             PyObject_GetBuffer(array, &raw, PyBUF_STRIDES)
-            contiguous = PyBuffer_IsContiguous(&raw, b"C")
-            if contiguous:
-                memcpy(self.room(raw.len), raw.buf, raw.len)
-            PyBuffer_Release(&raw)
+            try:
+                contiguous = PyBuffer_IsContiguous(&raw, b"C")
+                if contiguous:
+                    memcpy(self.room(raw.len), raw.buf, raw.len)
+            finally:
+                PyBuffer_Release(&raw)
         if not contiguous:
             self.content(numpy.ascontiguousarray(array, kind.stored))
         return 0

@@ -6,7 +6,6 @@ import functools
 import math
 import mmap
 import sys
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ BUDGET_PER_BYTE = 24
 # A larger array in chunks is joined in a temporary file instead of in memory.
 MAX_IN_MEMORY = 64 * 2**20
 
-_BLOCK = 2**20  # elements that are checked at a time
 _MAX_RANK = 64
 
 
@@ -44,7 +42,7 @@ def unpack(
     trusted : bool
         Lift the limits that an honest file could meet: the memory that the objects of the tree
         may take (16 MiB and 24 bytes for each byte of the input), and the check that the bytes
-        of boolean and text arrays are truth values and characters.
+        of boolean and text arrays are truth values and code points.
 
     Returns
     -------
@@ -58,6 +56,8 @@ def unpack(
     ReadError
         If the buffer is anything else than one well-formed tree of at most 512 nested maps. The
         message names the byte and the path.
+    OSError
+        If the temporary file for a large array in chunks cannot be written.
 
     Examples
     --------
@@ -96,15 +96,9 @@ def _accept(array: NDArray[Any]) -> None:
 
 def _check_content(array: NDArray[Any]) -> None:
     """Refuse bytes that numpy would misread: truth values above 1, impossible characters."""
-    if array.dtype.kind == "b":
-        if array.size and array.view(np.uint8).max() > 1:
-            raise ReadError("an array of type bool has bytes other than 0 and 1")
-        return
-    flat = array.reshape(-1)
-    for start in range(0, flat.size, _BLOCK):
-        codes = flat[start : start + _BLOCK].view("<u4")
-        if codes.max() > sys.maxunicode or np.any(codes >> 11 == 0xD800 >> 11):
-            raise ReadError("a text array has values that are no Unicode characters")
+    unit, limit = (np.uint8, 1) if array.dtype.kind == "b" else (np.dtype("<u4"), sys.maxunicode)
+    if array.size and array.reshape(-1).view(unit).max() > limit:
+        raise ReadError(f"an array of type {array.dtype.name} has units above {limit:#x}")
 
 
 def _scalar_of(dtype: np.dtype[Any], raw: NDArray[np.uint8]) -> np.generic:
@@ -118,7 +112,7 @@ def _scalar_of(dtype: np.dtype[Any], raw: NDArray[np.uint8]) -> np.generic:
     if dtype.kind in "bU":
         _check_content(cell)
     if dtype.kind == "U":
-        text = raw.tobytes().decode("utf-32-le")
+        text = raw.tobytes().decode("utf-32-le", "surrogatepass")  # numpy allows surrogates
         return np.str_("" if text == "\0" else text)
     scalar: np.generic = cell[0]
     return scalar
@@ -177,6 +171,8 @@ def _concatenated(chunks: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _spooled(chunks: list[NDArray[Any]]) -> NDArray[Any]:
+    import tempfile  # slow to import, and rarely needed
+
     with tempfile.TemporaryFile(prefix="snnbridge-") as file:
         for part in chunks:
             file.write(part.view(np.uint8).data)

@@ -75,7 +75,7 @@ def _reduced(value: Any) -> object:
     return _unwrapped(value)
 
 
-def _plain_dict(value: dict[Any, object]) -> object:
+def _plain_dict(value: Any) -> object:
     if type(value) is dict:
         return value
     if hasattr(type(value), "to_nest"):  # brainstate's dict of path tuples

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnbridge.wire._dtypes import name_of
+from snnbridge.wire._dtypes import stored_as
 from snnbridge.wire._emit import emit
 from snnbridge.wire._values import plain, text_keys
 
@@ -115,8 +115,8 @@ def _emit_tree(
 
 def _describe(dtype: np.dtype[Any]) -> tuple[bytes, int, np.dtype[Any], bool]:
     """Return name, item size, stored dtype of arrays of `dtype`, and whether it is that dtype."""
-    stored = dtype.newbyteorder("<")
-    return name_of(dtype).encode(), dtype.itemsize, stored, stored == dtype
+    name, stored = stored_as(dtype)
+    return name.encode(), dtype.itemsize, stored, stored == dtype
 
 
 def _raw_pieces(array: NDArray[Any], stored: np.dtype[Any], step: int) -> Iterator[memoryview]:

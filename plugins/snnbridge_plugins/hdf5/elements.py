@@ -1,0 +1,291 @@
+"""A checkpoint as a tree of groups and datasets: what goes where, before anything has a place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from snnbridge.document import dtype_name, inline, to_document
+from snnbridge.model import Array, Layer, Parameter, Path, SNNCheckpoint, Subgraph
+from snnbridge.storage import dump_json
+from snnbridge_plugins.hdf5.datatypes import form
+from snnbridge_plugins.hdf5.description import DEPTH
+from snnbridge_plugins.hdf5.encode import Label
+from snnbridge_plugins.hdf5.names import link_name
+
+#: The version of this layout: of the file, and of each element.
+LAYOUT = 1
+#: What the root group's label ``type`` says, and the head of the file.
+TYPE = "snnbridge.checkpoint"
+#: Up to so many layers and arrays each is an element of its own.
+FEW = 1024
+#: Arrays of fewer bytes share a dataset where there are many.
+SMALL = 64 << 10
+#: So many large arrays at most are elements of their own.
+MANY = 4096
+#: HDF5 knows no more axes.
+RANK = 32
+#: Bytes of a label; what is longer is cut, or left out, because labels are for people.
+LABEL = 4096
+
+#: The sections of the document: which of its values each dataset holds, by path.
+CHECKPOINT = "/checkpoint"
+SECTIONS: Mapping[str, str] = {
+    "layers": "/layers/document",
+    "connections": "/connections",
+    "state": "/state/document",
+    "training": "/training/document",
+    "metadata": "/metadata",
+    "extras": "/extras/document",
+    "provenance": "/provenance",
+}
+
+
+@dataclass(slots=True)
+class Dataset:
+    """A dataset that will be written.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Of its elements in the file.
+    shape : tuple of int
+    labels : dict of str to str, int or bool
+    parts : list of numpy.ndarray
+        The arrays whose elements it holds one after the other.
+    text : bytes, optional
+        What it holds instead: UTF-8 text, one string.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    labels: dict[str, Label]
+    parts: list[Array] = field(default_factory=list)
+    text: bytes | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its elements."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+class Group:
+    """A group that will be written; its children have unique links.
+
+    Parameters
+    ----------
+    path : str
+        Absolute; empty for the root.
+    labels : dict of str to str, int or bool
+    """
+
+    def __init__(self, path: str, labels: dict[str, Label]) -> None:
+        self.path = path
+        self.labels = labels
+        self.children: dict[str, Group | Dataset] = {}
+        self._groups: dict[str, Group] = {}
+
+    def group(self, name: str, labels: Mapping[str, Label]) -> Group:
+        """Return the group that stands for `name`; made with the labels if it is not there."""
+        found = self._groups.get(name)
+        if found is None:
+            link = link_name(name, self.children)
+            found = Group(f"{self.path}/{link}", _named(dict(labels), name, link))
+            self._groups[name] = self.children[link] = found
+        return found
+
+    def add(self, name: str, dataset: Dataset) -> str:
+        """Add a dataset; return its path."""
+        link = link_name(name, self.children)
+        dataset.labels = _named(dataset.labels, name, link)
+        self.children[link] = dataset
+        return f"{self.path}/{link}"
+
+
+def _named(labels: dict[str, Label], name: str, link: str) -> dict[str, Label]:
+    if link != name:
+        labels["name"] = _cut(name)
+    return labels
+
+
+def _cut(text: str) -> str:
+    raw = text.encode()
+    return text if len(raw) <= LABEL else raw[:LABEL].decode(errors="ignore")
+
+
+@dataclass(slots=True)
+class _Held:
+    """An array of the document, and the reference to it, to be filled in."""
+
+    path: Path
+    array: Array
+    reference: dict[str, Any]
+
+
+def elements(checkpoint: SNNCheckpoint) -> Group:
+    """Lay a checkpoint out as a tree.
+
+    Few arrays become a dataset each, at the path that they have in the checkpoint; of many, the
+    small ones share a dataset for each dtype.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+
+    Returns
+    -------
+    Group
+        The root.
+
+    Raises
+    ------
+    WriteError
+        For an array of objects or records.
+    """
+    arrays: list[_Held] = []
+
+    def place(path: Path, array: Array) -> dict[str, Any]:
+        if array.dtype.itemsize == 0:
+            return inline(array)
+        arrays.append(_Held(path, array, {}))
+        return arrays[-1].reference
+
+    document = to_document(checkpoint, place)
+    root = Group("", {"type": TYPE, "version": LAYOUT})
+    sections = {name: root.group(name, _label(name)) for name in ("layers", "state")}
+    few = len(arrays) + len(checkpoint.layers) <= FEW
+    if few:
+        _add_layers(sections["layers"], checkpoint.layers, document["layers"])
+    own, packed = _divide(arrays, few=few)
+    for held in own:
+        _add_array(root, held, _labels(checkpoint, held))
+    _add_packed(root, packed)
+    _add_documents(root, document)
+    return root
+
+
+def _label(kind: str) -> dict[str, Label]:
+    return {"type": kind, "version": LAYOUT}
+
+
+def _divide(arrays: list[_Held], *, few: bool) -> tuple[list[_Held], list[_Held]]:
+    """Decide which arrays have a dataset of their own."""
+    own: list[_Held] = []
+    packed: list[_Held] = []
+    for held in arrays:
+        fits = len(held.path) <= DEPTH - 2 and (few or held.array.nbytes >= SMALL)
+        (own if fits and len(own) < MANY else packed).append(held)
+    return own, packed
+
+
+def _add_layers(parent: Group, layers: Mapping[str, Layer], records: list[Any]) -> None:
+    """Add a group for each layer, in order, with its record for people to read."""
+    for index, (layer, record) in enumerate(zip(layers.values(), records, strict=True)):
+        labels = {**_label(layer.kind), "name": _cut(layer.name), "index": index}
+        text = dump_json(record)
+        if len(text) <= LABEL:
+            labels["record"] = text.decode()
+        found = parent.group(layer.name, labels)
+        if isinstance(layer, Subgraph) and parent.path.count("/") < DEPTH - 4:
+            _add_layers(found.group("layers", _label("layers")), layer.layers, record["layers"])
+
+
+def _add_array(root: Group, held: _Held, labels: dict[str, Label]) -> None:
+    """Give an array its own dataset, and say in its reference where."""
+    array, (dtype, tail, name) = held.array, form(held.array.dtype)
+    shape = (*array.shape, *tail)
+    reference = held.reference
+    if len(shape) > RANK:
+        reference["shape"] = list(array.shape)
+        shape = (array.size, *tail)
+    if name is not None:
+        labels["dtype"] = reference["dtype"] = name
+    group = root
+    for step in held.path[:-1]:
+        group = group.group(step, _label("tree"))
+    reference["dataset"] = group.add(held.path[-1], Dataset(dtype, shape, labels, [array]))
+
+
+def _labels(checkpoint: SNNCheckpoint, held: _Held) -> dict[str, Label]:
+    section, *steps = held.path
+    if section == "layers":
+        return _parameter_labels(_parameter(checkpoint.layers, steps))
+    labels = _label("state" if section == "state" else "array")
+    if section == "state":
+        axis = checkpoint.state[steps[0], steps[1]].batch_axis
+        if isinstance(axis, int):
+            labels["batch_axis"] = axis
+    return labels
+
+
+def _parameter(layers: Mapping[str, Layer], steps: list[str]) -> Parameter | None:
+    layer = layers[steps[0]]
+    if isinstance(layer, Subgraph):
+        return _parameter(layer.layers, steps[2:])
+    return layer.parameters.get(steps[1]) if len(steps) == 2 else None
+
+
+def _parameter_labels(held: Parameter | None) -> dict[str, Label]:
+    if held is None:
+        return _label("array")
+    labels = _label("parameter")
+    if held.unit is not None:
+        labels["unit"] = _cut(held.unit)
+    if isinstance(held.trainable, bool):
+        labels["trainable"] = held.trainable
+    return labels
+
+
+def _add_packed(root: Group, packed: list[_Held]) -> None:
+    """Put arrays of one dtype behind each other in one dataset."""
+    by_dtype: dict[np.dtype[Any], list[_Held]] = {}
+    for held in packed:
+        by_dtype.setdefault(held.array.dtype, []).append(held)
+    if packed:
+        root = root.group("packed", _label("packed"))
+    for group in _by_form(by_dtype).values():
+        dtype, tail, name = form(group[0].array.dtype)
+        count = sum(held.array.size for held in group)
+        dataset = Dataset(dtype, (count, *tail), _label("packed"), [x.array for x in group])
+        if name is not None:
+            dataset.labels["dtype"] = name
+        path = root.add(dtype_name(group[0].array.dtype), dataset)
+        _refer(group, path, name)
+
+
+def _by_form(by_dtype: dict[np.dtype[Any], list[_Held]]) -> dict[str, list[_Held]]:
+    """Join the arrays whose dtypes differ in byte order only."""
+    found: dict[str, list[_Held]] = {}
+    for dtype, group in by_dtype.items():
+        found.setdefault(dtype_name(dtype), []).extend(group)
+    return found
+
+
+def _refer(group: list[_Held], path: str, name: str | None) -> None:
+    start = 0
+    for held in group:
+        array, reference = held.array, held.reference
+        reference["dataset"], reference["start"] = path, start
+        reference["shape"] = list(array.shape)
+        if name is not None:
+            reference["dtype"] = name
+        start += array.size
+
+
+def _add_documents(root: Group, document: dict[str, Any]) -> None:
+    rest = {name: value for name, value in document.items() if name not in SECTIONS}
+    _add_text(root, CHECKPOINT, {"layout": LAYOUT, **rest})
+    for name, path in SECTIONS.items():
+        _add_text(root, path, document[name])
+
+
+def _add_text(root: Group, path: str, value: Any) -> None:
+    text = dump_json(value)
+    *groups, name = path[1:].split("/")
+    for step in groups:
+        root = root.group(step, _label(step))
+    root.add(name, Dataset(np.dtype(f"S{len(text)}"), (), _label("json"), text=text))

@@ -1,0 +1,227 @@
+"""From the files to a checkpoint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from snnbridge import (
+    UNKNOWN,
+    CheckpointError,
+    Layer,
+    Linear,
+    Opaque,
+    ReadError,
+    SNNCheckpoint,
+    SourceInfo,
+)
+from snnbridge.document import from_document
+from snnbridge.formats import Options
+from snnbridge.model import Array, parameter
+from snnbridge.storage import Source, parse_json
+from snnbridge_plugins.npz.carry import check_content, restore
+from snnbridge_plugins.npz.names import legal_names
+from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, record_of, some
+from snnbridge_plugins.npz.pair import (
+    Pair,
+    check_total,
+    layer_arrays,
+    member_keys,
+    open_pair,
+    ours,
+)
+from snnbridge_plugins.npz.record import OURS, Record, is_plain, limits_for
+from snnbridge_plugins.npz.writer import PERMISSIVE, STRICT, VERSION, digest_of_names
+
+_ZOO = re.compile(r"W([0-9]+|_rec[0-9]*)")
+_RESAVED = (
+    "re-saved by another tool since snnbridge wrote it: its arrays, metadata and frozen layers "
+    "are taken as they are now, everything else from the document"
+)
+
+
+def read(source: Source, options: Options) -> SNNCheckpoint:
+    """Read a pair, or an archive alone; docs/formats/npz.md has their layouts."""
+    pair = open_pair(source)
+    verify = options.get("verify") == "yes"
+    if pair.record is None:
+        return _read_archive(pair, options.get("orientation"), verify=verify)
+    arrays = layer_arrays(pair, verify=verify)
+    check_total(pair, arrays)
+    for i, array in enumerate(arrays):
+        check_content(array, f"layer_{i}")
+    held = ours(pair.record)
+    if held is None:
+        return _read_native(pair, pair.record, arrays, options)
+    if held.get("names") != digest_of_names(pair.record.names):
+        return _read_stale(pair, pair.record, arrays, options)
+    return _read_documented(pair, pair.record, arrays, held)
+
+
+def _dialect(record: Record, arrays: Sequence[Array]) -> str:
+    """Tell the dialects apart: 3.16 ends its text with a newline and knows float64 matrices."""
+    is_strict = record.is_strict and all(
+        a.ndim == 2 and a.dtype.newbyteorder("=") == np.float64 for a in arrays
+    )
+    return STRICT if is_strict else PERMISSIVE
+
+
+def _read_native(
+    pair: Pair, record: Record, arrays: list[Array], options: Options
+) -> SNNCheckpoint:
+    orientation = options.get("orientation")
+    checkpoint, notes = checkpoint_of(record, arrays, orientation)
+    if notes.contradicted and record.is_strict:
+        raise ReadError(
+            f"{pair.name!r}: layer_sizes contradicts the shape of {some(notes.contradicted)}; "
+            "the two files do not belong together"
+        )
+    checkpoint.source = SourceInfo(
+        dialect=_dialect(record, arrays),
+        framework=FRAMEWORK,
+        notes=notes.text(orientation),
+    )
+    return checkpoint
+
+
+def _read_stale(pair: Pair, record: Record, arrays: list[Array], options: Options) -> SNNCheckpoint:
+    """Read a pair whose layers another tool changed, so that the document is of other layers."""
+    checkpoint = _read_native(pair, record.without_ours(), arrays, options)
+    note = (
+        "another tool changed the list of layers after snnbridge wrote it: what the document in "
+        f"metadata[{OURS!r}] says of the old layers is left out"
+    )
+    return _noted(checkpoint, note)
+
+
+def _noted(checkpoint: SNNCheckpoint, *notes: str) -> SNNCheckpoint:
+    source = checkpoint.source or SourceInfo()
+    checkpoint.source = replace(source, notes=(*source.notes, *notes))
+    return checkpoint
+
+
+def _read_documented(
+    pair: Pair, record: Record, arrays: list[Array], held: Mapping[str, Any]
+) -> SNNCheckpoint:
+    document = _document(pair, held)
+    changed: list[int] = []
+    try:
+        checkpoint = from_document(document, lambda place: restore(place, arrays, changed))
+    except CheckpointError as error:
+        raise ReadError(
+            f"{pair.name!r}: the document does not fit the arrays ({error}); if another tool "
+            f"changed them, delete {OURS!r} from the metadata to read the pair without it"
+        ) from error
+    if not isinstance(checkpoint.metadata, dict):
+        raise ReadError(f"{pair.name!r}: the document's metadata must be an object")
+    checkpoint.metadata = _merged(record, checkpoint.metadata)
+    checkpoint.frozen_layers += [n for n in record.frozen if n in checkpoint.layers]
+    checkpoint.validate()
+    checkpoint.source = SourceInfo(dialect=STRICT if record.is_strict else PERMISSIVE)
+    if not pair.is_bound:
+        _noted(checkpoint, *_resaved_notes(record, checkpoint, changed))
+    return checkpoint
+
+
+def _document(pair: Pair, held: Mapping[str, Any]) -> Any:
+    where = f"the document in {pair.name!r}"
+    if held.get("version") != VERSION:
+        raise ReadError(
+            f"{where} has version {held.get('version')!r}; this version of snnbridge reads "
+            f"{VERSION}; update snnbridge"
+        )
+    if not isinstance(held["document"], str):
+        raise ReadError(f"{where} must be a string")
+    data = held["document"].encode()
+    return parse_json(data, where=where, limits=limits_for(len(data)))
+
+
+def _merged(record: Record, held: dict[str, Any]) -> dict[str, Any]:
+    """Join the metadata that the framework sees with what only the document can say.
+
+    What the framework sees counts: a value that was changed there, or taken out.
+    """
+    native = {key: value for key, value in record.metadata.items() if key != OURS}
+    kept = {
+        key: native.get(key, value)
+        for key, value in held.items()
+        if key in native or key == OURS or not is_plain({key: value}, finite=record.is_strict)
+    }
+    return {**kept, **native}
+
+
+def _resaved_notes(record: Record, checkpoint: SNNCheckpoint, changed: list[int]) -> list[str]:
+    notes = [_RESAVED]
+    if changed:
+        names = [record.names[i] for i in changed]
+        notes.append(f"{some(names)}: changed to values that need float64; given as such")
+    lost = [n for n in record.frozen if n not in checkpoint.layers]
+    if lost:
+        notes.append(f"frozen_layers names {some(lost)}, which is no layer of the network")
+    if (
+        record.types
+        and record.types[: checkpoint.n_layers] != record_of(checkpoint, strict=True).types
+    ):
+        notes.append("neuron_types was changed by another tool; the document's neurons are kept")
+    return notes
+
+
+def _read_archive(pair: Pair, orientation: Any, *, verify: bool) -> SNNCheckpoint:
+    """Read an archive without its JSON half: the framework's own arrays, its zoo, or another's."""
+    keys = member_keys(pair.archive)
+    arrays = {key: pair.archive.array(name, verify=verify) for key, name in keys.items()}
+    for key, array in arrays.items():
+        check_content(array, repr(key))
+    if sorted(arrays) == sorted(f"layer_{i}" for i in range(len(arrays))):
+        return _read_headless(arrays, orientation)
+    if all(_ZOO.fullmatch(key) and array.ndim == 2 for key, array in arrays.items()):
+        return _read_zoo(arrays, orientation or "in-out")
+    return _read_foreign(arrays, orientation)
+
+
+def _read_headless(arrays: Mapping[str, Array], orientation: Any) -> SNNCheckpoint:
+    ordered = [arrays[f"layer_{i}"] for i in range(len(arrays))]
+    names = [f"layer_{i}" for i in range(len(arrays))]
+    record = Record(names, [[] for _ in names])
+    checkpoint, notes = checkpoint_of(record, ordered, orientation)
+    checkpoint.extras = {}
+    checkpoint.source = SourceInfo(
+        dialect="archive", framework=FRAMEWORK, notes=notes.text(orientation)
+    )
+    return _noted(checkpoint, "the JSON file is missing: names, sizes and metadata are unknown")
+
+
+def _read_zoo(arrays: Mapping[str, Array], orientation: str) -> SNNCheckpoint:
+    layers = [
+        Linear(name, array.T if orientation == "in-out" else array)
+        for name, array in arrays.items()
+    ]
+    note = (
+        f"laid out as the model zoo of SC-NeuroCore: matrices taken as {orientation}; the option "
+        "orientation changes that"
+    )
+    return SNNCheckpoint(
+        layers,  # type: ignore[arg-type]
+        source=SourceInfo(dialect="model zoo", framework=FRAMEWORK, notes=(note,)),
+    )
+
+
+def _read_foreign(arrays: Mapping[str, Array], orientation: Any) -> SNNCheckpoint:
+    layers: list[Layer] = []
+    for name, array in zip(legal_names(list(arrays)), arrays.values(), strict=True):
+        if orientation is not None and array.ndim == 2:
+            layers.append(Linear(name, array.T if orientation == "in-out" else array))
+        else:
+            layers.append(Opaque(name, {"weight": parameter(array)}))
+    note = (
+        "an archive of arrays whose meaning is not stated; the option orientation reads its "
+        "matrices as linear layers"
+    )
+    return SNNCheckpoint(
+        layers,  # type: ignore[arg-type]
+        source=SourceInfo(dialect="archive", framework=UNKNOWN, notes=(note,)),
+    )

@@ -1,0 +1,243 @@
+"""From a checkpoint to a pair: the framework's own record, and a document for the rest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import compress
+from typing import Any
+
+import numpy as np
+
+from snnbridge import Difference, ReadError, SNNCheckpoint, differences
+from snnbridge.document import to_document
+from snnbridge.formats import Options
+from snnbridge.model import Array, Path, describe
+from snnbridge.storage import StoredZip, Target, dump_json
+from snnbridge_plugins.npz.carry import Carried, inlined, is_inline
+from snnbridge_plugins.npz.names import Names
+from snnbridge_plugins.npz.native import EXTRAS, checkpoint_of, record_of
+from snnbridge_plugins.npz.pair import COMMENT, base_name, digest_of
+from snnbridge_plugins.npz.record import OURS, Record, from_tree, is_plain
+
+STRICT = "3.16"
+PERMISSIVE = "permissive"
+
+#: The version of what stands under ``metadata["snnbridge"]``; a reader refuses a later one.
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What goes into the two files.
+
+    Parameters
+    ----------
+    record : Record
+        One name for each array; sizes for those whose size is not that of its member.
+    arrays : list of Carried
+        The weights, then what else the document needs.
+    document : dict, optional
+        Where the pair alone does not hold everything.
+    """
+
+    record: Record
+    arrays: list[Carried]
+    document: dict[str, Any] | None = None
+
+    def record_for(self, members: list[tuple[int, ...]]) -> Record:
+        """Complete the record for members of these shapes."""
+        sizes = [_size(shape) for shape in members]
+        if not self.record.is_strict:
+            sizes[: len(self.record.sizes)] = self.record.sizes
+        return replace(self.record, sizes=sizes, total=sum(map(math.prod, members)))
+
+
+def _size(shape: tuple[int, ...]) -> list[int]:
+    return [shape[1] if len(shape) > 1 else 1, shape[0] if shape else 1]
+
+
+def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
+    """Write a pair; docs/formats/npz.md has its layout."""
+    plan = _plan(checkpoint, options)
+    base = base_name(target.path.name)
+    has_document = plan.document is not None
+    shapes = []
+    with (
+        target.open(name=f"{base}.npz") as file,
+        StoredZip(file, comment=COMMENT if has_document else b"") as archive,
+    ):
+        for i, carried in enumerate(plan.arrays):
+            member = carried.stored()
+            archive.add_array(f"layer_{i}.npy", member)
+            shapes.append(member.shape)
+    record = plan.record_for(shapes)
+    if has_document:
+        record = _with_document(record, plan, archive.fingerprint)
+    with target.open(name=f"{base}.json") as head:
+        head.write(record.text())
+
+
+def _with_document(record: Record, plan: Plan, fingerprint: str) -> Record:
+    held = {
+        "version": VERSION,
+        "document": dump_json(plan.document).decode("ascii"),
+        "names": digest_of_names(record.names),
+        "archive": fingerprint,
+    }
+    record = replace(record, metadata={**record.metadata, OURS: held})
+    held["digest"] = digest_of(record)
+    return record
+
+
+def digest_of_names(names: list[str]) -> str:
+    """Return the SHA-256 of a list of names: it tells whether another tool changed the list."""
+    return hashlib.sha256(json.dumps(names).encode("ascii")).hexdigest()
+
+
+def _plan(checkpoint: SNNCheckpoint, options: Options) -> Plan:
+    strict = options.get("dialect", STRICT) == STRICT
+    plan = _native_plan(checkpoint, strict=strict)
+    if options.get("bare"):
+        return _without_what_is_refused(plan)
+    if _holds_everything(plan, checkpoint):
+        return plan
+    return _documented(checkpoint, strict=strict)
+
+
+def _native_plan(checkpoint: SNNCheckpoint, *, strict: bool) -> Plan:
+    """Plan what the framework itself would write, as the source wrote it if that is known."""
+    record = record_of(checkpoint, strict=strict)
+    record = replace(record, metadata=_plain(record.metadata, strict=strict))
+    plan = Plan(record, [Carried(array, strict) for array in checkpoint.weights])
+    original = None if strict else _as_it_was(checkpoint, record)
+    if original is not None and not differences(_read_back(original), checkpoint):
+        return original
+    return plan
+
+
+def _plain(metadata: dict[str, Any], *, strict: bool) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key != OURS and is_plain({key: value}, finite=strict)
+    }
+
+
+def _as_it_was(checkpoint: SNNCheckpoint, record: Record) -> Plan | None:
+    """Plan the permissive pair that the checkpoint was read from, if it says so."""
+    kept = checkpoint.extras.get(EXTRAS)
+    if not isinstance(kept, dict):
+        return None
+    stated = {key: value for key, value in kept.items() if key not in ("other", "in-out")}
+    try:
+        record = from_tree(
+            {**record.tree(), **stated, **kept.get("other", {})}, "", is_strict=False
+        )
+    except (ReadError, TypeError):
+        return None
+    turned = kept.get("in-out", [])
+    layers = zip(checkpoint.layer_names, checkpoint.weights, strict=True)
+    return Plan(record, [Carried(w.T if name in turned else w, False) for name, w in layers])
+
+
+def _read_back(plan: Plan) -> SNNCheckpoint:
+    """Return what a reader makes of a plan without a document."""
+    members = [carried.stored() for carried in plan.arrays]
+    return checkpoint_of(plan.record_for([m.shape for m in members]), members)[0]
+
+
+def _holds_everything(plan: Plan, checkpoint: SNNCheckpoint) -> bool:
+    """Whether the pair needs no document, even after 3.16 itself has saved it again."""
+    strict = plan.record.is_strict
+    if checkpoint.provenance:
+        return False
+    if strict and any(c.array.dtype != np.float64 or c.array.ndim != 2 for c in plan.arrays):
+        return False
+    if not all(carried.travels_as_numbers() for carried in plan.arrays):
+        return False
+    return not differences(_read_back(plan), checkpoint)
+
+
+def _without_what_is_refused(plan: Plan) -> Plan:
+    """Leave out the layers whose arrays the framework does not take."""
+    taken = [carried.travels_as_numbers() for carried in plan.arrays]
+    if all(taken):
+        return plan
+    record = plan.record
+    names = list(compress(record.names, taken))
+    record = replace(
+        record,
+        names=names,
+        sizes=list(compress(record.sizes, taken)),
+        types=list(compress(record.types, taken)),
+        frozen=[name for name in record.frozen if name in names],
+    )
+    return Plan(record, list(compress(plan.arrays, taken)))
+
+
+class _Places:
+    """Where each array of a document goes: to its layer, into the document, or to a new layer."""
+
+    def __init__(self, checkpoint: SNNCheckpoint, *, strict: bool) -> None:
+        self._strict = strict
+        self.names = checkpoint.layer_names
+        self.arrays = [
+            Carried(array, strict, {"layer": i}) for i, array in enumerate(checkpoint.weights)
+        ]
+        self._own: dict[Path, int] = {
+            ("layers", name, "weight"): i for i, name in enumerate(self.names)
+        }
+        self._unique = Names(checkpoint.layers)
+
+    def place(self, path: Path, array: Array) -> dict[str, Any]:
+        """Return the reference of an array; the document calls this once for each."""
+        index = self._own.get(path)
+        if index is not None:
+            return self.arrays[index].reference
+        if is_inline(array) and path[-1] != "bias":
+            return inlined(array)
+        carried = Carried(array, self._strict, {"layer": len(self.arrays)})
+        self.arrays.append(carried)
+        self.names.append(self._unique.unique(".".join(path[path[0] == "layers" :])))
+        return carried.reference
+
+
+def _documented(checkpoint: SNNCheckpoint, *, strict: bool) -> Plan:
+    record = record_of(checkpoint, strict=strict)
+    places = _Places(checkpoint, strict=strict)
+    document = to_document(checkpoint, places.place)
+    plain = _plain(record.metadata, strict=strict)
+    if len(plain) == len(record.metadata):
+        document["metadata"] = {}
+    known = set(record.frozen)
+    document["frozen_layers"] = [n for n in checkpoint.frozen_layers if n not in known]
+    more = len(places.arrays) - len(record.names)
+    record = replace(
+        record,
+        names=places.names,
+        types=[*record.types, *[""] * more] if record.types else [],
+        metadata=plain,
+    )
+    return Plan(record, places.arrays, document)
+
+
+def losses(checkpoint: SNNCheckpoint, options: Options) -> Iterator[tuple[Path, str]]:
+    """Say what a bare pair loses: all in which it, read back, differs from the checkpoint."""
+    if not options.get("bare"):
+        return
+    for difference in differences(checkpoint, _read_back(_plan(checkpoint, options))):
+        yield difference.path, _reason(difference)
+
+
+def _reason(difference: Difference) -> str:
+    if difference.kind == "missing":
+        return "a bare npz pair has no place for it"
+    if difference.kind == "added":
+        return f"a bare npz pair gives {describe(difference.right)} back there"
+    if difference.kind == "order":
+        return f"a bare npz pair has {difference.right!r} where {difference.left!r} stands"
+    return f"a bare npz pair gives {describe(difference.right)} back"

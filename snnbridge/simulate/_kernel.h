@@ -1,0 +1,157 @@
+/* The hot loops of the simulator, compiled once for each instruction set that the processor may
+ * have; the same operations in the same order in each, so that the results are the same bits.
+ *
+ * Nothing here may be contracted to a fused multiply-add, which rounds once where the definition
+ * rounds twice. The one exception is written out where it is used: a product of two float32
+ * numbers is exact in float64, so that fusing the addition to it changes nothing.
+ */
+#ifndef SNNBRIDGE_KERNEL_H
+#define SNNBRIDGE_KERNEL_H
+
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define TILE 64 /* outputs of a stored tile of weights; a multiple of every tile in registers */
+
+/* Which of the update's equations a neuron runs; the names are those of the Python side. */
+enum {
+    AFFINE, DIFFERENCE_IN, DIFFERENCE_OUT, BOX_IN, QUOTIENT_IN, QUOTIENT_OUT, DERIVATIVE_IN,
+    DERIVATIVE_OUT, DERIVATIVE_STEP, RUNGE_KUTTA, SHIFT_12, Q8_8
+};
+enum { RESET_NONE, RESET_SUBTRACT, RESET_SET };
+enum { NOW, BEFORE_LEAK, AFTER_LEAK, RESIDUAL };
+enum { FREE, HOLD, CLAMP, HOLD_TESTED };
+enum { EXPONENTIAL, DUAL_EXPONENTIAL, ALPHA, EXPONENTIAL_DIFFERENCE };
+enum { DECAY_ADD_USE, ADD_DECAY_USE, ADD_USE_DECAY, DECAY_USE_ADD };
+enum { DECAY_FACTOR, DECAY_DIFFERENCE, DECAY_QUOTIENT, DECAY_DERIVATIVE, DECAY_SHIFT_12 };
+
+/* A group of neurons: switches, and one number of the network's width for each neuron. */
+typedef struct {
+    ptrdiff_t n;
+    int form, spiking, reset, timing, old, refractory, float_clock, raw;
+    double max_spikes; /* 1, or more, or infinity */
+    void *leak, *tau, *gain, *rest, *constant; /* the update */
+    void *least;                               /* the least h that spikes */
+    void *threshold, *amount, *value, *floor, *output_gain;
+    void *hold; /* int64 steps, or float32 time */
+} neuron_t;
+
+typedef struct {
+    ptrdiff_t n;
+    int receptors, kind, order, decay;
+    void *leak, *tau, *gain, *output_gain, *leak_rise, *tau_rise;
+} synapse_t;
+
+/* The places of a window: which outputs each row and column of the input reaches. */
+typedef struct {
+    ptrdiff_t height, width, out_height, out_width, kernel_width, kernel_height;
+    const int32_t *row_start, *row_tap, *row_out; /* for input row y: row_start[y]..row_start[y+1] */
+    const int32_t *column_start, *column_tap, *column_out;
+} window_t;
+
+typedef struct {
+    window_t window;
+    ptrdiff_t channels, outputs, group_outputs, group_channels;
+    int wide;           /* float64 weights */
+    const void *weight; /* (channel, tap row, tap column, output within the group) */
+} conv_t;
+
+#if defined(_MSC_VER)
+#define ALWAYS_INLINE static __forceinline
+#define RESTRICT __restrict
+#else
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define RESTRICT restrict
+#endif
+
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+#define SNNBRIDGE_X86 1
+#include <immintrin.h>
+#else
+#define SNNBRIDGE_X86 0
+#endif
+
+#define PASTE_(a, b) a##_##b
+#define PASTE(a, b) PASTE_(a, b)
+
+/* What the processor does without being asked: SSE2, NEON, or plain C. */
+#define ISA base
+#if defined(__GNUC__) || defined(__clang__)
+#define LANES 2
+#else
+#define LANES 1
+#endif
+#define FUSED 0
+#include "_kernel_lanes.h"
+#undef ISA
+#undef LANES
+#undef FUSED
+
+#if SNNBRIDGE_X86
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+#define ISA avx2
+#define LANES 4
+#define FUSED 1
+#include "_kernel_lanes.h"
+#undef ISA
+#undef LANES
+#undef FUSED
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512")
+#endif
+#define ISA avx512
+#define LANES 8
+#define FUSED 1
+#include "_kernel_lanes.h"
+#undef ISA
+#undef LANES
+#undef FUSED
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
+
+static const lanes_t *const LANES_OF[] = {
+    &lanes_base,
+#if SNNBRIDGE_X86
+    &lanes_avx2, &lanes_avx512,
+#endif
+};
+
+/* The best of the instruction sets that this processor has: 0 baseline, 1 AVX2, 2 AVX-512. */
+static int best_lanes(void)
+{
+#if SNNBRIDGE_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")
+        && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+        return 2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return 1;
+#endif
+    return 0;
+}
+
+#endif

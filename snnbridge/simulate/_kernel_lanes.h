@@ -1,0 +1,334 @@
+/* The loops for one instruction set: ISA its name, LANES the float64 numbers in a register, FUSED
+ * whether it has a fused multiply-add. Included several times by _kernel.h.
+ */
+#define NAME(name) PASTE(name, ISA)
+
+#ifndef SNNBRIDGE_LANES_T
+#define SNNBRIDGE_LANES_T
+/* The functions of one instruction set; [0] for float32 and [1] for float64 numbers. */
+typedef struct {
+    /* Write the indices of what is not zero; return how many, and whether all of them are 1. */
+    ptrdiff_t (*scan[2])(const void *x, ptrdiff_t n, int32_t *index, int *binary);
+    ptrdiff_t (*scan_bytes)(const uint8_t *x, ptrdiff_t n, int32_t *index, int *binary);
+    /* Add the rows `index` of a tile, each times its value where there are values. */
+    void (*events[2])(const void *weight, ptrdiff_t width, const int32_t *index, ptrdiff_t count,
+                      const double *values, double *out);
+    /* Multiply rows of numbers by a panel of weights, both in float64. */
+    void (*dense)(const double *x, ptrdiff_t rows, ptrdiff_t inputs, const double *panel,
+                  double *out, int exact);
+    ptrdiff_t panel; /* outputs of such a panel */
+    void (*conv)(const conv_t *conv, const int32_t *index, ptrdiff_t count, const double *values,
+                 double *sum);
+    /* Add the bias last and round once. */
+    void (*finish[2])(void *out, const double *sum, const double *bias, ptrdiff_t n);
+    void (*conv_finish[2])(void *out, const double *sum, const double *bias, ptrdiff_t places,
+                           ptrdiff_t outputs);
+    void (*neuron[2])(const neuron_t *p, void *v, const void *x, void *z, void *shown, void *work,
+                      void *clock, float now);
+    void (*synapse[2])(const synapse_t *p, void *i, void *rise, const void *x, void *z);
+    void (*add[2])(void *out, const void *x, ptrdiff_t n);
+} lanes_t;
+#endif
+
+#if LANES > 1
+typedef double NAME(vd) __attribute__((vector_size(8 * LANES)));
+typedef float NAME(vf) __attribute__((vector_size(4 * LANES)));
+#define WIDEN(x) __builtin_convertvector(x, NAME(vd))
+#else
+typedef double NAME(vd);
+typedef float NAME(vf);
+#define WIDEN(x) ((double)(x))
+#endif
+#define VD NAME(vd)
+#define VF NAME(vf)
+
+ALWAYS_INLINE VD NAME(load_double)(const double *p) { VD v; memcpy(&v, p, sizeof v); return v; }
+ALWAYS_INLINE VD NAME(load_float)(const float *p)
+{
+    VF v;
+    memcpy(&v, p, sizeof v);
+    return WIDEN(v);
+}
+ALWAYS_INLINE void NAME(store)(double *p, VD v) { memcpy(p, &v, sizeof v); }
+ALWAYS_INLINE VD NAME(same)(double x)
+{
+#if LANES > 1
+    VD v;
+    for (int i = 0; i < LANES; i++) v[i] = x;
+    return v;
+#else
+    return x;
+#endif
+}
+ALWAYS_INLINE VD NAME(fused)(VD a, VD b, VD c)
+{
+#if FUSED && LANES == 8
+    return (VD)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif FUSED && LANES == 4
+    return (VD)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+    return a * b + c;
+#endif
+}
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 16")
+#else
+#define UNROLL
+#endif
+
+/* Sums over events: a tile of outputs stays in registers over all of them. */
+#define EVENTS(TYPE, LOAD)                                                                       \
+    ALWAYS_INLINE void NAME(events_block_##TYPE)(                                                \
+        const TYPE *weight, ptrdiff_t width, const int32_t *index, ptrdiff_t count,              \
+        const double *values, double *out, const int vectors)                                    \
+    {                                                                                            \
+        VD sum[8];                                                                               \
+        UNROLL for (int i = 0; i < vectors; i++) sum[i] = NAME(same)(0.0);                       \
+        if (values == NULL)                                                                      \
+            for (ptrdiff_t k = 0; k < count; k++) {                                              \
+                const TYPE *row = weight + (ptrdiff_t)index[k] * width;                          \
+                UNROLL for (int i = 0; i < vectors; i++) sum[i] += NAME(LOAD)(row + i * LANES);  \
+            }                                                                                    \
+        else                                                                                     \
+            for (ptrdiff_t k = 0; k < count; k++) {                                              \
+                const TYPE *row = weight + (ptrdiff_t)index[k] * width;                          \
+                const VD value = NAME(same)(values[k]);                                          \
+                UNROLL for (int i = 0; i < vectors; i++)                                         \
+                    sum[i] += NAME(LOAD)(row + i * LANES) * value;                               \
+            }                                                                                    \
+        UNROLL for (int i = 0; i < vectors; i++) NAME(store)(out + i * LANES, sum[i]);           \
+    }                                                                                            \
+    static void NAME(events_##TYPE)(const void *weight, ptrdiff_t width, const int32_t *index,   \
+                                    ptrdiff_t count, const double *values, double *out)          \
+    {                                                                                            \
+        const TYPE *w = (const TYPE *)weight;                                                    \
+        ptrdiff_t at = 0;                                                                        \
+        for (; width - at >= 8 * LANES; at += 8 * LANES)                                         \
+            NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 8);         \
+        switch ((width - at) / LANES) {                                                          \
+        case 7: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 7); break; \
+        case 6: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 6); break; \
+        case 5: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 5); break; \
+        case 4: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 4); break; \
+        case 3: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 3); break; \
+        case 2: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 2); break; \
+        case 1: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 1); break; \
+        }                                                                                        \
+    }
+EVENTS(float, load_float)
+EVENTS(double, load_double)
+#undef EVENTS
+
+/* Dense products: a block of rows by a panel of outputs stays in registers over all inputs. */
+#if LANES == 8
+#define ROWS 6
+#define VECTORS 4
+#elif LANES == 4
+#define ROWS 4
+#define VECTORS 2
+#else
+#define ROWS 3
+#define VECTORS 4
+#endif
+#define PANEL (VECTORS * LANES)
+ALWAYS_INLINE void NAME(dense_block)(const double *x, ptrdiff_t inputs, const double *panel,
+                                     double *out, const int rows, const int exact)
+{
+    VD sum[ROWS][VECTORS];
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int i = 0; i < VECTORS; i++) sum[r][i] = NAME(same)(0.0);
+    for (ptrdiff_t k = 0; k < inputs; k++) {
+        VD w[VECTORS];
+        UNROLL for (int i = 0; i < VECTORS; i++)
+            w[i] = NAME(load_double)(panel + k * PANEL + i * LANES);
+        UNROLL for (int r = 0; r < rows; r++) {
+            const VD value = NAME(same)(x[r * inputs + k]);
+            UNROLL for (int i = 0; i < VECTORS; i++)
+                sum[r][i] = exact ? NAME(fused)(value, w[i], sum[r][i]) : value * w[i] + sum[r][i];
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int i = 0; i < VECTORS; i++)
+            NAME(store)(out + r * PANEL + i * LANES, sum[r][i]);
+}
+/* `exact`: every product is exact, as of two float32 numbers, so that fusing changes nothing. */
+static void NAME(dense)(const double *x, ptrdiff_t rows, ptrdiff_t inputs, const double *panel,
+                        double *out, int exact)
+{
+    ptrdiff_t r = 0;
+    for (; r + ROWS <= rows; r += ROWS)
+        if (exact)
+            NAME(dense_block)(x + r * inputs, inputs, panel, out + r * PANEL, ROWS, 1);
+        else
+            NAME(dense_block)(x + r * inputs, inputs, panel, out + r * PANEL, ROWS, 0);
+    for (; r < rows; r++)
+        if (exact)
+            NAME(dense_block)(x + r * inputs, inputs, panel, out + r * PANEL, 1, 1);
+        else
+            NAME(dense_block)(x + r * inputs, inputs, panel, out + r * PANEL, 1, 0);
+}
+
+/* Each event adds its kernel to the outputs that see it; sum is (place, output). */
+#define CONV(TYPE, LOAD)                                                                         \
+    ALWAYS_INLINE void NAME(conv_add_##TYPE)(double *sum, const TYPE *weight, ptrdiff_t n,       \
+                                             double value, const int one)                        \
+    {                                                                                            \
+        ptrdiff_t i = 0;                                                                         \
+        const VD factor = NAME(same)(value);                                                     \
+        for (; i + LANES <= n; i += LANES) {                                                     \
+            const VD w = NAME(LOAD)(weight + i);                                                 \
+            NAME(store)(sum + i, NAME(load_double)(sum + i) + (one ? w : w * factor));           \
+        }                                                                                        \
+        for (; i < n; i++) sum[i] += one ? (double)weight[i] : (double)weight[i] * value;        \
+    }                                                                                            \
+    ALWAYS_INLINE void NAME(conv_event_##TYPE)(const conv_t *c, ptrdiff_t at, double value,      \
+                                               double *sum, const int one)                       \
+    {                                                                                            \
+        const window_t *p = &c->window;                                                          \
+        const ptrdiff_t channel = at / (p->height * p->width);                                   \
+        const ptrdiff_t place = at - channel * (p->height * p->width);                           \
+        const ptrdiff_t y = place / p->width, x = place - y * p->width;                          \
+        const ptrdiff_t n = c->group_outputs;                                                    \
+        const TYPE *weight = (const TYPE *)c->weight                                             \
+                             + channel * p->kernel_height * p->kernel_width * n;                 \
+        sum += channel / c->group_channels * n;                                                  \
+        for (int32_t a = p->row_start[y]; a < p->row_start[y + 1]; a++)                          \
+            for (int32_t b = p->column_start[x]; b < p->column_start[x + 1]; b++)                \
+                NAME(conv_add_##TYPE)(                                                           \
+                    sum + (p->row_out[a] * p->out_width + p->column_out[b]) * c->outputs,        \
+                    weight + (p->row_tap[a] * p->kernel_width + p->column_tap[b]) * n, n, value, \
+                    one);                                                                        \
+    }
+CONV(float, load_float)
+CONV(double, load_double)
+#undef CONV
+static void NAME(conv)(const conv_t *c, const int32_t *index, ptrdiff_t count,
+                       const double *values, double *sum)
+{
+    for (ptrdiff_t k = 0; k < count; k++)
+        if (c->wide)
+            NAME(conv_event_double)(c, index[k], values ? values[k] : 1.0, sum, values == NULL);
+        else if (values)
+            NAME(conv_event_float)(c, index[k], values[k], sum, 0);
+        else
+            NAME(conv_event_float)(c, index[k], 1.0, sum, 1);
+}
+
+#if LANES > 2
+/* Write the indices of the set bits of `mask`. */
+ALWAYS_INLINE ptrdiff_t NAME(bits)(uint32_t mask, int32_t first, int32_t *index)
+{
+    ptrdiff_t found = 0;
+    for (; mask; mask &= mask - 1) index[found++] = first + __builtin_ctz(mask);
+    return found;
+}
+#endif
+static ptrdiff_t NAME(scan_float)(const void *from, ptrdiff_t n, int32_t *index, int *binary)
+{
+    const float *x = (const float *)from;
+    ptrdiff_t found = 0, i = 0;
+    uint32_t odd = 0;
+#if LANES == 8
+    const __m512i step = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (; i < n; i += 16) {
+        const __mmask16 in = n - i >= 16 ? 0xffff : (__mmask16)((1u << (n - i)) - 1);
+        const __m512 block = _mm512_maskz_loadu_ps(in, x + i);
+        const __mmask16 set = _mm512_cmp_ps_mask(block, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+        odd |= _mm512_mask_cmp_ps_mask(set, block, _mm512_set1_ps(1.0f), _CMP_NEQ_UQ);
+        _mm512_storeu_si512(index + found, _mm512_maskz_compress_epi32(
+            set, _mm512_add_epi32(step, _mm512_set1_epi32((int)i))));
+        found += __builtin_popcount(set);
+    }
+#elif LANES == 4
+    for (; i + 8 <= n; i += 8) {
+        const __m256 block = _mm256_loadu_ps(x + i);
+        const __m256 set = _mm256_cmp_ps(block, _mm256_setzero_ps(), _CMP_NEQ_UQ);
+        const __m256 one = _mm256_cmp_ps(block, _mm256_set1_ps(1.0f), _CMP_NEQ_UQ);
+        odd |= (uint32_t)_mm256_movemask_ps(_mm256_and_ps(set, one));
+        found += NAME(bits)((uint32_t)_mm256_movemask_ps(set), (int32_t)i, index + found);
+    }
+#endif
+    for (; i < n; i++) {
+        index[found] = (int32_t)i;
+        found += x[i] != 0;
+        odd |= (x[i] != 0) & (x[i] != 1);
+    }
+    *binary = odd == 0;
+    return found;
+}
+static ptrdiff_t NAME(scan_double)(const void *from, ptrdiff_t n, int32_t *index, int *binary)
+{
+    const double *x = (const double *)from;
+    ptrdiff_t found = 0;
+    uint32_t odd = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        index[found] = (int32_t)i;
+        found += x[i] != 0;
+        odd |= (x[i] != 0) & (x[i] != 1);
+    }
+    *binary = odd == 0;
+    return found;
+}
+static ptrdiff_t NAME(scan_bytes)(const uint8_t *x, ptrdiff_t n, int32_t *index, int *binary)
+{
+    ptrdiff_t found = 0, i = 0;
+    uint32_t odd = 0;
+#if LANES == 8
+    const __m512i step = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (; i + 64 <= n; i += 64) {
+        const __m512i block = _mm512_loadu_si512(x + i);
+        uint64_t set = _mm512_test_epi8_mask(block, block);
+        odd |= _mm512_mask_cmpneq_epi8_mask(set, block, _mm512_set1_epi8(1)) != 0;
+        for (int32_t first = (int32_t)i; set; first += 16, set >>= 16) {
+            const __mmask16 part = (__mmask16)set;
+            _mm512_storeu_si512(index + found, _mm512_maskz_compress_epi32(
+                part, _mm512_add_epi32(step, _mm512_set1_epi32(first))));
+            found += __builtin_popcount(part);
+        }
+    }
+#endif
+    for (; i < n; i++) {
+        index[found] = (int32_t)i;
+        found += x[i] != 0;
+        odd |= x[i] > 1;
+    }
+    *binary = odd == 0;
+    return found;
+}
+
+#define REAL float
+#define WIDTH_NAME(name) PASTE(name, float)
+#include "_kernel_steps.h"
+#undef REAL
+#undef WIDTH_NAME
+#define REAL double
+#define WIDTH_NAME(name) PASTE(name, double)
+#include "_kernel_steps.h"
+#undef REAL
+#undef WIDTH_NAME
+
+static const lanes_t NAME(lanes) = {
+    {NAME(scan_float), NAME(scan_double)},
+    NAME(scan_bytes),
+    {NAME(events_float), NAME(events_double)},
+    NAME(dense),
+    PANEL,
+    NAME(conv),
+    {NAME(finish_float), NAME(finish_double)},
+    {NAME(conv_finish_float), NAME(conv_finish_double)},
+    {NAME(neuron_float), NAME(neuron_double)},
+    {NAME(synapse_float), NAME(synapse_double)},
+    {NAME(add_float), NAME(add_double)},
+};
+
+#undef NAME
+#undef WIDEN
+#undef VD
+#undef VF
+#undef UNROLL
+#undef ROWS
+#undef VECTORS
+#undef PANEL

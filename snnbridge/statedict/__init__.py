@@ -1,0 +1,33 @@
+"""BrainPy's state dicts: trees of nodes and arrays, and the checkpoints that they are.
+
+:func:`from_tree` and :func:`to_tree` are inverse: a tree that was read comes back with its
+nodes, its keys, their order and its arrays, whatever format the checkpoint went through.
+
+>>> import numpy as np
+>>> from snnbridge.statedict import from_tree, to_tree
+>>> tree = {"net": {"Lif0": {"Lif0.V": np.zeros(3, np.float32)}}, "epoch": 7}
+>>> checkpoint = from_tree(tree)
+>>> checkpoint.layers["Lif0"].shape, checkpoint.training
+((3,), {'epoch': 7})
+>>> list(to_tree(checkpoint).tree)
+['net', 'epoch']
+"""
+
+from __future__ import annotations
+
+from snnbridge.statedict.classes import WEIGHTED, class_of
+from snnbridge.statedict.forms import Form
+from snnbridge.statedict.reading import WRAPPERS, find_net, from_tree
+from snnbridge.statedict.writing import RESERVED, StateDict, to_tree
+
+__all__ = [
+    "RESERVED",
+    "WEIGHTED",
+    "WRAPPERS",
+    "Form",
+    "StateDict",
+    "class_of",
+    "find_net",
+    "from_tree",
+    "to_tree",
+]
