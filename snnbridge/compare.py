@@ -173,7 +173,16 @@ def _compare_arrays(path: Path, a: Array, b: Array, found: list[Difference]) -> 
         count, first = _differing(a, b)
         if count:
             where = (*path, str(list(first))) if first else path
-            found.append(Difference(where, "value", a[first], b[first], count))
+            left, right = _element(a, first), _element(b, first)
+            found.append(Difference(where, "value", left, right, count))
+
+
+def _element(array: Array, index: tuple[int, ...]) -> Any:
+    """Return one element; text whose code points are none, as its bytes."""
+    try:
+        return array[index]
+    except (SystemError, ValueError):
+        return array[(*index, None)].tobytes()
 
 
 def _differing(a: Array, b: Array) -> tuple[int, tuple[int, ...]]:
@@ -201,10 +210,7 @@ def _differing(a: Array, b: Array) -> tuple[int, tuple[int, ...]]:
 
 def _unequal(a: Array, b: Array) -> Array:
     mask = cast("Array", _bits(a) != _bits(b))
-    if mask.ndim == a.ndim:
-        return mask
-    several: Array = mask.any(axis=-1)
-    return several
+    return mask if mask.ndim == a.ndim else cast("Array", mask.any(axis=-1))
 
 
 def _bits(array: Array) -> Array:

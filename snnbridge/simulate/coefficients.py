@@ -378,7 +378,9 @@ _COMPLEMENTS: dict[Scheme, Callable[[_Numbers, str], Array]] = {
     Scheme.EULER_INVERSE: lambda n, name: n._rate("tau_inv"),
     Scheme.EULER_LOGIT: lambda n, name: _each(_sigmoid, n.get("logit")),
     Scheme.BIT_SHIFT: lambda n, name: _each(lambda x: 2.0**-x, n.get("dash")),
-    Scheme.RC: lambda n, name: n.time_step(None) / (n.positive("resistance") * n.positive("capacitance")),
+    Scheme.RC: lambda n, name: (
+        n.time_step(None) / (n.positive("resistance") * n.positive("capacitance"))
+    ),
     Scheme.INTEGRATE: lambda n, name: np.zeros(n.shape),
 }
 _DECAYS: dict[Scheme, Callable[[_Numbers, str], Array]] = {

@@ -183,5 +183,7 @@ def _needs_dt(layer: Neuron | Synapse) -> bool:
         return True
     refractory = getattr(rule, "refractory", Refractory.NONE) not in (Refractory.NONE, UNKNOWN)
     if not refractory:
-        timed = [p for name, p in layer.parameters.items() if name in ("tau", "tau_inv", "tau_rise")]
+        timed = [
+            p for name, p in layer.parameters.items() if name in ("tau", "tau_inv", "tau_rise")
+        ]
     return (rule.scheme in _TIMED or refractory) and any(p.unit not in per_step for p in timed)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from snnbridge.errors import ReadError
 from snnbridge.model import Array, BatchNorm, Conv1d, Conv2d, Layer, Linear
@@ -31,37 +29,49 @@ class Form:
 
     axes: tuple[int, ...] = ()
     lead: int = 0
+    _back: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        back = sorted(range(len(self.axes)), key=self.axes.__getitem__)
+        object.__setattr__(self, "_back", tuple(back))
+
+    def fits(self, stored: Array) -> bool:
+        """Whether an array may be stored in this form."""
+        if self.axes:
+            return stored.ndim == len(self.axes)
+        return stored.ndim >= self.lead and stored.shape[: self.lead] == (1,) * self.lead
 
     def held(self, stored: Array) -> Array:
-        """Return a view of a stored array as the layer holds it.
-
-        Raises
-        ------
-        ReadError
-            If the array does not have the axes that the form speaks of.
-        """
+        """Return a view of a stored array, which must fit, as the layer holds it."""
         if self.axes:
-            if sorted(self.axes) != list(range(stored.ndim)):
-                raise ReadError(f"an array of shape {stored.shape} has no axes {self.axes}")
             return stored.transpose(self.axes)
-        if any(n != 1 for n in stored.shape[: self.lead]) or stored.ndim < self.lead:
-            raise ReadError(f"an array of shape {stored.shape} must start with {self.lead} ones")
-        return stored.reshape(stored.shape[self.lead :])
+        return stored.reshape(stored.shape[self.lead :]) if self.lead else stored
 
     def stored(self, held: Array) -> Array:
         """Return a view of a layer's array as the file stores it."""
         if self.axes:
-            return held.transpose(np.argsort(self.axes))
-        return held.reshape((1,) * self.lead + held.shape)
+            return held.transpose(self._back)
+        return held.reshape((1,) * self.lead + held.shape) if self.lead else held
 
     def as_json(self) -> dict[str, Any]:
-        """Return what differs from the plain form."""
-        found: dict[str, Any] = {}
-        if self.axes:
-            found["axes"] = list(self.axes)
-        if self.lead:
-            found["lead"] = self.lead
-        return found
+        """Return what differs from the plain form; :meth:`from_json` reads it."""
+        found: dict[str, Any] = {"axes": list(self.axes)} if self.axes else {}
+        return found | ({"lead": self.lead} if self.lead else {})
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Form:
+        """Read what :meth:`as_json` gave, from a stranger's file.
+
+        Raises
+        ------
+        ReadError
+            If it is no form.
+        """
+        axes, lead = value.get("axes", []), value.get("lead", 0)
+        whole = isinstance(axes, list) and all(type(n) is int for n in [*axes, lead])
+        if not whole or sorted(axes) != list(range(len(axes))) or not 0 <= lead <= 32:
+            raise ReadError(f"an array's axes {axes!r} and lead {lead!r} are no form of storage")
+        return cls(tuple(axes), lead)
 
 
 PLAIN = Form()
@@ -89,12 +99,6 @@ _STATES = {
     "Alpha": _CURRENT,
     "DualExponV2": {},
 }
-
-
-def form_of(layer: Layer, parameter: str) -> Form:
-    """Return the form of one of a layer's parameters."""
-    arrays = ARRAYS.get(type(layer), {})
-    return next((form for name, form in arrays.values() if name == parameter), PLAIN)
 
 
 def states_of(kind: str) -> dict[str, str]:

@@ -7,9 +7,8 @@ An entry's role says where the model keeps it: ``p:weight`` is a parameter of th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,7 +29,7 @@ from snnbridge.model import (
     Tree,
 )
 from snnbridge.model.values import Unknown
-from snnbridge.statedict.classes import CELLS, DYNAMIC, FAMILY, class_of
+from snnbridge.statedict.classes import CELLS, DYNAMIC, FAMILY
 from snnbridge.statedict.forms import ARRAYS, states_of
 
 _UNSTATED = Parameter(UNKNOWN)
@@ -38,28 +37,27 @@ _NEURON_STATES = frozenset({"V", "spike", "input", "t_last_spike", "refractory"}
 _SYNAPSE_STATES = frozenset({"g", "h", "g_rise", "g_decay"})
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """What one node became.
 
-    Parameters
+    Attributes
     ----------
     layer : Layer
     states : mapping of str to StateVariable
         Under the model's names.
-    roles : mapping of str to str
-        By the node's keys, in their order.
-    note : str
-        What could not be told; empty if there is nothing to say.
+    roles : mapping of str to str, or None
+        By the node's keys, in their order; ``None`` where they are the usual ones.
+    misnamed : bool
+        Whether the node's name speaks of a class that the node cannot be of.
     """
 
     layer: Layer
     states: Mapping[str, StateVariable]
-    roles: Mapping[str, str]
-    note: str = ""
+    roles: Mapping[str, str] | None
+    misnamed: bool = False
 
 
-def read_node(name: str, content: Mapping[str, Tree], stated: str = "") -> Node:
+def read_node(name: str, content: Mapping[str, Tree], kind: str) -> Node:
     """Read one node.
 
     Parameters
@@ -68,85 +66,80 @@ def read_node(name: str, content: Mapping[str, Tree], stated: str = "") -> Node:
         The node's name, which becomes the layer's.
     content : mapping of str to leaf or tree
         Keys are ``<name>.<attribute>``, or anything where a class saves itself its own way.
-    stated : str
-        The class, where somebody says it; the name tells it otherwise.
+    kind : str
+        Its class, as far as it is known.
     """
-    kind = stated or class_of(name)
     attributes = _attributes(name, content)
     if kind not in FAMILY:
         return _opaque(name, content, attributes, kind)
-    found = rules.get("brainpy", kind)
-    arrays_only = all(isinstance(value, np.ndarray) for value in content.values())
     try:
-        if not arrays_only:
-            node = None
-        elif issubclass(found.layer, Neuron | Synapse):
-            node = _dynamic(name, content, attributes, kind)
-        else:
-            node = _static(name, content, attributes, kind)
+        node = _of_family(name, content, attributes, kind)
     except CheckpointError:  # shapes that no layer of this class has
         node = None
-    if node is not None:
-        return node
-    opaque = _opaque(name, content, attributes, "")
-    note = f"node {name!r} is no {kind}: its entries are {', '.join(attributes.values())}"
-    return Node(opaque.layer, opaque.states, opaque.roles, note)
+    return node or _opaque(name, content, attributes, "")._replace(misnamed=True)
 
 
-def _attributes(name: str, content: Iterable[str]) -> dict[str, str]:
+def _attributes(name: str, content: Iterable[str]) -> list[str]:
     """Name each entry by its key without the node's name; by the whole key where that clashes."""
     start = len(name) + 1
     prefix = name + "."
-    short = {key: key[start:] if key.startswith(prefix) else key for key in content}
-    if len(set(short.values())) == len(short):
-        return short
-    return {key: key for key in short}
+    short = [key[start:] if key.startswith(prefix) else key for key in content]
+    return short if len(set(short)) == len(short) else list(content)
 
 
-def _static(
-    name: str, content: Mapping[str, Array], attributes: Mapping[str, str], kind: str
+def _of_family(
+    name: str, content: Mapping[str, Tree], attributes: list[str], kind: str
 ) -> Node | None:
     layer = rules.get("brainpy", kind).layer
+    if layer is Neuron or layer is Synapse:
+        return _dynamic(name, content, attributes, kind)
     known = ARRAYS.get(layer, {})
     fields: dict[str, Any] = {}
-    roles: dict[str, str] = {}
-    for key, attribute in attributes.items():
-        if attribute not in known:
+    for attribute, stored in zip(attributes, content.values(), strict=True):
+        if attribute not in known or not isinstance(stored, np.ndarray):
             return None
         parameter, form = known[attribute]
-        stored = content[key]
-        if len(form.axes or (0,) * (form.lead + 1)) != stored.ndim:
-            return None
-        if stored.shape[: form.lead] != (1,) * form.lead:
+        if not form.fits(stored):
             return None
         fields[parameter] = Parameter(form.held(stored))
-        roles[key] = f"p:{parameter}"
-    if known and next(iter(known.values()))[0] not in fields:
+    if known and ("mean" if "running_mean" in known else "weight") not in fields:
         return None  # a bias without a weight
+    usual = [a for a in known if known[a][0] in fields] == attributes and _is_usual(name, content)
+    roles = {k: f"p:{known[a][0]}" for k, a in zip(content, attributes, strict=True)}
     if layer is Flatten:  # its axes are arguments, and no file holds those
         fields = {"start": UNKNOWN, "end": UNKNOWN}
-    return Node(layer(name, origin=_origin(kind), **fields), {}, roles)
+    return Node(layer(name, origin=_origin(kind), **fields), {}, None if usual else roles)
+
+
+def _is_usual(name: str, content: Mapping[str, Tree]) -> bool:
+    prefix = name + "."
+    return bool(content) and all(key.startswith(prefix) for key in content)
 
 
 def _dynamic(
-    name: str, content: Mapping[str, Array], attributes: Mapping[str, str], kind: str
+    name: str, content: Mapping[str, Tree], attributes: list[str], kind: str
 ) -> Node | None:
     layer, names, variables, parameters = _vocabulary(kind)
     held = dict.fromkeys(parameters.values(), _UNSTATED)
     roles: dict[str, str] = {}
     state: dict[str, Array] = {}
-    for key, attribute in attributes.items():
+    for (key, value), attribute in zip(content.items(), attributes, strict=True):
+        if not isinstance(value, np.ndarray):
+            return None
         if attribute in variables:
             variable = names.get(attribute, attribute)
-            roles[key], state[variable] = f"s:{variable}", content[key]
+            roles[key], state[variable] = f"s:{variable}", value
         elif attribute in parameters:
             parameter = parameters[attribute]
             unit = rules.get("brainpy", kind).arguments[attribute].unit
-            roles[key], held[parameter] = f"p:{parameter}", Parameter(content[key], unit)
+            roles[key], held[parameter] = f"p:{parameter}", Parameter(value, unit)
         else:
             return None
     shape, states = _states(state)
-    return Node(layer(name, shape, held, origin=_origin(kind)), states, roles)
+    usual = len(state) == len(roles) and _is_usual(name, content)
+    return Node(
+        layer(name, shape, held, origin=_origin(kind)), states, None if usual else roles
+    )
 
 
 @cache
@@ -185,16 +178,13 @@ def _states(state: Mapping[str, Array]) -> tuple[Shape | Unknown, dict[str, Stat
     return (first.shape[1:] if batched and first.ndim else UNKNOWN), states
 
 
-def _opaque(
-    name: str, content: Mapping[str, Tree], attributes: Mapping[str, str], kind: str
-) -> Node:
+def _opaque(name: str, content: Mapping[str, Tree], attributes: list[str], kind: str) -> Node:
     names = states_of(kind) if kind in DYNAMIC else {}
-    parameters: dict[str, Array] = {}
+    parameters: dict[str, Parameter] = {}
     settings: dict[str, Tree] = {}
     state: dict[str, Array] = {}
     roles: dict[str, str] = {}
-    for key, attribute in attributes.items():
-        value = content[key]
+    for (key, value), attribute in zip(content.items(), attributes, strict=True):
         if not isinstance(value, np.ndarray):
             settings[attribute], roles[key] = value, f"o:{attribute}"
         elif kind in DYNAMIC or (kind in CELLS and attribute == "state"):
@@ -203,8 +193,10 @@ def _opaque(
                 variable = attribute
             state[variable], roles[key] = value, f"s:{variable}"
         else:
-            parameters[attribute], roles[key] = value, f"p:{attribute}"
+            parameters[attribute], roles[key] = Parameter(value), f"p:{attribute}"
     _, states = _states(state)
-    origin = _origin(kind) if kind else None
-    layer = Opaque(name, parameters=parameters, settings=settings, origin=origin)  # type: ignore[arg-type]
-    return Node(layer, states, roles)
+    layer = Opaque(
+        name, parameters=parameters, settings=settings, origin=_origin(kind) if kind else None
+    )
+    usual = len(roles) in (len(parameters), len(state)) and _is_usual(name, content)
+    return Node(layer, states, None if usual else roles)

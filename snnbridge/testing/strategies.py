@@ -41,6 +41,7 @@ from snnbridge.model import (
     Origin,
     Output,
     Parameter,
+    Path,
     Quantity,
     Scale,
     SNNCheckpoint,
@@ -295,13 +296,17 @@ def checkpoints(draw: st.DrawFn, most_layers: int = 5) -> SNNCheckpoint:
         connections=draw(_connections(found)),
         dt=draw(_time_steps),
         training=draw(trees()),
-        state=draw(st.dictionaries(st.tuples(owners, names), variables, max_size=3 * bool(chosen))),
+        state=draw(st.dictionaries(_pairs(owners), variables, max_size=3 * bool(chosen))),
         step=draw(st.sampled_from([None, UNKNOWN, 0, 17])),
         metadata=draw(trees(json_only=True)),
         frozen_layers=draw(st.lists(st.sampled_from(chosen), unique=True)) if chosen else [],
         ties=(frozenset(tied[:2]),) if len(tied) > 1 and draw(st.booleans()) else (),
         extras=draw(st.dictionaries(names, trees(), max_size=2)),
     )
+
+
+def _pairs(owners: st.SearchStrategy[str]) -> st.SearchStrategy[Path]:
+    return st.tuples(owners, names)
 
 
 def _connections(found: list[Layer]) -> st.SearchStrategy[Any]:

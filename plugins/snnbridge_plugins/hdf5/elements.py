@@ -45,7 +45,7 @@ SECTIONS: Mapping[str, str] = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Dataset:
     """A dataset that will be written.
 

@@ -105,8 +105,8 @@ class _Writer:
         self._beside = beside
         self._gzip = gzip
         self._sums: list[tuple[int, int, _Sum]] = []
-        #: Where each dataset's elements are, by its identity: an offset, or its chunks.
-        self._places: dict[int, int | list[tuple[Shape, int, int]]] = {}
+        #: Where each dataset's elements are, an offset, or its chunks.
+        self._places: dict[Dataset, int | list[tuple[Shape, int, int]]] = {}
 
     def run(self, root: Group) -> None:
         """Write everything."""
@@ -131,9 +131,9 @@ class _Writer:
         self._file.align(_ALIGNMENT)
         offset, total = self._file.tell(), _Sum(self._beside)
         if self._is_chunked(dataset):
-            self._places[id(dataset)] = self._write_chunks(dataset, total)
+            self._places[dataset] = self._write_chunks(dataset, total)
         else:
-            self._places[id(dataset)] = offset
+            self._places[dataset] = offset
             for piece in _pieces(dataset.parts, total):
                 self._file.write(piece)
                 total.add(piece)
@@ -166,7 +166,7 @@ class _Writer:
         if dataset.text is not None:
             layout = [encode.contiguous(structure.raw(dataset.text), dataset.nbytes)]
             return structure.dataset((), text(dataset.nbytes), layout, dataset.labels)
-        place = self._places.get(id(dataset))
+        place = self._places.get(dataset)
         if isinstance(place, list):
             size = dataset.dtype.itemsize
             chunk = chunk_shape(dataset.shape, size)
@@ -213,5 +213,5 @@ def _blocks(array: Array, total: _Sum | None) -> Iterator[memoryview]:
     for block in blocks(array):
         for start in range(0, len(block), _PIECE):
             yield block[start : start + _PIECE]
-        if total is not None:
+        if total is not None and len(block) < array.nbytes:
             total.wait()
