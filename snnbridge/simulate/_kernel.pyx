@@ -87,14 +87,16 @@ cdef extern from "_kernel.h" nogil:
 cdef enum Kind:
     INPUT, SUM, LINEAR, CONV, POOL, MAXPOOL, PERMUTE, DELAYS, SCALE, NORM, NEURON, SYNAPSE
 
-SLACK = 16  # indices that a scan may write beyond the last
-cdef ptrdiff_t _SLACK = 16
-cdef ptrdiff_t _ROWS = 96  # rows of a dense product at a time
+cdef enum:
+    SLACK = 16  # indices that a scan may write beyond the last
+    CHUNK = 96  # rows of a dense product at a time
+    FEWEST = 4  # rows for which a panel of weights is worth widening
 
 cdef struct Node:
     ptrdiff_t n
     ptrdiff_t history  # rows kept of earlier steps
     bint events  # somebody reads the indices of what is not zero
+    bint numbers  # somebody reads the numbers themselves
     void *past  # (batch, history, n)
 
 cdef struct Op:
@@ -119,24 +121,39 @@ cdef struct Op:
     neuron_t neuron
     synapse_t synapse
     float clock_step
-    void *state
-    void *second
-    # Recordings of this block: (steps, batch, n), or NULL
-    void *shown
-    int64_t *counts  # (batch, n): spikes since the start
-    # The input of this block
-    const char *stimulus
-    ptrdiff_t stimulus_step
-    ptrdiff_t stimulus_sample
-    int stimulus_kind  # 0 float32, 1 float64, 2 bytes
+    void *state  # (batch, n): membrane potential, or synaptic current
+    void *second  # (batch, n): refractory clock, or rising current
+    void *shown  # (steps, batch, n) of this block: the trace, or NULL
 
-cdef struct View:
+cdef struct View:  # a node's rows in one worker
     char *rows
+    char *own  # rows, unless they are those of the stimulus itself
     ptrdiff_t sample_stride  # in bytes
     ptrdiff_t step_stride
     int32_t *index
     int32_t *count
     uint8_t *binary
+
+cdef struct Stimulus:
+    int op
+    const char *data
+    int kind  # 0 float32, 1 float64, 2 bytes
+    ptrdiff_t step_stride
+    ptrdiff_t sample_stride
+
+cdef enum Wanted:
+    VALUES, SPIKES_8, SPIKES_32, COUNTS
+
+cdef struct Tap:  # what is read off a node after a block
+    int node
+    int delay
+    Wanted wanted
+    void *gain  # of the spikes, or NULL where it is 1 throughout
+    void *out  # (steps, batch, n); (batch, n) for counts
+
+ctypedef fused real:
+    float
+    double
 
 
 cdef void *_address(object array, list keep) except NULL:
@@ -211,11 +228,12 @@ cdef class Program:
 
     # Every node is declared before the operations are described, as cycles name later ones.
 
-    def declare(self, int node, ptrdiff_t n, ptrdiff_t history, bint events):
-        """Say how many numbers a node has, how far others look back, and whether at events."""
+    def declare(self, int node, ptrdiff_t n, ptrdiff_t history, bint events, bint numbers):
+        """Say how many numbers a node has, how far back others look, and what they look at."""
         self.nodes[node].n = n
         self.nodes[node].history = history
         self.nodes[node].events = events
+        self.nodes[node].numbers = numbers
 
     def add_input(self, ptrdiff_t n):
         """Add a node that the stimulus fills."""
@@ -338,11 +356,10 @@ cdef class Program:
             self.parts[3 * i + 1] = last
             self.parts[3 * i + 2] = looped
 
-    def bind(self, int op, state, second, counts):
+    def bind(self, int op, state, second):
         """Give an operation its state, (batch, n) each, or None."""
         self.ops[op].state = NULL if state is None else _address(state, self.keep)
         self.ops[op].second = NULL if second is None else _address(second, self.keep)
-        self.ops[op].counts = NULL if counts is None else <int64_t *> _address(counts, self.keep)
 
     def bind_past(self, int node, past):
         """Give a node the rows of earlier steps, (batch, history, n)."""
@@ -352,13 +369,20 @@ cdef class Program:
         """State the number of samples."""
         self.batch = batch
 
-    def record(self, int op, shown, list keep):
-        """Write an operation's trace into this array, (steps, batch, n), or nowhere."""
+    def show(self, int op, shown, list keep):
+        """Write an operation's state after each step into (steps, batch, n), or nowhere."""
         self.ops[op].shown = NULL if shown is None else _address(shown, keep)
 
 
 cdef class Worker:
-    """One thread's buffers for a group of samples and a block of steps."""
+    """One thread's buffers for a group of samples and a block of steps.
+
+    Parameters
+    ----------
+    program : Program
+    group, steps : int
+        The most samples and steps of one run.
+    """
 
     cdef Program program
     cdef View *views
@@ -373,41 +397,54 @@ cdef class Worker:
     cdef double *products
     cdef int *dense
     cdef int *sparse
-    cdef list stimuli
-    cdef char **direct
+    cdef int *copies
 
     def __cinit__(self, Program program, ptrdiff_t group, ptrdiff_t steps):
         cdef int i
-        cdef ptrdiff_t cells, widest_sum = TILE
+        cdef ptrdiff_t cells, widest_sum = TILE, widest_in = 1
         cdef Node *node
         cdef Op *op
         self.program = program
         self.group, self.steps = group, steps
-        self.stimuli = []
         self.blocks = <void **> calloc(4 * program.n_nodes + 10, sizeof(void *))
+        if self.blocks == NULL:
+            raise MemoryError
         self.views = <View *> self._take(program.n_nodes * sizeof(View))
+        memset(self.views, 0, program.n_nodes * sizeof(View))
         for i in range(program.n_nodes):
             node = &program.nodes[i]
             cells = group * (node.history + steps)
-            self.views[i].rows = <char *> self._take(cells * node.n * program.item)
+            self.views[i].own = <char *> self._take(cells * node.n * program.item)
+            self._own_rows(i)
             if node.events:
                 self.views[i].index = <int32_t *> self._take(
-                    (cells * (node.n + _SLACK)) * sizeof(int32_t))
+                    cells * (node.n + SLACK) * sizeof(int32_t))
                 self.views[i].count = <int32_t *> self._take(cells * sizeof(int32_t))
                 self.views[i].binary = <uint8_t *> self._take(cells)
             op = &program.ops[i]
-            if op.kind == CONV:
+            if op.kind == CONV or op.kind == POOL:
                 widest_sum = max(widest_sum, op.n_out)
-            elif op.kind == POOL:
-                widest_sum = max(widest_sum, op.n_out)
-        self.work = <char *> self._take(4 * (program.widest + 1) * program.item)
+            if op.kind == LINEAR:
+                widest_in = max(widest_in, op.n_in)
+        self.work = <char *> self._take(4 * program.widest * program.item)
         self.sums = <double *> self._take(widest_sum * sizeof(double))
-        self.values = <double *> self._take((program.widest + 1) * sizeof(double))
+        self.values = <double *> self._take(program.widest * sizeof(double))
+        self.rows = <double *> self._take(CHUNK * widest_in * sizeof(double))
+        self.panel = <double *> self._take(widest_in * program.lanes.panel * sizeof(double))
+        self.products = <double *> self._take(CHUNK * program.lanes.panel * sizeof(double))
         self.dense = <int *> self._take(group * steps * sizeof(int))
         self.sparse = <int *> self._take(group * steps * sizeof(int))
+        self.copies = <int *> self._take(group * steps * sizeof(int))
+
+    cdef void _own_rows(self, int node) noexcept nogil:
+        cdef View *view = &self.views[node]
+        cdef ptrdiff_t row = self.program.nodes[node].n * self.program.item
+        view.rows = view.own
+        view.step_stride = row
+        view.sample_stride = (self.program.nodes[node].history + self.steps) * row
 
     cdef void *_take(self, size_t size) except NULL:
-        cdef void *block = malloc(max(size, 64))
+        cdef void *block = malloc(max(size, <size_t> 64))
         if block == NULL:
             raise MemoryError
         self.blocks[self.n_blocks] = block
@@ -420,53 +457,520 @@ cdef class Worker:
             for i in range(self.n_blocks):
                 free(self.blocks[i])
         free(self.blocks)
-        free(self.rows)
-        free(self.panel)
-        free(self.products)
 
-    def stimulate(self, int op, array, int kind, ptrdiff_t step_stride, ptrdiff_t sample_stride):
-        """Hand in an input's block, (steps, samples of the group, n) with these strides in bytes.
-
-        `kind` is 0 for float32, 1 for float64, 2 for bytes.
-        """
-        pass
-
-    def run(self, stimuli, ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t steps,
-            int64_t first_step, ptrdiff_t recorded_from):
+    def run(self, list stimuli, list taps, ptrdiff_t first_sample, ptrdiff_t samples,
+            ptrdiff_t steps, int64_t first_step, ptrdiff_t first_row):
         """Run a block of steps of a group of samples.
 
         Parameters
         ----------
-        stimuli : list of (operation, array as bytes, kind, bytes a step, bytes a sample)
-        first_sample, samples : int
-        steps : int
+        stimuli : list of (node, array, offset, kind, bytes a step, bytes a sample)
+            `offset` is where, in bytes, the block's first row of the first sample stands; `kind`
+            is 0 for float32, 1 for float64, 2 for bytes.
+        taps : list of (node, delay, wanted, gain or None, array)
+            What to read off: 0 numbers, 1 spikes as bytes, 2 spikes as int32, of shape
+            (steps, batch, n); 3 counts, of shape (batch, n), to which is added.
+        first_sample, samples, steps : int
         first_step : int
             The index of the block's first step, for clocks.
-        recorded_from : int
+        first_row : int
             The row of the recordings that the block's first step goes to.
 
         Returns
         -------
         int
-            -1, or the operation whose input holds a number that is not finite.
+            -1, or the node whose stimulus holds a number that is not finite.
         """
         cdef list keep = []
-        cdef int failed
+        cdef int failed = -1, i
         cdef Stimulus *given = <Stimulus *> calloc(len(stimuli) + 1, sizeof(Stimulus))
-        cdef int n = len(stimuli), i
-        if given == NULL:
-            raise MemoryError
+        cdef Tap *read = <Tap *> calloc(len(taps) + 1, sizeof(Tap))
+        cdef int n_given = len(stimuli), n_read = len(taps)
+        cdef ptrdiff_t offset
         try:
-            for i in range(n):
-                op, array, kind, step_stride, sample_stride = stimuli[i]
-                given[i].op = op
-                given[i].data = <const char *> _address(array, keep)
+            if given == NULL or read == NULL:
+                raise MemoryError
+            for i, (node, array, at, kind, step_stride, sample_stride) in enumerate(stimuli):
+                offset = at
+                given[i].op = node
+                given[i].data = <const char *> _address(array, keep) + offset
                 given[i].kind = kind
                 given[i].step_stride = step_stride
                 given[i].sample_stride = sample_stride
+            for i, (node, delay, wanted, gain, array) in enumerate(taps):
+                read[i].node, read[i].delay, read[i].wanted = node, delay, wanted
+                read[i].gain = NULL if gain is None else _address(gain, keep)
+                read[i].out = _address(array, keep)
             with nogil:
-                failed = self._run(given, n, first_sample, samples, steps, first_step,
-                                   recorded_from)
+                failed = self._block(given, n_given, read, n_read, first_sample, samples, steps,
+                                     first_step, first_row)
         finally:
             free(given)
+            free(read)
         return failed
+
+    cdef int _block(self, Stimulus *given, int n_given, Tap *read, int n_read,
+                    ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t steps,
+                    int64_t first_step, ptrdiff_t first_row) noexcept nogil:
+        cdef Program program = self.program
+        cdef int part, op, first, last, i
+        cdef ptrdiff_t t
+        self._recall(first_sample, samples)
+        for i in range(n_given):
+            if not self._feed(&given[i], samples, steps):
+                return given[i].op
+        for part in range(program.n_parts):
+            first, last = program.parts[3 * part], program.parts[3 * part + 1]
+            if not program.parts[3 * part + 2]:
+                for op in range(first, last + 1):
+                    self._operate(op, first_sample, samples, 0, steps, first_step, first_row)
+                continue
+            for t in range(steps):
+                for op in range(first, last + 1):
+                    self._operate(op, first_sample, samples, t, t + 1, first_step, first_row)
+        for i in range(n_read):
+            if program.width:
+                self._read(&read[i], first_sample, samples, steps, first_row, <double> 0)
+            else:
+                self._read(&read[i], first_sample, samples, steps, first_row, <float> 0)
+        self._keep(first_sample, samples, steps)
+        return -1
+
+    # Rows
+
+    cdef char *_row(self, int node, ptrdiff_t s, ptrdiff_t t) noexcept nogil:
+        cdef View *view = &self.views[node]
+        return (view.rows + s * view.sample_stride
+                + (self.program.nodes[node].history + t) * view.step_stride)
+
+    cdef ptrdiff_t _cell(self, int node, ptrdiff_t s, ptrdiff_t t) noexcept nogil:
+        cdef ptrdiff_t history = self.program.nodes[node].history
+        return s * (history + self.steps) + history + t
+
+    cdef int32_t *_index(self, int node, ptrdiff_t cell) noexcept nogil:
+        return self.views[node].index + cell * (self.program.nodes[node].n + SLACK)
+
+    cdef void _publish(self, int node, ptrdiff_t s, ptrdiff_t t) noexcept nogil:
+        """Find the events of a row that is now complete."""
+        cdef Node *own = &self.program.nodes[node]
+        cdef View *view = &self.views[node]
+        cdef ptrdiff_t cell
+        cdef int binary = 1
+        if own.events:
+            cell = self._cell(node, s, t)
+            view.count[cell] = <int32_t> self.program.lanes.scan[self.program.width](
+                self._row(node, s, t), own.n, self._index(node, cell), &binary)
+            view.binary[cell] = binary
+
+    cdef void _recall(self, ptrdiff_t first_sample, ptrdiff_t samples) noexcept nogil:
+        """Put the rows of earlier steps before those of this block."""
+        cdef int node
+        cdef ptrdiff_t s, t, history, size
+        for node in range(self.program.n_nodes):
+            history = self.program.nodes[node].history
+            size = self.program.nodes[node].n * self.program.item
+            for s in range(samples):
+                if history:
+                    memcpy(self._row(node, s, -history),
+                           <char *> self.program.nodes[node].past
+                           + (first_sample + s) * history * size, history * size)
+                for t in range(-history, 0):
+                    self._publish(node, s, t)
+
+    cdef void _keep(self, ptrdiff_t first_sample, ptrdiff_t samples,
+                    ptrdiff_t steps) noexcept nogil:
+        """Keep the last rows for the next block."""
+        cdef int node
+        cdef ptrdiff_t s, history, size
+        for node in range(self.program.n_nodes):
+            history = self.program.nodes[node].history
+            size = self.program.nodes[node].n * self.program.item
+            if history:
+                for s in range(samples):
+                    memcpy(<char *> self.program.nodes[node].past
+                           + (first_sample + s) * history * size,
+                           self._row(node, s, steps - history), history * size)
+
+    # Input
+
+    cdef bint _feed(self, Stimulus *given, ptrdiff_t samples, ptrdiff_t steps) noexcept nogil:
+        cdef int node = given.op
+        cdef Node *own = &self.program.nodes[node]
+        cdef View *view = &self.views[node]
+        cdef ptrdiff_t s, t, cell
+        cdef const char *source
+        cdef int binary
+        self._own_rows(node)
+        if given.kind == self.program.width and own.history == 0:
+            view.rows = <char *> given.data
+            view.step_stride, view.sample_stride = given.step_stride, given.sample_stride
+        for s in range(samples):
+            for t in range(steps):
+                source = given.data + t * given.step_stride + s * given.sample_stride
+                binary = 1
+                if own.events and given.kind == 2:
+                    cell = self._cell(node, s, t)
+                    view.count[cell] = <int32_t> self.program.lanes.scan_bytes(
+                        <const uint8_t *> source, own.n, self._index(node, cell), &binary)
+                    view.binary[cell] = binary
+                if view.rows == view.own and (own.numbers or own.history or not binary
+                                              or not own.events or given.kind != 2):
+                    if self.program.width:
+                        _convert(<double *> self._row(node, s, t), source, given.kind, own.n)
+                    else:
+                        _convert(<float *> self._row(node, s, t), source, given.kind, own.n)
+                if given.kind == 2:
+                    continue
+                self._publish(node, s, t)
+                if not own.events or not view.binary[self._cell(node, s, t)]:
+                    if self.program.width:
+                        if not _finite(<double *> self._row(node, s, t), own.n):
+                            return False
+                    elif not _finite(<float *> self._row(node, s, t), own.n):
+                        return False
+        return True
+
+    # Operations
+
+    cdef void _operate(self, int number, ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t t0,
+                       ptrdiff_t t1, int64_t first_step, ptrdiff_t first_row) noexcept nogil:
+        cdef Op *op = &self.program.ops[number]
+        cdef ptrdiff_t s, t
+        if op.kind == INPUT:
+            return
+        if op.kind == LINEAR:
+            self._linear(op, samples, t0, t1)
+        elif op.kind == CONV or op.kind == POOL:
+            self._windows(op, samples, t0, t1)
+        elif op.kind == NEURON:
+            self._neuron(op, first_sample, samples, t0, t1, first_step, first_row)
+        elif op.kind == SYNAPSE:
+            self._synapse(op, first_sample, samples, t0, t1, first_row)
+        else:
+            for s in range(samples):
+                for t in range(t0, t1):
+                    if self.program.width:
+                        self._simple(op, s, t, <double> 0)
+                    else:
+                        self._simple(op, s, t, <float> 0)
+        for s in range(samples):
+            for t in range(t0, t1):
+                self._publish(op.node, s, t)
+
+    cdef void _simple(self, Op *op, ptrdiff_t s, ptrdiff_t t, real tag) noexcept nogil:
+        cdef real *out = <real *> self._row(op.node, s, t)
+        cdef const real *x = NULL
+        cdef ptrdiff_t j
+        if op.kind == SUM:
+            self._sum(op, s, t)
+            return
+        x = <real *> self._row(op.source, s, t - op.delay)
+        if op.kind == PERMUTE:
+            for j in range(op.n_out):
+                out[j] = x[op.table[j]]
+        elif op.kind == DELAYS:
+            for j in range(op.n_out):
+                out[j] = (<real *> self._row(op.source, s, t - op.delay - op.table[j]))[j]
+        elif op.kind == SCALE:
+            for j in range(op.n_out):
+                out[j] = <real> (op.a[j] * x[j])
+        elif op.kind == NORM:
+            for j in range(op.n_out):
+                out[j] = <real> (((x[j] - op.a[j]) / op.b[j]) * op.c[j] + op.d[j])
+        else:
+            _largest(op, out, x)
+
+    cdef void _sum(self, Op *op, ptrdiff_t s, ptrdiff_t t) noexcept nogil:
+        cdef char *out = self._row(op.node, s, t)
+        cdef char *x
+        cdef int k
+        if op.sources == 0:
+            memset(out, 0, op.n_out * self.program.item)
+        for k in range(op.sources):
+            x = self._row(op.source_of[k], s, t - op.delay_of[k])
+            if k == 0:
+                memcpy(out, x, op.n_out * self.program.item)
+            else:
+                self.program.lanes.add[self.program.width](out, x, op.n_out)
+
+    cdef const double *_values(self, Op *op, ptrdiff_t s, ptrdiff_t t) noexcept nogil:
+        """Return the values of a row's events in float64, or NULL where all are 1."""
+        cdef ptrdiff_t cell = self._cell(op.source, s, t - op.delay), k
+        cdef int32_t *index = self._index(op.source, cell)
+        cdef char *x
+        if self.views[op.source].binary[cell]:
+            return NULL
+        x = self._row(op.source, s, t - op.delay)
+        if self.program.width:
+            for k in range(self.views[op.source].count[cell]):
+                self.values[k] = (<double *> x)[index[k]]
+        else:
+            for k in range(self.views[op.source].count[cell]):
+                self.values[k] = (<float *> x)[index[k]]
+        return self.values
+
+    cdef bint _repeats(self, Op *op, ptrdiff_t s, ptrdiff_t t) noexcept nogil:
+        """Whether a source's row equals that of the step before, bit for bit."""
+        cdef View *view = &self.views[op.source]
+        cdef ptrdiff_t now = self._cell(op.source, s, t - op.delay)
+        if view.count[now] != view.count[now - 1] or view.binary[now] != view.binary[now - 1]:
+            return False
+        if memcmp(self._index(op.source, now), self._index(op.source, now - 1),
+                  view.count[now] * sizeof(int32_t)) != 0:
+            return False
+        return view.binary[now] or memcmp(
+            self._row(op.source, s, t - op.delay), self._row(op.source, s, t - op.delay - 1),
+            op.n_in * self.program.item) == 0
+
+    cdef void _linear(self, Op *op, ptrdiff_t samples, ptrdiff_t t0, ptrdiff_t t1) noexcept nogil:
+        """Sort the rows into few events, many numbers, and copies of the row before."""
+        cdef ptrdiff_t s, t, rows = 0
+        cdef int n_sparse = 0, n_dense = 0, n_copies = 0, k
+        cdef bint many
+        for s in range(samples):
+            for t in range(t0, t1):
+                if t > t0 and self._repeats(op, s, t):
+                    self.copies[n_copies] = <int> (s * self.steps + t)
+                    n_copies += 1
+                    continue
+                many = self.views[op.source].count[
+                    self._cell(op.source, s, t - op.delay)] * 2 > op.n_in
+                if many:
+                    self.dense[n_dense] = <int> (s * self.steps + t)
+                    n_dense += 1
+                else:
+                    self.sparse[n_sparse] = <int> (s * self.steps + t)
+                    n_sparse += 1
+        if n_dense < FEWEST:
+            self._sparse(op, self.dense, n_dense)
+        else:
+            self._dense(op, n_dense)
+        self._sparse(op, self.sparse, n_sparse)
+        for k in range(n_copies):
+            s, t = self.copies[k] // self.steps, self.copies[k] % self.steps
+            memcpy(self._row(op.node, s, t), self._row(op.node, s, t - 1),
+                   op.n_out * self.program.item)
+
+    cdef void _sparse(self, Op *op, const int *rows, int n_rows) noexcept nogil:
+        """Sum the weights of events: all rows go over one tile of weights after the other."""
+        cdef ptrdiff_t first, width, held, s, t, cell
+        cdef char *weight = <char *> op.weight
+        cdef View *view = &self.views[op.source]
+        cdef const lanes_t *lanes = self.program.lanes
+        cdef int k, size = self.program.width
+        cdef double sums[TILE]
+        for first in range(0, op.n_out, TILE):
+            held = min(<ptrdiff_t> TILE, op.n_out - first)
+            width = (held + 7) // 8 * 8
+            for k in range(n_rows):
+                s, t = rows[k] // self.steps, rows[k] % self.steps
+                cell = self._cell(op.source, s, t - op.delay)
+                lanes.events[op.wide](weight, width, self._index(op.source, cell),
+                                      view.count[cell], self._values(op, s, t), sums)
+                lanes.finish[size](self._row(op.node, s, t) + first * self.program.item, sums,
+                                   NULL if op.bias == NULL else op.bias + first, held)
+            weight += width * op.n_in * (8 if op.wide else 4)
+
+    cdef void _dense(self, Op *op, int n_rows) noexcept nogil:
+        """Multiply blocks of rows by panels of weights, both widened to float64 once."""
+        cdef ptrdiff_t first, start, at, width, held, tile, s, t, panel = self.program.lanes.panel
+        cdef ptrdiff_t chunk, r
+        cdef bint exact = not op.wide and self.program.width == 0
+        for start in range(0, n_rows, CHUNK):
+            chunk = min(<ptrdiff_t> CHUNK, n_rows - start)
+            for r in range(chunk):
+                s, t = self.dense[start + r] // self.steps, self.dense[start + r] % self.steps
+                _convert(self.rows + r * op.n_in, self._row(op.source, s, t - op.delay),
+                         self.program.width, op.n_in)
+            tile = 0
+            for first in range(0, op.n_out, TILE):
+                width = (min(<ptrdiff_t> TILE, op.n_out - first) + 7) // 8 * 8
+                for at in range(0, width, panel):
+                    _widen(self.panel, panel, op, tile, width, at)
+                    self.program.lanes.dense(self.rows, chunk, op.n_in, self.panel, self.products,
+                                             exact)
+                    held = min(panel, op.n_out - first - at)
+                    if held > 0:
+                        self._finish(op, start, chunk, first + at, held)
+                tile += width * op.n_in
+
+    cdef void _finish(self, Op *op, ptrdiff_t start, ptrdiff_t chunk, ptrdiff_t first,
+                      ptrdiff_t held) noexcept nogil:
+        cdef ptrdiff_t r, s, t
+        for r in range(chunk):
+            s, t = self.dense[start + r] // self.steps, self.dense[start + r] % self.steps
+            self.program.lanes.finish[self.program.width](
+                self._row(op.node, s, t) + first * self.program.item,
+                self.products + r * self.program.lanes.panel,
+                NULL if op.bias == NULL else op.bias + first, held)
+
+    cdef void _windows(self, Op *op, ptrdiff_t samples, ptrdiff_t t0,
+                       ptrdiff_t t1) noexcept nogil:
+        """Let each event add to the windows that it lies in."""
+        cdef ptrdiff_t s, t, cell, places = (op.conv.window.out_height
+                                             * op.conv.window.out_width)
+        cdef const double *values
+        cdef View *view = &self.views[op.source]
+        for s in range(samples):
+            for t in range(t0, t1):
+                if t > t0 and self._repeats(op, s, t):
+                    memcpy(self._row(op.node, s, t), self._row(op.node, s, t - 1),
+                           op.n_out * self.program.item)
+                    continue
+                cell = self._cell(op.source, s, t - op.delay)
+                values = self._values(op, s, t)
+                memset(self.sums, 0, op.n_out * sizeof(double))
+                if op.kind == CONV:
+                    self.program.lanes.conv(&op.conv, self._index(op.source, cell),
+                                            view.count[cell], values, self.sums)
+                    self.program.lanes.conv_finish[self.program.width](
+                        self._row(op.node, s, t), self.sums, op.bias, places, op.conv.outputs)
+                    continue
+                _pool(op, self._index(op.source, cell), view.count[cell], values, self.sums)
+                self.program.lanes.finish[self.program.width](
+                    self._row(op.node, s, t), self.sums, NULL, op.n_out)
+
+    cdef void _neuron(self, Op *op, ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t t0,
+                      ptrdiff_t t1, int64_t first_step, ptrdiff_t first_row) noexcept nogil:
+        cdef ptrdiff_t s, t, sample, size = op.n_out * self.program.item
+        cdef ptrdiff_t tick = op.n_out * (4 if op.neuron.float_clock else 8)
+        cdef char *shown = NULL
+        cdef char *clock = NULL
+        for s in range(samples):
+            sample = first_sample + s
+            if op.second != NULL:
+                clock = <char *> op.second + sample * tick
+            for t in range(t0, t1):
+                if op.shown != NULL:
+                    shown = (<char *> op.shown
+                             + ((first_row + t) * self.program.batch + sample) * size)
+                self.program.lanes.neuron[self.program.width](
+                    &op.neuron, <char *> op.state + sample * size,
+                    self._row(op.source, s, t - op.delay), self._row(op.node, s, t), shown,
+                    self.work, clock, <float> (first_step + t) * op.clock_step)
+
+    cdef void _synapse(self, Op *op, ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t t0,
+                       ptrdiff_t t1, ptrdiff_t first_row) noexcept nogil:
+        cdef ptrdiff_t s, t, sample
+        cdef ptrdiff_t size = op.n_out * op.synapse.receptors * self.program.item
+        cdef char *second = NULL
+        for s in range(samples):
+            sample = first_sample + s
+            if op.second != NULL:
+                second = <char *> op.second + sample * size
+            for t in range(t0, t1):
+                self.program.lanes.synapse[self.program.width](
+                    &op.synapse, <char *> op.state + sample * size, second,
+                    self._row(op.source, s, t - op.delay), self._row(op.node, s, t))
+                if op.shown != NULL:
+                    memcpy(<char *> op.shown
+                           + ((first_row + t) * self.program.batch + sample) * size,
+                           <char *> op.state + sample * size, size)
+
+    # Recordings
+
+    cdef void _read(self, Tap *tap, ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t steps,
+                    ptrdiff_t first_row, real tag) noexcept nogil:
+        cdef ptrdiff_t n = self.program.nodes[tap.node].n, s, t, j, at
+        cdef const real *x
+        cdef const real *gain = <const real *> tap.gain
+        cdef real spikes
+        for s in range(samples):
+            for t in range(steps):
+                x = <real *> self._row(tap.node, s, t - tap.delay)
+                at = ((first_row + t) * self.program.batch + first_sample + s) * n
+                if tap.wanted == VALUES:
+                    memcpy(<real *> tap.out + at, x, n * sizeof(real))
+                    continue
+                for j in range(n):
+                    spikes = x[j]
+                    if gain != NULL and spikes != 0:
+                        spikes = _whole(spikes / gain[j])
+                    if tap.wanted == SPIKES_8:
+                        (<uint8_t *> tap.out)[at + j] = <uint8_t> spikes
+                    elif tap.wanted == SPIKES_32:
+                        (<int32_t *> tap.out)[at + j] = <int32_t> spikes
+                    else:
+                        (<int64_t *> tap.out)[(first_sample + s) * n + j] += <int64_t> spikes
+
+
+cdef inline real _whole(real x) noexcept nogil:
+    return <real> <int64_t> (x + 0.5)
+
+
+cdef inline void _convert(real *out, const void *source, int kind, ptrdiff_t n) noexcept nogil:
+    cdef ptrdiff_t j
+    if kind == 0:
+        for j in range(n):
+            out[j] = <real> (<const float *> source)[j]
+    elif kind == 1:
+        for j in range(n):
+            out[j] = <real> (<const double *> source)[j]
+    else:
+        for j in range(n):
+            out[j] = <real> (<const uint8_t *> source)[j]
+
+
+cdef inline bint _finite(const real *x, ptrdiff_t n) noexcept nogil:
+    cdef ptrdiff_t j
+    cdef real zero = 0
+    for j in range(n):
+        zero += x[j] * 0  # NaN where a number is not finite
+    return zero == 0
+
+
+cdef void _widen(double *panel, ptrdiff_t size, Op *op, ptrdiff_t tile, ptrdiff_t width,
+                 ptrdiff_t at) noexcept nogil:
+    """Copy a panel of a tile's outputs, zeros after the last."""
+    cdef ptrdiff_t i, j, held = min(size, width - at)
+    cdef double *row
+    for i in range(op.n_in):
+        row = panel + i * size
+        if op.wide:
+            for j in range(held):
+                row[j] = (<double *> op.weight)[tile + i * width + at + j]
+        else:
+            for j in range(held):
+                row[j] = (<float *> op.weight)[tile + i * width + at + j]
+        for j in range(held, size):
+            row[j] = 0
+
+
+cdef void _pool(Op *op, const int32_t *index, ptrdiff_t count, const double *values,
+                double *sums) noexcept nogil:
+    cdef window_t *w = &op.conv.window
+    cdef ptrdiff_t k, place = w.height * w.width, y, x, channel
+    cdef int32_t a, b
+    cdef double value = 1
+    for k in range(count):
+        channel = index[k] // place
+        y = index[k] % place // w.width
+        x = index[k] % w.width
+        if values != NULL:
+            value = values[k]
+        for a in range(w.row_start[y], w.row_start[y + 1]):
+            for b in range(w.column_start[x], w.column_start[x + 1]):
+                sums[(channel * w.out_height + w.row_out[a]) * w.out_width
+                     + w.column_out[b]] += value
+    if op.a != NULL:
+        for k in range(op.n_out):
+            sums[k] = sums[k] / op.a[k]
+
+
+cdef void _largest(Op *op, real *out, const real *from_) noexcept nogil:
+    cdef window_t *w = &op.conv.window
+    cdef ptrdiff_t channel, y, x, at
+    cdef int32_t a, b
+    cdef real value
+    for at in range(op.n_out):
+        out[at] = <real> -INFINITY
+    for channel in range(op.conv.channels):
+        for y in range(w.height):
+            for x in range(w.width):
+                value = from_[(channel * w.height + y) * w.width + x]
+                for a in range(w.row_start[y], w.row_start[y + 1]):
+                    for b in range(w.column_start[x], w.column_start[x + 1]):
+                        at = ((channel * w.out_height + w.row_out[a]) * w.out_width
+                              + w.column_out[b])
+                        if value > out[at]:
+                            out[at] = value

@@ -16,8 +16,9 @@ nodes, its keys, their order and its arrays, whatever format the checkpoint went
 from __future__ import annotations
 
 from snnbridge.statedict.classes import WEIGHTED, class_of
+from snnbridge.statedict.finding import WRAPPERS, find_net
 from snnbridge.statedict.forms import Form
-from snnbridge.statedict.reading import WRAPPERS, find_net, from_tree
+from snnbridge.statedict.reading import from_tree
 from snnbridge.statedict.writing import RESERVED, StateDict, to_tree
 
 __all__ = [

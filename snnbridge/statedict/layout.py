@@ -3,8 +3,9 @@
 =========  ==========================================================================
 ``net``    the path of the net in the tree
 ``order``  for each level above the net, its keys in order
-``nodes``  the net's entries in order: a node's keys and their roles; ``None`` for what
-           stands in ``training``; ``[layer, role]`` for a variable of a flat state dict
+``nodes``  the net's entries in order: a node's keys and their roles; ``True`` for a node
+           with the usual keys; ``None`` for what stands in ``training``;
+           ``[layer, role]`` for a variable of a flat state dict
 ``apart``  optional, pairs of layer and parameter: arrays that are no variables of the
            network that they belong to, and so do not stand in its tree
 =========  ==========================================================================
@@ -17,12 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from snnbridge.model import Path, SNNCheckpoint
 
-#: What an entry of the net is: its keys and roles, None for training, or (layer, role).
-Entry = Mapping[str, str] | tuple[str, str] | None
+#: What an entry of the net is: keys and roles, True, None, or (layer, role).
+Entry = Mapping[str, str] | Literal[True] | tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ def _texts(value: Any) -> bool:
 
 
 def _entry(value: Any) -> Entry:
+    if value is True:
+        return True
     if isinstance(value, Mapping):
         return {key: role for key, role in value.items() if isinstance(role, str)}
     if _texts(value) and len(value) == 2:

@@ -45,15 +45,18 @@ class Node(NamedTuple):
     layer : Layer
     states : mapping of str to StateVariable
         Under the model's names.
-    roles : mapping of str to str, or None
-        By the node's keys, in their order; ``None`` where they are the usual ones.
+    roles : mapping of str to str
+        By the node's keys, in their order.
+    usual : bool
+        Whether :func:`to_tree` would choose the same keys and order by itself.
     misnamed : bool
         Whether the node's name speaks of a class that the node cannot be of.
     """
 
     layer: Layer
     states: Mapping[str, StateVariable]
-    roles: Mapping[str, str] | None
+    roles: Mapping[str, str]
+    usual: bool
     misnamed: bool = False
 
 
@@ -108,7 +111,7 @@ def _of_family(
     roles = {k: f"p:{known[a][0]}" for k, a in zip(content, attributes, strict=True)}
     if layer is Flatten:  # its axes are arguments, and no file holds those
         fields = {"start": UNKNOWN, "end": UNKNOWN}
-    return Node(layer(name, origin=_origin(kind), **fields), {}, None if usual else roles)
+    return Node(layer(name, origin=_origin(kind), **fields), {}, roles, usual)
 
 
 def _is_usual(name: str, content: Mapping[str, Tree]) -> bool:
@@ -137,9 +140,7 @@ def _dynamic(
             return None
     shape, states = _states(state)
     usual = len(state) == len(roles) and _is_usual(name, content)
-    return Node(
-        layer(name, shape, held, origin=_origin(kind)), states, None if usual else roles
-    )
+    return Node(layer(name, shape, held, origin=_origin(kind)), states, roles, usual)
 
 
 @cache
@@ -199,4 +200,4 @@ def _opaque(name: str, content: Mapping[str, Tree], attributes: list[str], kind:
         name, parameters=parameters, settings=settings, origin=_origin(kind) if kind else None
     )
     usual = len(roles) in (len(parameters), len(state)) and _is_usual(name, content)
-    return Node(layer, states, None if usual else roles)
+    return Node(layer, states, roles, usual)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from snnbridge.errors import OptionError, ReadError
 from snnbridge.model import UNKNOWN, Layer, Path, SNNCheckpoint, SourceInfo, StateVariable, Tree
 from snnbridge.statedict.classes import (
@@ -115,8 +113,7 @@ class _Reader:
                 self.training[key], self.layout[key] = value, None
         for name, content in flat.items():
             node = self._node(name, content, self.classes.get(name) or class_of(name))
-            roles = node.roles or dict.fromkeys(content, "")
-            self.layout.update({key: [name, role] for key, role in roles.items()})
+            self.layout.update({key: [name, role] for key, role in node.roles.items()})
         self.is_flat = bool(flat)
         absent = [name for name in self.classes if name not in net and name not in flat]
         if absent:
@@ -133,8 +130,8 @@ class _Reader:
         elif value and (kind in OPTIMIZERS or is_quantity(value) or not holds_array(value)):
             self.training[key], self.layout[key] = value, None
         else:
-            roles = self._node(key, value, kind).roles
-            self.layout[key] = True if roles is None else roles
+            node = self._node(key, value, kind)
+            self.layout[key] = True if node.usual else dict(node.roles)
 
     def _node(self, name: str, content: dict[str, Any], kind: str) -> Node:
         if not content and kind in WEIGHTED:

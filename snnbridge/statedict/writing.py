@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,15 @@ from snnbridge.model import (
     Tree,
 )
 from snnbridge.statedict.classes import FAMILY, class_of
-from snnbridge.statedict.forms import ARRAYS, PLAIN, Form, form_of, states_of
-from snnbridge.statedict.layout import Entry, Layout, layout_of
+from snnbridge.statedict.forms import ARRAYS, PLAIN, Form, states_of
+from snnbridge.statedict.layout import Layout, layout_of
 
 #: The key of what this package adds to a file; never a user's.
 RESERVED = "snnbridge"
 _WRAPPERS = ("net", "model", "network")
+_CURRENT = {"g": "i"}
+#: A layer's array that BrainPy keeps: its attribute there, the array, and its form there.
+_Slot = tuple[str, Array, Form]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class StateDict:
 
     tree: dict[str, Tree]
     net: Path
-    places: dict[Path, tuple[Path, Form]] = field(default_factory=dict)
+    places: dict[Path, tuple[Path, Form]]
 
 
 def to_tree(checkpoint: SNNCheckpoint) -> StateDict:
@@ -79,49 +82,42 @@ def to_tree(checkpoint: SNNCheckpoint) -> StateDict:
     net = _net_path(layout, checkpoint, training)
     beside = _at(training, net)
     arranger = _Arranger(checkpoint, layout, net)
-    entries = arranger.arrange(beside)
-    places = {("training", *path): (path, PLAIN) for path in _arrays(training, ())}
+    entries = arranger.arrange(beside if isinstance(beside, dict) else {})
+    places: dict[Path, tuple[Path, Form]] = {
+        ("training", *path): (path, PLAIN) for path in _arrays(training, ())
+    }
     tree = _nested(entries, layout, net, training)
     return StateDict(tree, net, places | arranger.places)
 
 
-def _net_path(layout: Layout, checkpoint: SNNCheckpoint, training: Mapping[str, Tree]) -> Path:
-    if layout.net is not None and isinstance(_at(training, layout.net, {}), Mapping):
+def _net_path(layout: Layout, checkpoint: SNNCheckpoint, training: dict[str, Tree]) -> Path:
+    if layout.net is not None and isinstance(_at(training, layout.net), dict | None):
         return layout.net
     if not checkpoint.layers or (not training and RESERVED not in checkpoint.layers):
         return ()
-    free = (key for key in (*_WRAPPERS, *_numbered("net")) if key not in training)
+    number = len(training)
+    free = (k for k in (*_WRAPPERS, *(f"net_{i}" for i in range(number))) if k not in training)
     return (next(free),)
 
 
-def _numbered(name: str) -> Iterator[str]:
-    number = 1
-    while True:
-        yield f"{name}_{number}"
-        number += 1
-
-
-def _at(tree: Mapping[str, Tree], path: Path, absent: Any = None) -> Any:
-    node: Any = tree
+def _at(tree: Tree, path: Path) -> Tree:
+    """Return what stands at a path, or ``None``."""
     for key in path:
-        if not isinstance(node, Mapping):
-            return node
-        node = node.get(key, absent)
-        if node is absent:
-            return absent
-    return node
+        if not isinstance(tree, dict):
+            return tree
+        tree = tree.get(key)
+    return tree
 
 
 def _nested(
-    entries: dict[str, Tree], layout: Layout, net: Path, training: Mapping[str, Tree]
+    entries: dict[str, Tree], layout: Layout, net: Path, training: dict[str, Tree]
 ) -> dict[str, Tree]:
     """Put the net's entries at their path, among what stands beside it on the way down."""
-    levels: list[Mapping[str, Tree]] = [training]
-    for key in net:
-        levels.append(_at(levels[-1], (key,), {}))
+    if not net:
+        return entries
     node = entries
     for depth in reversed(range(len(net))):
-        found: dict[str, Tree] = {**levels[depth], net[depth]: node}
+        found = {**(_at(training, net[:depth]) or {}), net[depth]: node}
         order = layout.order[depth] if depth < len(layout.order) else (net[depth],)
         node = {key: found[key] for key in order if key in found}
         node.update({key: value for key, value in found.items() if key not in node})
@@ -145,7 +141,7 @@ def _arrays(tree: Tree, path: Path) -> Iterator[Path]:
     """Give the path of each array in a tree."""
     if isinstance(tree, np.ndarray):
         yield path
-    elif isinstance(tree, Mapping):
+    elif isinstance(tree, dict):
         for key, value in tree.items():
             yield from _arrays(value, (*path, key))
 
@@ -158,126 +154,110 @@ class _Arranger:
         self.layout = layout
         self.net = net
         self.places: dict[Path, tuple[Path, Form]] = {}
-        self.pending = {name: _roles(layer) for name, layer in checkpoint.layers.items()}
+        self.pending = {name: _slots(layer) for name, layer in self.layers.items()}
         for (name, variable), held in checkpoint.state.items():
-            self.pending[name][f"s:{variable}"] = held.value
+            attribute = _attribute(self.layers[name], variable)
+            self.pending[name][f"s:{variable}"] = (attribute, held.value, PLAIN)
         for name, parameter in layout.apart:
             self.pending.get(name, {}).pop(f"p:{parameter}", None)
-        for name, role in _stated(layout):
-            self._take_stated(name, role)
 
-    def _take_stated(self, name: str, role: str) -> None:
-        """Let the layout ask for parameters that do not stand in a file by themselves."""
-        layer = self.layers.get(name)
-        if layer is None or role in self.pending[name]:
-            return
-        if role.startswith("p:") and isinstance(layer, Neuron | Synapse):
-            held = layer.parameters.get(role[2:])
-            if held is not None and held.value is not UNKNOWN:
-                self.pending[name][role] = held.value
-
-    def arrange(self, beside: Mapping[str, Tree] | None) -> dict[str, Tree]:
-        training = dict(beside or {})
+    def arrange(self, beside: dict[str, Tree]) -> dict[str, Tree]:
+        """Return the net's entries, those that stand in ``training`` included."""
+        rest = dict(beside)
         entries: dict[str, Tree] = {}
         for key, entry in self.layout.nodes.items():
             if entry is None:
-                if key in training:
-                    entries[key] = training.pop(key)
+                if key in rest:
+                    entries[key] = rest.pop(key)
             elif isinstance(entry, tuple):
                 self._put(entries, (key,), *entry)
-            elif entry or key in self.layers or class_of(key) not in FAMILY:
-                self._node(entries, key, entry)
-        for name, roles in self.pending.items():
-            self._append(entries, name, roles)
-        return entries | training
+            elif entry is True:
+                if self.pending.get(key):
+                    entries[key] = {}
+                    self._append(entries[key], key, self.pending[key])
+            elif key in self.layers or (not entry and class_of(key) not in FAMILY):
+                entries[key] = {}
+                for inner, role in entry.items():
+                    self._put(entries[key], (key, inner), key, role)
+        self._append_rest(entries)
+        return entries | rest
 
-    def _node(self, entries: dict[str, Tree], name: str, entry: Mapping[str, str]) -> None:
-        if entry and name not in self.layers:
-            return
-        node: dict[str, Tree] = {}
-        for key, role in entry.items():
-            self._put(node, (name, key), name, role)
-        entries[name] = node
+    def _append_rest(self, entries: dict[str, Tree]) -> None:
+        """Add what the layout does not mention, under the usual keys."""
+        flat = self.layout.is_flat
+        for name, slots in self.pending.items():
+            if slots and flat and name not in entries:
+                self._append(entries, name, slots, flat=True)
+            elif slots:
+                self._append(entries.setdefault(name, {}), name, slots)
+            elif not flat and name not in self.layout.nodes and _is_told_by_name(self.layers[name]):
+                entries.setdefault(name, {})
+
+    def _append(
+        self, into: dict[str, Tree], name: str, slots: dict[str, _Slot], *, flat: bool = False
+    ) -> None:
+        above = self.net if flat else (*self.net, name)
+        for role, (attribute, held, form) in slots.items():
+            key = f"{name}.{attribute}"
+            if key not in into:
+                into[key] = form.stored(held)
+                self.places[_model_path(name, role)] = ((*above, key), form)
+        slots.clear()
 
     def _put(self, into: dict[str, Tree], path: Path, name: str, role: str) -> None:
+        """Add one entry that the layout mentions."""
         layer = self.layers.get(name)
         if layer is None:
             return
-        if role.startswith("o:"):
+        if role.startswith("o:") and isinstance(layer, Opaque):
             self._put_setting(into, path, layer, role[2:])
-            return
-        held = self.pending[name].pop(role, None)
-        if held is None:
-            return
-        form = form_of(layer, role[2:]) if role.startswith("p:") else PLAIN
-        into[path[-1]] = form.stored(held)
-        self.places[_model_path(name, role)] = ((*self.net, *path), form)
+        elif slot := self.pending[name].pop(role, None) or self._stated(layer, role):
+            _, held, form = slot
+            into[path[-1]] = form.stored(held)
+            self.places[_model_path(name, role)] = ((*self.net, *path), form)
 
-    def _put_setting(self, into: dict[str, Tree], path: Path, layer: Layer, name: str) -> None:
-        settings = layer.settings if isinstance(layer, Opaque) else {}
-        held = _native({path[-1]: settings[name]}) if name in settings else {}
+    def _stated(self, layer: Layer, role: str) -> _Slot | None:
+        """Let the layout ask for parameters that no file holds by itself."""
+        if not role.startswith("p:") or not isinstance(layer, Neuron | Synapse):
+            return None
+        held = layer.parameters.get(role[2:])
+        return None if held is None or held.value is UNKNOWN else ("", held.value, PLAIN)
+
+    def _put_setting(self, into: dict[str, Tree], path: Path, layer: Opaque, name: str) -> None:
+        held = _native({path[-1]: layer.settings[name]}) if name in layer.settings else {}
         into.update(held)
         for below in _arrays(held.get(path[-1]), ()):
             model = ("layers", layer.name, "settings", name, *below)
             self.places[model] = ((*self.net, *path, *below), PLAIN)
 
-    def _append(self, entries: dict[str, Tree], name: str, roles: dict[str, Array]) -> None:
-        """Add what the layout does not mention, under the usual keys."""
-        layer = self.layers[name]
-        if not roles:
-            if name not in self.layout.nodes and not self.layout.is_flat and _is_empty_node(layer):
-                entries.setdefault(name, {})
-            return
-        flat = self.layout.is_flat and name not in entries
-        node = entries if flat else entries.setdefault(name, {})
-        if not isinstance(node, dict):
-            return
-        for role in list(roles):
-            key = f"{name}.{_attribute(layer, role)}"
-            if key not in node:
-                self._put(node, (key,) if flat else (name, key), name, role)
 
-
-def _stated(layout: Layout) -> Iterator[tuple[str, str]]:
-    """Give each (layer, role) that a layout mentions."""
-    for key, entry in layout.nodes.items():
-        if isinstance(entry, tuple):
-            yield entry
-        elif entry:
-            yield from ((key, role) for role in entry.values())
-
-
-def _roles(layer: Layer) -> dict[str, Array]:
+def _slots(layer: Layer) -> dict[str, _Slot]:
     """Return the parameters of a layer that BrainPy keeps as variables, by role."""
+    found: dict[str, _Slot] = {}
     if isinstance(layer, Opaque):
-        names = list(layer.parameters)
-    else:
-        names = [parameter for parameter, _ in ARRAYS.get(type(layer), {}).values()]
-    held = ((name, layer.parameters.get(name)) for name in names)
-    return {f"p:{n}": p.value for n, p in held if p is not None and p.value is not UNKNOWN}
+        for name, held in layer.parameters.items():
+            if held.value is not UNKNOWN:
+                found[f"p:{name}"] = (name, held.value, PLAIN)
+        return found
+    for attribute, (name, form) in ARRAYS.get(type(layer), {}).items():
+        value = getattr(layer, name)
+        if value is not None and value.value is not UNKNOWN:
+            found[f"p:{name}"] = (attribute, value.value, form)
+    return found
 
 
 def _model_path(name: str, role: str) -> Path:
     return ("state" if role.startswith("s:") else "layers", name, role[2:])
 
 
-def _attribute(layer: Layer, role: str) -> str:
-    """Return BrainPy's name of a parameter or a state variable."""
-    if role.startswith("p:"):
-        arrays = ARRAYS.get(type(layer), {})
-        return next((key for key, (name, _) in arrays.items() if name == role[2:]), role[2:])
+def _attribute(layer: Layer, variable: str) -> str:
+    """Return BrainPy's name of a state variable."""
     kind = layer.origin.kind if layer.origin and layer.origin.framework == "brainpy" else ""
     names = _CURRENT if isinstance(layer, Synapse) and kind not in FAMILY else states_of(kind)
-    return next((key for key, name in names.items() if name == role[2:]), role[2:])
+    return next((key for key, name in names.items() if name == variable), variable)
 
 
-_CURRENT = {"g": "i"}
-
-
-def _is_empty_node(layer: Layer) -> bool:
-    """Whether a layer without arrays is told by its name alone."""
-    kind = class_of(layer.name)
+def _is_told_by_name(layer: Layer) -> bool:
+    """Whether a layer without arrays is told by its node's name alone."""
+    kind: Any = class_of(layer.name)
     return kind in FAMILY and rules.get("brainpy", kind).layer is type(layer)
-
-
-__all__ = ["RESERVED", "Entry", "StateDict", "to_tree"]
