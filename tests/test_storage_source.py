@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_a_name_with_nul_is_refused():
 def test_pipes_devices_and_sockets_are_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     listener = socket.socket(socket.AF_UNIX)
-    here = os.getcwd()
+    here = Path.cwd()
     os.chdir(tmp_path)  # the path of a socket must be short
     try:
         listener.bind("socket")
@@ -122,19 +123,19 @@ def test_pipes_devices_and_sockets_are_refused_without_waiting(tmp_path):
         os.chdir(here)
         listener.close()
     for path in (tmp_path / "pipe", tmp_path / "socket", "/dev/zero"):
-        with pytest.raises(ReadError, match="pipe or a device|socket"):
+        with pytest.raises(ReadError, match=r"pipe or a device|socket"):
             Source(path)
 
 
 @posix
 def test_descriptors_are_closed_with_their_source(tmp_path):
     (tmp_path / "a").write_bytes(b"hello")
-    before = os.listdir("/dev/fd")
+    before = len(list(Path("/dev/fd").iterdir()))
     sources = [Source(tmp_path / "a") for _ in range(20)]
     data = [source.data for source in sources]
     del sources, data
     gc.collect()
-    assert len(os.listdir("/dev/fd")) == len(before)
+    assert len(list(Path("/dev/fd").iterdir())) == before
 
 
 @pytest.fixture

@@ -376,3 +376,17 @@ def test_what_zipfile_accepts_of_honest_archives_is_read_alike(members):
     assert archive.names == judge.namelist()
     for name in archive.names:
         assert archive.data(name, verify=True) == judge.read(name)
+
+
+@pytest.mark.slow
+def test_members_beyond_four_gigabytes_are_written_and_read(tmp_path):
+    path, large = tmp_path / "a.npz", np.zeros((1 << 30) + 5, np.float32)
+    write(path, {"large.npy": large, "after.npy": np.arange(7)})
+    with zipfile.ZipFile(path) as archive:
+        assert archive.getinfo("large.npy").file_size == large.nbytes + 128
+        with archive.open("after.npy") as file:
+            assert np.lib.format.read_array(file).tolist() == list(range(7))
+    archive = ZipReader(Source(path).data)
+    assert archive.array("large.npy").shape == large.shape
+    assert archive.array("after.npy", verify=True).tolist() == list(range(7))
+    path.unlink()

@@ -135,7 +135,7 @@ cdef struct View:  # a node's rows in one worker
     uint8_t *binary
 
 cdef struct Stimulus:
-    int op
+    int node
     const char *data
     int kind  # 0 float32, 1 float64, 2 bytes
     ptrdiff_t step_stride
@@ -492,7 +492,7 @@ cdef class Worker:
                 raise MemoryError
             for i, (node, array, at, kind, step_stride, sample_stride) in enumerate(stimuli):
                 offset = at
-                given[i].op = node
+                given[i].node = node
                 given[i].data = <const char *> _address(array, keep) + offset
                 given[i].kind = kind
                 given[i].step_stride = step_stride
@@ -502,39 +502,68 @@ cdef class Worker:
                 read[i].gain = NULL if gain is None else _address(gain, keep)
                 read[i].out = _address(array, keep)
             with nogil:
-                failed = self._block(given, n_given, read, n_read, first_sample, samples, steps,
-                                     first_step, first_row)
+                failed = self._blocks(given, n_given, read, n_read, first_sample, samples, steps,
+                                      first_step, first_row)
         finally:
             free(given)
             free(read)
         return failed
 
+    cdef int _blocks(self, Stimulus *given, int n_given, Tap *read, int n_read,
+                     ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t steps,
+                     int64_t first_step, ptrdiff_t first_row) noexcept nogil:
+        """Cut the work into what the buffers hold: groups of samples, each block after block."""
+        cdef ptrdiff_t s = 0, t, group, some
+        cdef int failed
+        while s < samples:
+            group = min(self.group, samples - s)
+            t = 0
+            while t < steps:
+                some = min(self.steps, steps - t)
+                failed = self._block(given, n_given, read, n_read, first_sample, s, group, t,
+                                     some, first_step, first_row)
+                if failed >= 0:
+                    return failed
+                t += some
+            s += group
+        return -1
+
     cdef int _block(self, Stimulus *given, int n_given, Tap *read, int n_read,
-                    ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t steps,
-                    int64_t first_step, ptrdiff_t first_row) noexcept nogil:
-        cdef Program program = self.program
-        cdef int part, op, first, last, i
-        cdef ptrdiff_t t
+                    ptrdiff_t first_sample, ptrdiff_t s, ptrdiff_t samples, ptrdiff_t t,
+                    ptrdiff_t steps, int64_t first_step, ptrdiff_t first_row) noexcept nogil:
+        cdef int i
+        for i in range(n_given):
+            self._own_rows(given[i].node)
+        first_sample += s
+        first_step += t
+        first_row += t
         self._recall(first_sample, samples)
         for i in range(n_given):
-            if not self._feed(&given[i], samples, steps):
-                return given[i].op
-        for part in range(program.n_parts):
-            first, last = program.parts[3 * part], program.parts[3 * part + 1]
-            if not program.parts[3 * part + 2]:
-                for op in range(first, last + 1):
-                    self._operate(op, first_sample, samples, 0, steps, first_step, first_row)
-                continue
-            for t in range(steps):
-                for op in range(first, last + 1):
-                    self._operate(op, first_sample, samples, t, t + 1, first_step, first_row)
+            if not self._feed(&given[i], s, samples, t, steps):
+                return given[i].node
+        for i in range(self.program.n_parts):
+            self._part(&self.program.parts[3 * i], first_sample, samples, steps, first_step,
+                       first_row)
         for i in range(n_read):
-            if program.width:
+            if self.program.width:
                 self._read(&read[i], first_sample, samples, steps, first_row, <double> 0)
             else:
                 self._read(&read[i], first_sample, samples, steps, first_row, <float> 0)
         self._keep(first_sample, samples, steps)
         return -1
+
+    cdef void _part(self, const int *part, ptrdiff_t first_sample, ptrdiff_t samples,
+                    ptrdiff_t steps, int64_t first_step, ptrdiff_t first_row) noexcept nogil:
+        """Run operations over the whole block each, or a cycle of them step by step."""
+        cdef ptrdiff_t t
+        cdef int op
+        if not part[2]:
+            for op in range(part[0], part[1] + 1):
+                self._operate(op, first_sample, samples, 0, steps, first_step, first_row)
+            return
+        for t in range(steps):
+            for op in range(part[0], part[1] + 1):
+                self._operate(op, first_sample, samples, t, t + 1, first_step, first_row)
 
     # Rows
 
@@ -593,42 +622,49 @@ cdef class Worker:
 
     # Input
 
-    cdef bint _feed(self, Stimulus *given, ptrdiff_t samples, ptrdiff_t steps) noexcept nogil:
-        cdef int node = given.op
-        cdef Node *own = &self.program.nodes[node]
-        cdef View *view = &self.views[node]
-        cdef ptrdiff_t s, t, cell
-        cdef const char *source
-        cdef int binary
-        self._own_rows(node)
-        if given.kind == self.program.width and own.history == 0:
-            view.rows = <char *> given.data
+    cdef bint _feed(self, Stimulus *given, ptrdiff_t first_sample, ptrdiff_t samples,
+                    ptrdiff_t first_step, ptrdiff_t steps) noexcept nogil:
+        """Take the rows of a stimulus; False where a number is not finite."""
+        cdef const char *data = (given.data + first_sample * given.sample_stride
+                                 + first_step * given.step_stride)
+        cdef View *view = &self.views[given.node]
+        cdef ptrdiff_t s, t
+        if given.kind == self.program.width and not self.program.nodes[given.node].history:
+            view.rows = <char *> data
             view.step_stride, view.sample_stride = given.step_stride, given.sample_stride
         for s in range(samples):
             for t in range(steps):
-                source = given.data + t * given.step_stride + s * given.sample_stride
-                binary = 1
-                if own.events and given.kind == 2:
-                    cell = self._cell(node, s, t)
-                    view.count[cell] = <int32_t> self.program.lanes.scan_bytes(
-                        <const uint8_t *> source, own.n, self._index(node, cell), &binary)
-                    view.binary[cell] = binary
-                if view.rows == view.own and (own.numbers or own.history or not binary
-                                              or not own.events or given.kind != 2):
-                    if self.program.width:
-                        _convert(<double *> self._row(node, s, t), source, given.kind, own.n)
-                    else:
-                        _convert(<float *> self._row(node, s, t), source, given.kind, own.n)
-                if given.kind == 2:
-                    continue
-                self._publish(node, s, t)
-                if not own.events or not view.binary[self._cell(node, s, t)]:
-                    if self.program.width:
-                        if not _finite(<double *> self._row(node, s, t), own.n):
-                            return False
-                    elif not _finite(<float *> self._row(node, s, t), own.n):
-                        return False
+                if not self._take_row(given, s, t, data + t * given.step_stride
+                                      + s * given.sample_stride):
+                    return False
         return True
+
+    cdef bint _take_row(self, Stimulus *given, ptrdiff_t s, ptrdiff_t t,
+                        const char *source) noexcept nogil:
+        cdef int node = given.node
+        cdef Node *own = &self.program.nodes[node]
+        cdef View *view = &self.views[node]
+        cdef ptrdiff_t cell = self._cell(node, s, t)
+        cdef bint copied = view.rows != view.own
+        cdef int binary = 0
+        if own.events and given.kind == 2:
+            view.count[cell] = <int32_t> self.program.lanes.scan_bytes(
+                <const uint8_t *> source, own.n, self._index(node, cell), &binary)
+            view.binary[cell] = binary
+            copied = binary and not own.numbers and not own.history
+        if not copied:
+            if self.program.width:
+                _convert(<double *> self._row(node, s, t), source, given.kind, own.n)
+            else:
+                _convert(<float *> self._row(node, s, t), source, given.kind, own.n)
+        if given.kind == 2:
+            return True
+        self._publish(node, s, t)
+        if own.events and view.binary[cell]:
+            return True
+        if self.program.width:
+            return _finite(<double *> self._row(node, s, t), own.n)
+        return _finite(<float *> self._row(node, s, t), own.n)
 
     # Operations
 
@@ -759,7 +795,8 @@ cdef class Worker:
         cdef const lanes_t *lanes = self.program.lanes
         cdef int k, size = self.program.width
         cdef double sums[TILE]
-        for first in range(0, op.n_out, TILE):
+        first = 0
+        while first < op.n_out:
             held = min(<ptrdiff_t> TILE, op.n_out - first)
             width = (held + 7) // 8 * 8
             for k in range(n_rows):
@@ -770,29 +807,35 @@ cdef class Worker:
                 lanes.finish[size](self._row(op.node, s, t) + first * self.program.item, sums,
                                    NULL if op.bias == NULL else op.bias + first, held)
             weight += width * op.n_in * (8 if op.wide else 4)
+            first += TILE
 
     cdef void _dense(self, Op *op, int n_rows) noexcept nogil:
         """Multiply blocks of rows by panels of weights, both widened to float64 once."""
         cdef ptrdiff_t first, start, at, width, held, tile, s, t, panel = self.program.lanes.panel
         cdef ptrdiff_t chunk, r
         cdef bint exact = not op.wide and self.program.width == 0
-        for start in range(0, n_rows, CHUNK):
+        start = 0
+        while start < n_rows:
             chunk = min(<ptrdiff_t> CHUNK, n_rows - start)
             for r in range(chunk):
                 s, t = self.dense[start + r] // self.steps, self.dense[start + r] % self.steps
                 _convert(self.rows + r * op.n_in, self._row(op.source, s, t - op.delay),
                          self.program.width, op.n_in)
-            tile = 0
-            for first in range(0, op.n_out, TILE):
+            tile = first = 0
+            while first < op.n_out:
                 width = (min(<ptrdiff_t> TILE, op.n_out - first) + 7) // 8 * 8
-                for at in range(0, width, panel):
+                at = 0
+                while at < width:
                     _widen(self.panel, panel, op, tile, width, at)
                     self.program.lanes.dense(self.rows, chunk, op.n_in, self.panel, self.products,
                                              exact)
                     held = min(panel, op.n_out - first - at)
                     if held > 0:
                         self._finish(op, start, chunk, first + at, held)
+                    at += panel
                 tile += width * op.n_in
+                first += TILE
+            start += CHUNK
 
     cdef void _finish(self, Op *op, ptrdiff_t start, ptrdiff_t chunk, ptrdiff_t first,
                       ptrdiff_t held) noexcept nogil:

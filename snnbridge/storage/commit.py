@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from snnbridge.errors import NotDurable, WriteError
+from snnbridge.errors import NotDurable, ReadError, WriteError
 from snnbridge.storage.journal import (
     Part,
     journal_path,
@@ -45,11 +45,14 @@ def commit(files: list[StagedFile]) -> None:
     head = files[-1].path
     if len(files) == 1:
         recover(head)
+        files[0].inherit()
         _replace_one(files[0])
         return
     with locked(lock_path(head)):
         _finish_pending(head)
         sweep(journal_path(head))
+        for file in files:
+            file.inherit()
         _replace_set(head, [file.part() for file in files])
 
 
@@ -132,6 +135,8 @@ def recover(path: str | os.PathLike[str]) -> bool:
             return _finish_pending(head)
     except OSError as error:
         raise refusal(head, error) from error
+    except ReadError as error:
+        raise WriteError(f"cannot finish the writing of {str(head)!r}: {error}") from error
 
 
 def is_committed(head: Path, staged: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from snnbridge.errors import IntegrityError, ReadError
 from snnbridge.storage.journal import Part, journal_path, lock_path, read_journal
 from snnbridge.storage.source import Source
+from snnbridge.storage.system import is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -110,4 +111,4 @@ def _committed(name: Path, real: Path, part: Part) -> Source | None:
 
 
 def _is_busy(head: Path) -> bool:
-    return os.path.lexists(journal_path(head)) or os.path.lexists(lock_path(head))
+    return os.path.lexists(journal_path(head)) or is_locked(lock_path(head))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import stat
@@ -17,6 +16,7 @@ from snnbridge.storage.readback import ReadBack
 from snnbridge.storage.system import (
     NO_FOLLOW,
     create,
+    open_to_write,
     set_mode,
     sync_file,
     try_lock,
@@ -174,6 +174,12 @@ class StagedFile:
                 self._digest = hashlib.file_digest(file, "sha256").hexdigest()
         return self._digest
 
+    def inherit(self) -> None:
+        """Take over the permissions of a file that was being replaced while we opened ours."""
+        if self._old is None:
+            with suppress(FileNotFoundError):
+                set_mode(self._descriptor, self.staged, self.path.lstat())
+
     def part(self) -> Part:
         """Give the file's line in the journal; its digest where it is known."""
         return Part(self.path.name, self.staged.name, self.tell(), self._digest)
@@ -203,8 +209,6 @@ def refusal(path: Path, error: OSError) -> WriteError:
 
 def _status(final: Path) -> os.stat_result | None:
     """Look at the file that will be replaced, and refuse what must not be."""
-    if "\0" in str(final):
-        raise WriteError(f"cannot write {str(final)!r}: the path holds a NUL character")
     try:
         status = final.lstat()
     except FileNotFoundError:
@@ -215,8 +219,14 @@ def _status(final: Path) -> os.stat_result | None:
         raise WriteError(f"cannot write {str(final)!r}: it is a folder; name a file")
     if not stat.S_ISREG(status.st_mode):
         raise WriteError(f"cannot write {str(final)!r}: it is a pipe or a device, not a file")
-    if not os.access(final, os.W_OK):
-        raise refusal(final, PermissionError(errno.EACCES, "the file is read-only"))
+    try:
+        os.close(open_to_write(final))
+    except FileNotFoundError:  # another writer is replacing it
+        return None
+    except PermissionError as error:
+        raise WriteError(f"cannot write {str(final)!r}: the file is read-only") from error
+    except OSError as error:
+        raise refusal(final, error) from error
     return status
 
 

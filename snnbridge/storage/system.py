@@ -93,6 +93,11 @@ def read_small(path: Path, most: int) -> bytes:
     return bytes(data)
 
 
+def open_to_write(path: Path) -> int:
+    """Open a file that exists, for writing; nothing is written or cut."""
+    return os.open(path, os.O_WRONLY | NO_FOLLOW | _COMMON | getattr(os, "O_NONBLOCK", 0))
+
+
 def create(path: Path, mode: int) -> int:
     """Create a file that must not exist, for reading and writing; give its descriptor."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW | _COMMON, mode)
@@ -157,6 +162,25 @@ def try_lock(descriptor: int) -> bool | None:
     except OSError as error:
         return None if error.errno in _NO_LOCKS else False
     return True
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds the lock file; needs no permission to write."""
+    if sys.platform == "win32":
+        return path.exists()
+    try:
+        descriptor = os.open(path, _READ | NO_FOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextmanager

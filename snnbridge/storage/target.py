@@ -103,6 +103,8 @@ class Target:
         StagedFile
             To be closed, best by ``with``, before the next one is opened.
         """
+        if "\0" in f"{self.path}{suffix}{name}":
+            raise WriteError(f"cannot write {str(self.path)!r}: the path holds a NUL character")
         given = self.path.with_name(name if name is not None else self.path.name + suffix)
         final = Path(os.path.realpath(given))
         if any(file.path == final for file in self._files):

@@ -133,7 +133,8 @@ def _check_chunks(path: str, stored: Stored) -> None:
         )
     for at in places:
         inside = all(
-            0 <= a < n and a % c == 0 for a, n, c in zip(at, stored.shape, chunks.shape, strict=True)
+            0 <= a < n and a % c == 0
+            for a, n, c in zip(at, stored.shape, chunks.shape, strict=True)
         )
         if not inside:
             raise ReadError(f"dataset {path!r} of shape {stored.shape} has a chunk at {at}")

@@ -156,15 +156,16 @@ def elements(checkpoint: SNNCheckpoint) -> Group:
 
     document = to_document(checkpoint, place)
     root = Group("", {"type": TYPE, "version": LAYOUT})
-    sections = {name: root.group(name, _label(name)) for name in ("layers", "state")}
+    texts = _reserve_texts(root)
     few = len(arrays) + len(checkpoint.layers) <= FEW
     if few:
-        _add_layers(sections["layers"], checkpoint.layers, document["layers"])
+        layers = root.group("layers", {})
+        _add_layers(layers, checkpoint.layers, document["layers"])
     own, packed = _divide(arrays, few=few)
     for held in own:
         _add_array(root, held, _labels(checkpoint, held))
     _add_packed(root, packed)
-    _add_documents(root, document)
+    _fill_texts(texts, document)
     return root
 
 
@@ -276,16 +277,23 @@ def _refer(group: list[_Held], path: str, name: str | None) -> None:
         start += array.size
 
 
-def _add_documents(root: Group, document: dict[str, Any]) -> None:
+def _reserve_texts(root: Group) -> dict[str, Dataset]:
+    """Add the documents, still empty, before any name of the checkpoint can take their place."""
+    found = {}
+    for path in (CHECKPOINT, *SECTIONS.values()):
+        group = root
+        *groups, name = path[1:].split("/")
+        for step in groups:
+            group = group.group(step, _label(step))
+        found[path] = Dataset(np.dtype("S"), (), _label("json"))
+        group.add(name, found[path])
+    return found
+
+
+def _fill_texts(texts: dict[str, Dataset], document: dict[str, Any]) -> None:
     rest = {name: value for name, value in document.items() if name not in SECTIONS}
-    _add_text(root, CHECKPOINT, {"layout": LAYOUT, **rest})
-    for name, path in SECTIONS.items():
-        _add_text(root, path, document[name])
-
-
-def _add_text(root: Group, path: str, value: Any) -> None:
-    text = dump_json(value)
-    *groups, name = path[1:].split("/")
-    for step in groups:
-        root = root.group(step, _label(step))
-    root.add(name, Dataset(np.dtype(f"S{len(text)}"), (), _label("json"), text=text))
+    values = {CHECKPOINT: {"layout": LAYOUT, **rest}}
+    values.update((path, document[name]) for name, path in SECTIONS.items())
+    for path, value in values.items():
+        texts[path].text = text = dump_json(value)
+        texts[path].dtype = np.dtype(f"S{len(text)}")

@@ -74,8 +74,10 @@ def chunked(tree: int, chunk: Sequence[int], itemsize: int) -> Message:
 def filters(itemsize: int, level: int) -> Message:
     """Make the filter pipeline message: shuffle, then deflate."""
     shuffle = struct.pack("<HHHHII", SHUFFLE, 0, 1, 1, itemsize, 0)
-    return FILTERS, 0, struct.pack("<BB6x", 1, 2) + shuffle + struct.pack(
-        "<HHHHII", DEFLATE, 0, 1, 1, level, 0
+    return (
+        FILTERS,
+        0,
+        struct.pack("<BB6x", 1, 2) + shuffle + struct.pack("<HHHHII", DEFLATE, 0, 1, 1, level, 0),
     )
 
 
@@ -96,19 +98,19 @@ class Structure:
 
     def __init__(self, start: int) -> None:
         self._start = start
-        self._bytes = bytearray()
+        self._content = bytearray()
         self._heap_free = self._heap_end = self._heap_start = 0
         self._heap_count = 0
 
     @property
-    def bytes(self) -> bytearray:
+    def content(self) -> bytearray:
         """Everything so far."""
-        return self._bytes
+        return self._content
 
     def raw(self, data: bytes) -> int:
         """Append bytes; give their address."""
-        address = self._start + len(self._bytes)
-        self._bytes += data + bytes(-len(data) % 8)
+        address = self._start + len(self._content)
+        self._content += data + bytes(-len(data) % 8)
         return address
 
     def dataset(
@@ -164,12 +166,12 @@ class Structure:
             self._new_collection(size)
         self._heap_count += 1
         at = self._heap_free - self._start
-        struct.pack_into("<HH4xQ", self._bytes, at, self._heap_count, 0, len(data))
-        self._bytes[at + 16 : at + 16 + len(data)] = data
+        struct.pack_into("<HH4xQ", self._content, at, self._heap_count, 0, len(data))
+        self._content[at + 16 : at + 16 + len(data)] = data
         self._heap_free += size
         left = self._heap_end - self._heap_free
         if left >= 16:
-            struct.pack_into("<HH4xQ", self._bytes, at + size, 0, 0, left)
+            struct.pack_into("<HH4xQ", self._content, at + size, 0, 0, left)
         return struct.pack("<IQI", len(data), self._heap_start, self._heap_count)
 
     def _new_collection(self, least: int) -> None:
@@ -208,7 +210,7 @@ class Structure:
         most = 2 * CHUNK_TREE_RANK
         size = 24 + (most + 1) * len(last) + most * 8
         groups = [children[i : i + most] for i in range(0, len(children), most)]
-        first = self._start + len(self._bytes)
+        first = self._start + len(self._content)
         found = []
         for number, group in enumerate(groups):
             here = first + number * size
@@ -227,8 +229,8 @@ def _link(name: str, order: int, address: int) -> bytes:
     raw = name.encode()
     width, code = (1, "B") if len(raw) < 256 else (2, "H")
     flags = (width - 1) | 1 << 2 | 1 << 4
-    return struct.pack(f"<BBQB{code}", 1, flags, order, 1, len(raw)) + raw + struct.pack(
-        "<Q", address
+    return (
+        struct.pack(f"<BBQB{code}", 1, flags, order, 1, len(raw)) + raw + struct.pack("<Q", address)
     )
 
 

@@ -149,7 +149,14 @@ def _dtype(datatype: Any, path: str) -> np.dtype[Any]:
     """Tell the dtype of numbers, booleans, complex numbers and text of a fixed length."""
     from h5py import h5t
 
-    plain = (h5t.INTEGER, h5t.FLOAT, h5t.ENUM, h5t.COMPOUND, h5t.STRING, getattr(h5t, "COMPLEX", -1))
+    plain = (
+        h5t.INTEGER,
+        h5t.FLOAT,
+        h5t.ENUM,
+        h5t.COMPOUND,
+        h5t.STRING,
+        getattr(h5t, "COMPLEX", -1),
+    )
     if datatype.get_class() not in plain or datatype.committed():
         raise ReadError(
             f"dataset {path!r} has a datatype that is not read here; expected numbers, booleans "

@@ -29,6 +29,7 @@ from snnbridge_plugins.hdf5.encode import (
     superblock,
 )
 
+_PLACES = struct.Struct("<Q16xQ")
 _HEADER = struct.Struct("<BxHII4x")
 _MESSAGE = struct.Struct("<HHB3x")
 _LINK = struct.Struct("<BBQB")
@@ -62,7 +63,8 @@ def end_of(data: memoryview) -> int:
     """
     if len(data) < SUPERBLOCK_SIZE:
         raise Unfamiliar
-    end, root = struct.unpack_from("<Q16xQ", data, 40)
+    end: int
+    end, root = _PLACES.unpack_from(data, 40)
     if superblock(root, end) != data[:SUPERBLOCK_SIZE]:
         raise Unfamiliar
     if end > len(data):

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
-from snnbridge.document import dtype_of, from_document, from_inline
-from snnbridge.errors import IntegrityError, OptionError, ReadError
+from snnbridge.document import from_document
+from snnbridge.errors import OptionError, ReadError
 from snnbridge.formats import Options
-from snnbridge.model import UNKNOWN, Array, SNNCheckpoint, SourceInfo
-from snnbridge.storage import Limits, Source, parse_json, view
+from snnbridge.model import SNNCheckpoint, SourceInfo
+from snnbridge.storage import Limits, Source
 from snnbridge_plugins.hdf5 import description, library, native, seal
-from snnbridge_plugins.hdf5.chunks import expand
-from snnbridge_plugins.hdf5.datatypes import form
-from snnbridge_plugins.hdf5.description import Description, Stored
+from snnbridge_plugins.hdf5.arrays import Arrays
+from snnbridge_plugins.hdf5.description import Description
 from snnbridge_plugins.hdf5.elements import CHECKPOINT, LAYOUT, SECTIONS
 from snnbridge_plugins.hdf5.part import part_of
 
@@ -55,7 +51,7 @@ def read(source: Source, options: Options) -> SNNCheckpoint:
     data, limits = source.data, _limits(source.size)
     found, sealed = structure(data)
     description.check(found, len(data), limits)
-    arrays = _Arrays(data, found, sealed, limits, check=options.get("check") == "yes")
+    arrays = Arrays(data, found, sealed, limits, check=options.get("check") == "yes")
     document = _document(arrays)
     notes = [] if sealed else [_UNSEALED]
     if "layers" in options:
@@ -110,7 +106,7 @@ def _names(value: str | Iterable[str]) -> list[str]:
     return value.split(",") if isinstance(value, str) else list(value)
 
 
-def _document(arrays: _Arrays) -> dict[str, Any]:
+def _document(arrays: Arrays) -> dict[str, Any]:
     """Put the sections together to one document."""
     head = arrays.json(CHECKPOINT)
     if not isinstance(head, dict) or "layout" not in head:

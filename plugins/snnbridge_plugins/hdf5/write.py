@@ -14,9 +14,9 @@ import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 from snnbridge.errors import OptionError
+from snnbridge.formats import Options
 from snnbridge.model import Array, Shape, SNNCheckpoint
 from snnbridge.storage import StagedFile, Target, array_bytes, blocks
 from snnbridge_plugins.hdf5 import encode, seal
@@ -33,7 +33,7 @@ _LEVEL = 4
 _AHEAD = 8
 
 
-def write(checkpoint: SNNCheckpoint, target: Target, options: dict[str, Any]) -> None:
+def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
     """Write a checkpoint as one HDF5 file.
 
     Parameters
@@ -118,11 +118,11 @@ class _Writer:
         start = file.tell()
         structure = encode.Structure(start)
         address = self._add_group(structure, root)
-        file.write(structure.bytes)
+        file.write(structure.content)
         head = encode.superblock(address, file.tell()) + _WORDS
         head += bytes(seal.HEAD_SIZE - len(head))
         sums = [(offset, size, total.wait()) for offset, size, total in self._sums]
-        file.write(seal.make(head, structure.bytes, start, sums))
+        file.write(seal.make(head, structure.content, start, sums))
         file.flush()
         with file.staged.open("r+b") as again:  # only now is it known where the root is
             again.write(head)

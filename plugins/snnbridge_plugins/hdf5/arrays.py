@@ -1,0 +1,184 @@
+"""Fetching what the documents refer to: arrays over the mapped file, and the documents."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import Any
+
+import numpy as np
+
+from snnbridge.document import dtype_of
+from snnbridge.errors import IntegrityError, ReadError
+from snnbridge.model import Array, Shape
+from snnbridge.storage import Limits, parse_json, view
+from snnbridge_plugins.hdf5.chunks import expand
+from snnbridge_plugins.hdf5.datatypes import form
+from snnbridge_plugins.hdf5.description import Description, Stored
+from snnbridge_plugins.hdf5.elements import CHECKPOINT, SECTIONS
+from snnbridge_plugins.hdf5.seal import Seal
+
+
+class Arrays:
+    """The datasets of a file, each opened when it is first asked for.
+
+    Parameters
+    ----------
+    data : memoryview
+        The whole file.
+    datasets : dict of str to Stored
+        Checked by :func:`.description.check`.
+    sealed : Seal or None
+    limits : Limits
+    check : bool
+        Whether arrays are compared with their checksums.
+
+    Raises
+    ------
+    ReadError
+        If they are to be compared and there are none.
+    """
+
+    def __init__(
+        self,
+        data: memoryview,
+        datasets: Description,
+        sealed: Seal | None,
+        limits: Limits,
+        *,
+        check: bool,
+    ) -> None:
+        if check and sealed is None:
+            raise ReadError(
+                "the file has no checksums, because another program wrote or changed it; read it "
+                "without the option 'check'"
+            )
+        self._data = data
+        self._datasets = datasets
+        self._checksums = sealed.arrays if check and sealed is not None else None
+        self._limits = limits
+        self._used = {CHECKPOINT, *SECTIONS.values()}
+        self._flat: dict[tuple[str, str | None], tuple[Array, Shape]] = {}
+
+    def unused(self) -> list[str]:
+        """Return the paths of the datasets that nobody asked for."""
+        return sorted(self._datasets.keys() - self._used)
+
+    def json(self, path: str) -> Any:
+        """Return a document.
+
+        Raises
+        ------
+        ReadError
+            If it is not there, or not JSON.
+        """
+        stored = self._stored(path)
+        if np.dtype(stored.dtype).kind != "S" or stored.shape:
+            raise ReadError(f"{path!r} must be one text, found {stored.dtype} {stored.shape}")
+        text = bytes(self._buffer(path, stored)[: stored.nbytes])
+        return parse_json(text.rstrip(b"\0"), where=f"document {path!r}", limits=self._limits)
+
+    def fetch(self, reference: Any) -> Array:
+        """Return the array that a reference leads to, read-only.
+
+        Parameters
+        ----------
+        reference : JSON value
+            ``{"dataset": path}``; with ``"dtype"`` the elements are seen as of that dtype, with
+            ``"start"`` and ``"shape"`` the array is a part of the dataset.
+
+        Raises
+        ------
+        ReadError
+            If there is no such dataset, or the reference does not fit it.
+        """
+        try:
+            path, name = reference["dataset"], reference.get("dtype")
+            flat, shape = self._flat.get((path, name)) or self._open(path, name)
+            if "shape" not in reference:
+                return flat.reshape(shape)
+            start, shape = reference.get("start", 0), _lengths(reference["shape"])
+            stop = start + math.prod(shape)
+            if not 0 <= start <= stop <= len(flat):
+                raise ReadError(
+                    f"an array lies at {start} to {stop} of {path!r}, which has {len(flat)}"
+                )
+            return flat[start:stop].reshape(shape)
+        except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
+            if isinstance(error, ReadError):
+                raise
+            raise ReadError(f"{reference!r} does not refer to an array: {error}") from error
+
+    def _stored(self, path: str) -> Stored:
+        if path not in self._datasets:
+            raise ReadError(f"there is no dataset {path!r}; the file is damaged or of another kind")
+        return self._datasets[path]
+
+    def _open(self, path: str, name: str | None) -> tuple[Array, Shape]:
+        """Return all elements of a dataset along one axis, and their shape."""
+        stored = self._stored(path)
+        dtype = np.dtype(stored.dtype)
+        tail: Shape = ()
+        if name is not None:
+            dtype, tail = _seen_as(path, stored, name)
+        count = len(stored.shape) - len(tail)
+        shape = stored.shape[:count]
+        flat = view(
+            self._buffer(path, stored, swap=name is not None),
+            dtype,
+            (math.prod(shape),),
+            where=f"dataset {path!r}",
+        )
+        self._used.add(path)
+        self._flat[path, name] = flat, shape
+        return flat, shape
+
+    def _buffer(self, path: str, stored: Stored, *, swap: bool = False) -> memoryview:
+        """Return the bytes of a dataset; `swap` asks for little-endian ones."""
+        self._check(path, stored)
+        if stored.data is not None:
+            found = memoryview(stored.data)
+        elif stored.chunks is not None:
+            found = expand(self._data, stored, path).reshape(-1).view("u1").data
+        else:
+            found = self._data[stored.offset : stored.offset + stored.nbytes]
+        dtype = np.dtype(stored.dtype)
+        if swap and dtype.byteorder == ">":
+            swapped = np.frombuffer(found, dtype).astype(dtype.newbyteorder("<"))
+            return swapped.view("u1").data
+        return found
+
+    def _check(self, path: str, stored: Stored) -> None:
+        if self._checksums is None or not stored.nbytes:
+            return
+        offset = stored.offset
+        if stored.chunks is not None:
+            offset = min(address for _, address, _, _ in stored.chunks.stored)
+        if offset in self._checksums:  # documents are part of the structure, which was checked
+            size, crc = self._checksums[offset]
+            if zlib.crc32(self._data[offset : offset + size]) != crc:
+                raise IntegrityError(
+                    f"dataset {path!r} has another CRC-32 than the seal states; it was damaged"
+                )
+
+
+def _seen_as(path: str, stored: Stored, name: object) -> tuple[np.dtype[Any], Shape]:
+    """Return the dtype of that name and the axes that one element fills."""
+    if not isinstance(name, str):
+        raise ReadError(f"a reference to {path!r} has the dtype {name!r}; expected a name")
+    dtype = dtype_of(name)
+    found = np.dtype(stored.dtype).newbyteorder("<")
+    if dtype.itemsize:
+        expected = form(dtype)
+        if expected.dtype == found and stored.shape[len(stored.shape) - len(expected.tail) :] == (
+            expected.tail
+        ):
+            return dtype.newbyteorder("<"), expected.tail
+    raise ReadError(f"dataset {path!r} of {found} {stored.shape} cannot be seen as {name!r}")
+
+
+def _lengths(value: Any) -> Shape:
+    shape = tuple(value)
+    if any(type(n) is not int or n < 0 for n in shape):
+        raise ReadError(f"{value!r} is no shape; expected whole numbers of at least 0")
+    return shape

@@ -1,0 +1,111 @@
+"""The documentation tells the truth: its code runs, its lists are complete."""
+
+import doctest
+import importlib
+import inspect
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import snnbridge
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with the fixtures in it, where the documentation's code may write."""
+    shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures", ignore=lambda *_: ["make"])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_block_of_python_in_the_documentation_runs(page, place):
+    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
+    shared: dict[str, object] = {}
+    for number, block in enumerate(blocks, 1):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), shared)
+
+
+def modules():
+    names = [f"snnbridge.{p.stem}" for p in (ROOT / "snnbridge").glob("*.py")]
+    packages = [f"snnbridge.{p.parent.name}" for p in (ROOT / "snnbridge").glob("*/__init__.py")]
+    below = [
+        f"snnbridge.{p.parent.name}.{p.stem}"
+        for p in (ROOT / "snnbridge").glob("*/*.py")
+        if p.stem != "__init__"
+    ]
+    skipped = {"snnbridge.__init__", "snnbridge.__main__"}
+    return sorted({*names, *packages, *below} - skipped)
+
+
+@pytest.mark.parametrize("name", modules())
+def test_every_example_in_a_docstring_is_true(name, place):
+    failed, _ = doctest.testmod(
+        importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    )
+    assert failed == 0
+
+
+def public():
+    return [
+        (name, value)
+        for name in snnbridge.__all__
+        if (inspect.isclass(value := getattr(snnbridge, name)) or inspect.isfunction(value))
+    ]
+
+
+@pytest.mark.parametrize(("name", "value"), public(), ids=[name for name, _ in public()])
+def test_every_public_name_says_what_it_is(name, value):
+    text = inspect.getdoc(value) or ""
+    assert len(text.split()) >= 3, name
+    if inspect.isfunction(value):
+        for heading in ("Parameters", "Examples"):
+            assert heading in text, f"{name} lacks {heading}"
+
+
+def test_the_public_names_are_those_of_the_stub_and_sorted():
+    assert snnbridge.__all__ == sorted(snnbridge.__all__)
+    assert all(hasattr(snnbridge, name) for name in snnbridge.__all__)
+
+
+def test_the_error_tree_in_the_docstring_is_the_tree_of_the_classes():
+    from snnbridge import errors
+
+    drawn = re.findall(r"[├└]── (\w+)", errors.__doc__)
+    classes = [
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and value is not errors.SNNBridgeError
+    ]
+    assert sorted(drawn) == sorted(classes)
+
+
+def test_every_format_has_its_page():
+    from snnbridge.registry import default
+
+    for format in default():
+        assert (ROOT / "docs/formats" / f"{format.name}.md").exists(), format.name
+
+
+def test_the_page_of_the_command_line_is_what_the_program_says():
+    import sys
+
+    sys.path.insert(0, str(ROOT / "docs"))
+    import make_cli_page
+
+    assert (ROOT / "docs/cli.md").read_text(encoding="utf-8") == make_cli_page.page(), (
+        "run: python docs/make_cli_page.py"
+    )
+
+
+def test_the_readme_s_commands_name_files_that_ship():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"fixtures/[\w./-]+", text)
+    assert named
+    assert all((ROOT / name.rstrip(".")).exists() for name in named)
