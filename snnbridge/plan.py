@@ -159,7 +159,7 @@ def _things(checkpoint: SNNCheckpoint) -> Iterator[tuple[Path, str]]:
 
 
 def _layer_words(layer: Layer) -> str:
-    names = ", ".join(layer.parameters)
+    names = ", ".join(n for n, p in layer.parameters.items() if p.value is not UNKNOWN)
     return f"{layer.kind} {layer.name!r}" + (f": {names}" if names else "")
 
 

@@ -12,7 +12,7 @@ from snnbridge.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 SNN = str(ROOT / "fixtures/brainpy-2.8.2/snn.bp")
-SPEC = str(ROOT / "fixtures/brainpy-2.8.2/snn.toml")
+SPEC = str(ROOT / "fixtures/specs/snn.toml")
 MLP = str(ROOT / "fixtures/sc-neurocore-3.16.0/mlp.npz")
 
 

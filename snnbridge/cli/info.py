@@ -170,18 +170,27 @@ def _rows(checkpoint: SNNCheckpoint, found: dict[str, Any]) -> list[tuple[str, s
 
 def _print_unknown(checkpoint: SNNCheckpoint) -> None:
     """Say, in a line for each layer, what the file does not."""
-    unknown = checkpoint.unknown()
-    if not unknown:
-        return
     by_owner: dict[str, list[str]] = {}
-    for path in unknown:
+    for path in checkpoint.unknown():
         owner = path[1] if path[0] == "layers" else "the network"
-        what = path[-1] if path[0] == "layers" else "/".join(path)
-        by_owner.setdefault(owner, []).append(what.removeprefix("rule."))
+        what = path[-1] if path[0] == "layers" else " ".join(path)
+        by_owner.setdefault(owner, []).append(what)
+    if not by_owner:
+        return
+    for owner, names in by_owner.items():
+        by_owner[owner] = _shortened(checkpoint, owner, names)
     click.echo("The file does not say (`snnbridge spec FILE` makes a form to state it):")
     for owner, names in list(by_owner.items())[:_MOST_ROWS]:
         text = f"  {owner}: {', '.join(names)}"
         click.echo("\n".join(_folded(render.safe(text))))
+
+
+def _shortened(checkpoint: SNNCheckpoint, owner: str, names: list[str]) -> list[str]:
+    """Put "its rule" for all switches of a rule of which none is known."""
+    rule = getattr(checkpoint.layers.get(owner), "rule", None)
+    if rule is None or len(rule.unknown()) < len(type(rule)().unknown()):
+        return [name.removeprefix("rule.") for name in names]
+    return [name for name in names if not name.startswith("rule.")] + ["its rule"]
 
 
 def _folded(text: str) -> list[str]:

@@ -220,8 +220,7 @@ cdef class Program:
         op.n_out = n
         if source >= 0:
             op.n_in = self.nodes[source].n
-        self.nodes[self.n_ops].n = n
-        self.widest = max(self.widest, n)
+        self.widest = max(self.widest, n, op.n_in)
         self.n_ops += 1
         self.n_nodes = self.n_ops
         return op
@@ -239,10 +238,10 @@ cdef class Program:
         """Add a node that the stimulus fills."""
         self._add(INPUT, n, -1, 0)
 
-    def add_sum(self, ptrdiff_t n, sources, delays):
+    def add_sum(self, ptrdiff_t n, int count, sources, delays):
         """Add the sum of nodes in this order, each so many steps ago; zeros for none."""
         cdef Op *op = self._add(SUM, n, -1, 0)
-        op.sources = len(sources) // 4
+        op.sources = count
         op.source_of = <int *> _address(sources, self.keep)
         op.delay_of = <int *> _address(delays, self.keep)
 
@@ -651,7 +650,9 @@ cdef class Worker:
             view.count[cell] = <int32_t> self.program.lanes.scan_bytes(
                 <const uint8_t *> source, own.n, self._index(node, cell), &binary)
             view.binary[cell] = binary
-            copied = binary and not own.numbers and not own.history
+            # A row of mostly ones is multiplied as numbers.
+            copied = (binary and not own.numbers and not own.history
+                      and view.count[cell] * 2 <= own.n)
         if not copied:
             if self.program.width:
                 _convert(<double *> self._row(node, s, t), source, given.kind, own.n)

@@ -40,7 +40,8 @@ def from_tree(
     -------
     SNNCheckpoint
         What the tree does not hold is UNKNOWN. ``extras["brainpy"]`` is the layout that
-        :func:`to_tree` follows; ``source`` says what was found.
+        :func:`to_tree` follows, where it would not find it by itself; ``source`` says what was
+        found.
 
     Raises
     ------
@@ -78,9 +79,19 @@ def from_tree(
         training=training,
         state=reader.state,
         step=UNKNOWN if reader.state else None,
-        extras={"brainpy": layout},
+        extras={} if _is_usual(layout, training) else {"brainpy": layout},
         source=_info("flat" if reader.is_flat else "nested", reader.all_notes(tree, place)),
     )
+
+
+def _is_usual(layout: dict[str, Tree], training: dict[str, Tree]) -> bool:
+    """Whether :func:`to_tree` would arrange it so without a layout."""
+    if not all(entry is True for entry in layout["nodes"].values()):
+        return False
+    if not layout["net"]:
+        return not training
+    (first, *rest), *below = layout["order"]
+    return layout["net"] == [first] == ["net"] and not below and rest == list(training) != []
 
 
 def _info(dialect: str, notes: list[str]) -> SourceInfo:

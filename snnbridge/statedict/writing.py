@@ -79,6 +79,7 @@ def to_tree(checkpoint: SNNCheckpoint) -> StateDict:
     """
     layout = layout_of(checkpoint)
     training = _native(checkpoint.training)
+    training.pop(RESERVED, None)
     net = _net_path(layout, checkpoint, training)
     beside = _at(training, net)
     arranger = _Arranger(checkpoint, layout, net)
@@ -91,9 +92,12 @@ def to_tree(checkpoint: SNNCheckpoint) -> StateDict:
 
 
 def _net_path(layout: Layout, checkpoint: SNNCheckpoint, training: dict[str, Tree]) -> Path:
-    if layout.net is not None and isinstance(_at(training, layout.net), dict | None):
-        return layout.net
-    if not checkpoint.layers or (not training and RESERVED not in checkpoint.layers):
+    reserved = RESERVED in checkpoint.layers
+    stated = layout.net
+    fits = stated is not None and isinstance(_at(training, stated), dict | None)
+    if stated is not None and fits and (stated or not reserved):
+        return stated
+    if not checkpoint.layers or not (training or reserved):
         return ()
     number = len(training)
     free = (k for k in (*_WRAPPERS, *(f"net_{i}" for i in range(number))) if k not in training)

@@ -14,6 +14,7 @@ import numpy as np
 
 from snnbridge.errors import IntegrityError, ReadError
 from snnbridge.model import Array, Shape
+from snnbridge.storage import Limits
 from snnbridge_plugins.hdf5.description import Chunks, Stored
 from snnbridge_plugins.hdf5.encode import DEFLATE, FLETCHER32, SHUFFLE
 
@@ -73,7 +74,16 @@ def compressed(
             part = left[: size - filled]
             run[filled : filled + len(part)] = part
             filled, left = filled + len(part), left[len(part) :]
-        yield place, zlib.compress(_shuffled(run, itemsize), level)
+        yield place, _deflated(_shuffled(run, itemsize), level)
+
+
+def _deflated(run: bytes | bytearray, level: int) -> bytes:
+    """Compress a chunk, but never so far that a reader would take it for an attack."""
+    data = zlib.compress(run, level)
+    if len(data) * Limits().expansion_ratio >= len(run):
+        return data
+    machine = zlib.compressobj(level, strategy=zlib.Z_HUFFMAN_ONLY)  # at best 8 to 1
+    return machine.compress(run) + machine.flush()
 
 
 def _shuffled(run: bytearray, itemsize: int) -> bytes | bytearray:

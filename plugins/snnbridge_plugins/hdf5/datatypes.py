@@ -24,6 +24,9 @@ _FLOATS = {
 }
 
 
+_FIRST_FOREIGN = 256
+
+
 class Form(NamedTuple):
     """How the elements of a dtype are stored.
 
@@ -65,7 +68,7 @@ def form(dtype: np.dtype[Any]) -> Form:
         raise WriteError(
             f"an array of dtype {dtype} cannot be stored; expected numbers, booleans or strings"
         )
-    if dtype.kind == "S" or (dtype.isbuiltin == 1 and _message(dtype) is not None):
+    if dtype.kind == "S" or (_is_plain(dtype) and _message(dtype) is not None):
         return Form(dtype.newbyteorder("<"))
     if dtype.kind == "U":
         return Form(np.dtype("<u4"), (dtype.itemsize // 4,), dtype_name(dtype))
@@ -76,6 +79,11 @@ def form(dtype: np.dtype[Any]) -> Form:
     if dtype.itemsize in (1, 2, 4, 8):
         return Form(np.dtype(f"<u{dtype.itemsize}"), (), dtype_name(dtype))
     return Form(np.dtype("u1"), (dtype.itemsize,), dtype_name(dtype))
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    """Whether numpy itself has the dtype, in any byte order; others have higher numbers."""
+    return dtype.num < _FIRST_FOREIGN
 
 
 @cache

@@ -89,6 +89,11 @@ class Group:
         self.children: dict[str, Group | Dataset] = {}
         self._groups: dict[str, Group] = {}
 
+    @property
+    def depth(self) -> int:
+        """The groups above it."""
+        return self.path.count("/")
+
     def group(self, name: str, labels: Mapping[str, Label]) -> Group:
         """Return the group that stands for `name`; made with the labels if it is not there."""
         found = self._groups.get(name)
@@ -159,12 +164,13 @@ def elements(checkpoint: SNNCheckpoint) -> Group:
     texts = _reserve_texts(root)
     few = len(arrays) + len(checkpoint.layers) <= FEW
     if few:
-        layers = root.group("layers", {})
-        _add_layers(layers, checkpoint.layers, document["layers"])
+        _add_layers(root.group("layers", {}), checkpoint.layers)
     own, packed = _divide(arrays, few=few)
     for held in own:
         _add_array(root, held, _labels(checkpoint, held))
     _add_packed(root, packed)
+    if few:
+        _add_records(root.group("layers", {}), document["layers"])
     _fill_texts(texts, document)
     return root
 
@@ -183,16 +189,24 @@ def _divide(arrays: list[_Held], *, few: bool) -> tuple[list[_Held], list[_Held]
     return own, packed
 
 
-def _add_layers(parent: Group, layers: Mapping[str, Layer], records: list[Any]) -> None:
-    """Add a group for each layer, in order, with its record for people to read."""
-    for index, (layer, record) in enumerate(zip(layers.values(), records, strict=True)):
+def _add_layers(parent: Group, layers: Mapping[str, Layer]) -> None:
+    """Add a group for each layer, in order."""
+    for index, layer in enumerate(layers.values()):
         labels = {**_label(layer.kind), "name": _cut(layer.name), "index": index}
+        found = parent.group(layer.name, labels)
+        if isinstance(layer, Subgraph) and found.depth < DEPTH - 4:
+            _add_layers(found.group("layers", _label("layers")), layer.layers)
+
+
+def _add_records(parent: Group, records: list[Any]) -> None:
+    """Label each layer's group with its record, if it is short."""
+    for record in records:
+        found = parent.group(record["name"], {})
         text = dump_json(record)
         if len(text) <= LABEL:
-            labels["record"] = text.decode()
-        found = parent.group(layer.name, labels)
-        if isinstance(layer, Subgraph) and parent.path.count("/") < DEPTH - 4:
-            _add_layers(found.group("layers", _label("layers")), layer.layers, record["layers"])
+            found.labels["record"] = text.decode()
+        if record["kind"] == "Subgraph" and found.depth < DEPTH - 4:
+            _add_records(found.group("layers", {}), record["layers"])
 
 
 def _add_array(root: Group, held: _Held, labels: dict[str, Label]) -> None:

@@ -91,6 +91,7 @@ class Carried:
     array: Array
     strict: bool
     reference: dict[str, Any] = field(default_factory=dict)
+    _as_numbers: bool | None = None
 
     def stored(self) -> Array:
         """Return the array that is written."""
@@ -108,9 +109,11 @@ class Carried:
 
     def travels_as_numbers(self) -> bool:
         """Whether the member has the array's own dtype."""
-        if self.strict:
-            return is_portable(self.array)
-        return is_numpy(self.array.dtype) and self.array.dtype.kind in "biufc"
+        if self._as_numbers is None:
+            dtype = self.array.dtype
+            native = is_numpy(dtype) and dtype.kind in "biufc"
+            self._as_numbers = is_portable(self.array) if self.strict else native
+        return self._as_numbers
 
 
 def is_inline(array: Array) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -100,41 +100,38 @@ def checkpoint_of(
     """
     notes = Notes()
     names = legal_names(record.names)
-    weighted = [
-        _layer(name, array, size, orientation, notes)
-        for name, array, size in zip(names, arrays, record.sizes, strict=True)
-    ]
-    behind: Iterable[Layer | None] = [None] * len(names)
-    if record.types:
-        behind = map(_neuron, neuron_names(names), record.types)
-    layers = [x for pair in zip(weighted, behind, strict=True) for x in pair if x is not None]
+    layers: list[Layer] = []
+    sizes = []
+    behind = neuron_names(names) if record.types else []
+    for i, (name, size) in enumerate(zip(names, record.sizes, strict=True)):
+        weight = _oriented(name, arrays[i], size, orientation, notes)
+        sizes.append(size_of(weight.shape))
+        layers.append(_layer(name, weight, size, orientation, notes))
+        if record.types and record.types[i]:
+            layers.append(_neuron(behind[i], legal(record.types[i])))
+    frozen = _frozen(record, names)
+    kept = _kept(record, names, sizes, frozen, notes)
     checkpoint = SNNCheckpoint(
-        layers,  # type: ignore[arg-type]
+        layers,
         metadata=record.metadata,
-        frozen_layers=_frozen(record, names),
+        frozen_layers=frozen,
+        extras={EXTRAS: kept} if kept else {},
     )
-    kept = _kept(record, checkpoint, notes)
-    if kept:
-        checkpoint.extras = {EXTRAS: kept}
     _note_names(record, names, notes)
     return checkpoint, notes
 
 
-def _layer(
-    name: str, array: Array, size: list[int], orientation: Orientation | None, notes: Notes
-) -> Layer:
-    if array.ndim == 2:
-        return Linear(name, _oriented(name, array, size, orientation, notes))
-    if array.ndim in (3, 4) and _leads_with_channels(array.shape, size, orientation):
-        kind = Conv1d if array.ndim == 3 else Conv2d
-        return kind(name, array, groups=1)
-    notes.opaque.append(name)
-    return Opaque(name, {"weight": parameter(array)})
+def size_of(shape: tuple[int, ...], groups: int = 1) -> list[int]:
+    """Return ``[in, out]`` of a layer with a weight of this shape, in channels."""
+    return [shape[1] * groups if len(shape) > 1 else 1, shape[0] if shape else 1]
 
 
 def _oriented(
     name: str, array: Array, size: list[int], orientation: Orientation | None, notes: Notes
 ) -> Array:
+    """Return a matrix as (out, in), and note how that was told; anything else as it is."""
+    if array.ndim != 2:
+        return array
     shape, stated = list(array.shape), size[::-1]
     if shape == stated and shape != size:
         return array
@@ -150,6 +147,18 @@ def _oriented(
     return array.T if orientation == "in-out" else array
 
 
+def _layer(
+    name: str, weight: Array, size: list[int], orientation: Orientation | None, notes: Notes
+) -> Layer:
+    if weight.ndim == 2:
+        return Linear(name, weight)
+    if weight.ndim in (3, 4) and _leads_with_channels(weight.shape, size, orientation):
+        kind = Conv1d if weight.ndim == 3 else Conv2d
+        return kind(name, weight, groups=1)
+    notes.opaque.append(name)
+    return Opaque(name, {"weight": parameter(weight)})
+
+
 def _leads_with_channels(
     shape: tuple[int, ...], size: list[int], orientation: Orientation | None
 ) -> bool:
@@ -162,10 +171,7 @@ def _leads_with_channels(
     return orientation == "out-in" or (size[0] != size[1] and not set(size) & set(shape[2:]))
 
 
-def _neuron(name: str, kind: str) -> Neuron | None:
-    if not kind:
-        return None
-    kind = legal(kind)
+def _neuron(name: str, kind: str) -> Neuron:
     model = "lif" if kind in _FAMILY else kind
     return Neuron(name, origin=Origin(FRAMEWORK, kind), model=model)
 
@@ -175,14 +181,16 @@ def _frozen(record: Record, names: list[str]) -> list[str]:
     return [name for name, original in zip(names, record.names, strict=True) if original in frozen]
 
 
-def _kept(record: Record, checkpoint: SNNCheckpoint, notes: Notes) -> dict[str, Any]:
-    """Return what the file says and a record of the checkpoint would not."""
-    plain = record_of(checkpoint, strict=False)
+def _kept(
+    record: Record, names: list[str], sizes: list[list[int]], frozen: list[str], notes: Notes
+) -> dict[str, Any]:
+    """Return what the file says and :func:`record_of` its checkpoint would not say again."""
+    types = [legal(kind) for kind in record.types]
     pairs = {
-        "layer_names": (record.names, plain.names),
-        "layer_sizes": (record.sizes, plain.sizes),
-        "neuron_types": (record.types, plain.types),
-        "frozen_layers": (record.frozen, plain.frozen),
+        "layer_names": (record.names, names),
+        "layer_sizes": (record.sizes, sizes),
+        "neuron_types": (record.types, types if any(types) else []),
+        "frozen_layers": (record.frozen, sorted(frozen)),
     }
     kept: dict[str, Any] = {k: said for k, (said, derived) in pairs.items() if said != derived}
     if record.other:
@@ -206,27 +214,43 @@ def _note_names(record: Record, names: list[str], notes: Notes) -> None:
         notes.sentences.append(f"unknown keys in the JSON file: {some(list(record.other))}")
 
 
-def record_of(checkpoint: SNNCheckpoint, *, strict: bool) -> Record:
+def weights_of(checkpoint: SNNCheckpoint) -> list[tuple[Layer, Array]]:
+    """Return the layers that the framework knows, each with its weight."""
+    return [
+        (layer, layer.parameters["weight"].value)  # type: ignore[misc]
+        for layer in checkpoint.layers.values()
+        if is_weighted(layer)
+    ]
+
+
+def record_of(
+    checkpoint: SNNCheckpoint, weights: list[tuple[Layer, Array]], *, strict: bool
+) -> Record:
     """Say of a checkpoint what the framework's record has words for.
 
     Parameters
     ----------
     checkpoint : SNNCheckpoint
+    weights : list of pairs
+        What :func:`weights_of` gives of it.
     strict : bool
         For the text of 3.16.
     """
-    weights = [x for x in checkpoint.layers.values() if is_weighted(x)]
-    names = [layer.name for layer in weights]
+    names = [layer.name for layer, _ in weights]
     known = set(names)
     return Record(
         names=names,
-        sizes=[list(size) for size in checkpoint.layer_sizes],
+        sizes=[size_of(weight.shape, _groups(layer)) for layer, weight in weights],
         types=_types(checkpoint, names),
         frozen=sorted(name for name in checkpoint.frozen_layers if name in known),
         metadata=dict(checkpoint.metadata),
-        total=sum(w.size for w in checkpoint.weights),
         is_strict=strict,
     )
+
+
+def _groups(layer: Layer) -> int:
+    groups = getattr(layer, "groups", 1)
+    return 1 if groups is UNKNOWN else groups
 
 
 def _types(checkpoint: SNNCheckpoint, names: list[str]) -> list[str]:
@@ -239,9 +263,9 @@ def _types(checkpoint: SNNCheckpoint, names: list[str]) -> list[str]:
                 found[edge.source] = _type(target)
     else:
         last = None
-        for layer in layers.values():
-            if is_weighted(layer):
-                last = layer.name
+        for name, layer in layers.items():
+            if name in found:
+                last = name
             elif isinstance(layer, Neuron) and last is not None:
                 found[last], last = _type(layer), None
     types = list(found.values())

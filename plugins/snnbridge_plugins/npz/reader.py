@@ -25,7 +25,7 @@ from snnbridge.model import Array, parameter
 from snnbridge.storage import Source, parse_json
 from snnbridge_plugins.npz.carry import check_content, restore
 from snnbridge_plugins.npz.names import legal_names
-from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, record_of, some
+from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, record_of, some, weights_of
 from snnbridge_plugins.npz.pair import (
     Pair,
     check_total,
@@ -75,10 +75,10 @@ def _read_native(
 ) -> SNNCheckpoint:
     orientation = options.get("orientation")
     checkpoint, notes = checkpoint_of(record, arrays, orientation)
-    if notes.contradicted and record.is_strict:
+    if notes.contradicted and record.is_strict and orientation is None:
         raise ReadError(
-            f"{pair.name!r}: layer_sizes contradicts the shape of {some(notes.contradicted)}; "
-            "the two files do not belong together"
+            f"{pair.name!r}: layer_sizes contradicts the shape of {some(notes.contradicted)}; do "
+            "the two files belong together? The option orientation reads them all the same"
         )
     checkpoint.source = SourceInfo(
         dialect=_dialect(record, arrays),
@@ -162,10 +162,9 @@ def _resaved_notes(record: Record, checkpoint: SNNCheckpoint, changed: list[int]
     lost = [n for n in record.frozen if n not in checkpoint.layers]
     if lost:
         notes.append(f"frozen_layers names {some(lost)}, which is no layer of the network")
-    if (
-        record.types
-        and record.types[: checkpoint.n_layers] != record_of(checkpoint, strict=True).types
-    ):
+    weights = weights_of(checkpoint)
+    types = record_of(checkpoint, weights, strict=True).types
+    if record.types and record.types[: len(weights)] != types:
         notes.append("neuron_types was changed by another tool; the document's neurons are kept")
     return notes
 
@@ -205,7 +204,7 @@ def _read_zoo(arrays: Mapping[str, Array], orientation: str) -> SNNCheckpoint:
         "orientation changes that"
     )
     return SNNCheckpoint(
-        layers,  # type: ignore[arg-type]
+        layers,
         source=SourceInfo(dialect="model zoo", framework=FRAMEWORK, notes=(note,)),
     )
 
@@ -222,6 +221,6 @@ def _read_foreign(arrays: Mapping[str, Array], orientation: Any) -> SNNCheckpoin
         "matrices as linear layers"
     )
     return SNNCheckpoint(
-        layers,  # type: ignore[arg-type]
+        layers,
         source=SourceInfo(dialect="archive", framework=UNKNOWN, notes=(note,)),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,9 +71,21 @@ class Record:
         WriteError
             For NaN or infinity in a text of 3.16.
         """
+        lines = {
+            "layer_names": _list_text(map(_ENCODE, self.names)),
+            "layer_sizes": _list_text(map(_size_text, self.sizes)),
+        }
+        pieces = [
+            f"  {_ENCODE(key)}: {lines.get(key) or self._value_text(value)}"
+            for key, value in self.tree().items()
+        ]
+        text = "{\n" + ",\n".join(pieces) + "\n}"
+        return (text + "\n" if self.is_strict else text).encode("ascii")
+
+    def _value_text(self, value: object) -> str:
         if self.is_strict:
-            return dump_json(self.tree(), indent=2) + b"\n"
-        return json.dumps(self.tree(), indent=2).encode("ascii")
+            return dump_json(value, indent=2).decode("ascii").replace("\n", "\n  ")
+        return json.dumps(value, indent=2).replace("\n", "\n  ")
 
     def digest_text(self) -> bytes:
         """Return what the digest of the record is made of: its tree without that digest."""
@@ -84,6 +97,20 @@ class Record:
     def without_ours(self) -> Record:
         """Return the record as the user knows it."""
         return replace(self, metadata={k: v for k, v in self.metadata.items() if k != OURS})
+
+
+_ENCODE = json.encoder.encode_basestring_ascii
+
+
+def _list_text(items: Iterable[str]) -> str:
+    """Lay a list out as the standard library does with ``indent=2``, many times faster."""
+    joined = ",\n    ".join(items)
+    return f"[\n    {joined}\n  ]" if joined else "[]"
+
+
+def _size_text(size: list[int]) -> str:
+    joined = ",\n      ".join(map(str, size))
+    return f"[\n      {joined}\n    ]" if joined else "[]"
 
 
 def limits_for(size: int) -> Limits:

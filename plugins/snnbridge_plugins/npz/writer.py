@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any
@@ -19,7 +19,7 @@ from snnbridge.model import Array, Path, describe
 from snnbridge.storage import StoredZip, Target, dump_json
 from snnbridge_plugins.npz.carry import Carried, inlined, is_inline
 from snnbridge_plugins.npz.names import Names
-from snnbridge_plugins.npz.native import EXTRAS, checkpoint_of, record_of
+from snnbridge_plugins.npz.native import EXTRAS, checkpoint_of, record_of, size_of, weights_of
 from snnbridge_plugins.npz.pair import COMMENT, base_name, digest_of
 from snnbridge_plugins.npz.record import OURS, Record, from_tree, is_plain
 
@@ -50,14 +50,10 @@ class Plan:
 
     def record_for(self, members: list[tuple[int, ...]]) -> Record:
         """Complete the record for members of these shapes."""
-        sizes = [_size(shape) for shape in members]
+        sizes = [size_of(shape) for shape in members]
         if not self.record.is_strict:
             sizes[: len(self.record.sizes)] = self.record.sizes
         return replace(self.record, sizes=sizes, total=sum(map(math.prod, members)))
-
-
-def _size(shape: tuple[int, ...]) -> list[int]:
-    return [shape[1] if len(shape) > 1 else 1, shape[0] if shape else 1]
 
 
 def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
@@ -84,13 +80,20 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
 def _with_document(record: Record, plan: Plan, fingerprint: str) -> Record:
     held = {
         "version": VERSION,
-        "document": dump_json(plan.document).decode("ascii"),
+        "document": _document_text(plan.document),
         "names": digest_of_names(record.names),
         "archive": fingerprint,
     }
     record = replace(record, metadata={**record.metadata, OURS: held})
     held["digest"] = digest_of(record)
     return record
+
+
+def _document_text(document: Any) -> str:
+    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
+    if "\\ud" in text:  # perhaps half of a surrogate pair, which is refused with its place
+        dump_json(document)
+    return text
 
 
 def digest_of_names(names: list[str]) -> str:
@@ -100,23 +103,18 @@ def digest_of_names(names: list[str]) -> str:
 
 def _plan(checkpoint: SNNCheckpoint, options: Options) -> Plan:
     strict = options.get("dialect", STRICT) == STRICT
-    plan = _native_plan(checkpoint, strict=strict)
+    weights = weights_of(checkpoint)
+    record = record_of(checkpoint, weights, strict=strict)
+    record = replace(record, metadata=_plain(record.metadata, strict=strict))
+    plan = Plan(record, [Carried(array, strict) for _, array in weights])
+    original = None if strict else _as_it_was(checkpoint, plan)
+    if original is not None and not differences(_read_back(original), checkpoint):
+        plan = original
     if options.get("bare"):
         return _without_what_is_refused(plan)
     if _holds_everything(plan, checkpoint):
         return plan
-    return _documented(checkpoint, strict=strict)
-
-
-def _native_plan(checkpoint: SNNCheckpoint, *, strict: bool) -> Plan:
-    """Plan what the framework itself would write, as the source wrote it if that is known."""
-    record = record_of(checkpoint, strict=strict)
-    record = replace(record, metadata=_plain(record.metadata, strict=strict))
-    plan = Plan(record, [Carried(array, strict) for array in checkpoint.weights])
-    original = None if strict else _as_it_was(checkpoint, record)
-    if original is not None and not differences(_read_back(original), checkpoint):
-        return original
-    return plan
+    return _documented(checkpoint, record, [array for _, array in weights])
 
 
 def _plain(metadata: dict[str, Any], *, strict: bool) -> dict[str, Any]:
@@ -127,8 +125,9 @@ def _plain(metadata: dict[str, Any], *, strict: bool) -> dict[str, Any]:
     }
 
 
-def _as_it_was(checkpoint: SNNCheckpoint, record: Record) -> Plan | None:
+def _as_it_was(checkpoint: SNNCheckpoint, plan: Plan) -> Plan | None:
     """Plan the permissive pair that the checkpoint was read from, if it says so."""
+    record = plan.record
     kept = checkpoint.extras.get(EXTRAS)
     if not isinstance(kept, dict):
         return None
@@ -139,9 +138,10 @@ def _as_it_was(checkpoint: SNNCheckpoint, record: Record) -> Plan | None:
         )
     except (ReadError, TypeError):
         return None
-    turned = kept.get("in-out", [])
-    layers = zip(checkpoint.layer_names, checkpoint.weights, strict=True)
-    return Plan(record, [Carried(w.T if name in turned else w, False) for name, w in layers])
+    turned = set(kept.get("in-out", []))
+    layers = zip(plan.record.names, plan.arrays, strict=True)
+    arrays = [Carried(c.array.T, False) if name in turned else c for name, c in layers]
+    return Plan(record, arrays)
 
 
 def _read_back(plan: Plan) -> SNNCheckpoint:
@@ -182,16 +182,16 @@ def _without_what_is_refused(plan: Plan) -> Plan:
 class _Places:
     """Where each array of a document goes: to its layer, into the document, or to a new layer."""
 
-    def __init__(self, checkpoint: SNNCheckpoint, *, strict: bool) -> None:
-        self._strict = strict
-        self.names = checkpoint.layer_names
+    def __init__(self, taken: Iterable[str], record: Record, weights: list[Array]) -> None:
+        self._strict = record.is_strict
+        self.names = list(record.names)
         self.arrays = [
-            Carried(array, strict, {"layer": i}) for i, array in enumerate(checkpoint.weights)
+            Carried(array, self._strict, {"layer": i}) for i, array in enumerate(weights)
         ]
         self._own: dict[Path, int] = {
             ("layers", name, "weight"): i for i, name in enumerate(self.names)
         }
-        self._unique = Names(checkpoint.layers)
+        self._unique = Names(taken)
 
     def place(self, path: Path, array: Array) -> dict[str, Any]:
         """Return the reference of an array; the document calls this once for each."""
@@ -206,22 +206,16 @@ class _Places:
         return carried.reference
 
 
-def _documented(checkpoint: SNNCheckpoint, *, strict: bool) -> Plan:
-    record = record_of(checkpoint, strict=strict)
-    places = _Places(checkpoint, strict=strict)
+def _documented(checkpoint: SNNCheckpoint, record: Record, weights: list[Array]) -> Plan:
+    places = _Places(checkpoint.layers, record, weights)
     document = to_document(checkpoint, places.place)
-    plain = _plain(record.metadata, strict=strict)
-    if len(plain) == len(record.metadata):
+    if len(record.metadata) == len(checkpoint.metadata):
         document["metadata"] = {}
     known = set(record.frozen)
     document["frozen_layers"] = [n for n in checkpoint.frozen_layers if n not in known]
     more = len(places.arrays) - len(record.names)
-    record = replace(
-        record,
-        names=places.names,
-        types=[*record.types, *[""] * more] if record.types else [],
-        metadata=plain,
-    )
+    types = [*record.types, *[""] * more] if record.types else []
+    record = replace(record, names=places.names, types=types)
     return Plan(record, places.arrays, document)
 
 

@@ -1,0 +1,54 @@
+"""The ``brainpy`` format: checkpoints of BrainPy 2.3 to 2.9 and of braintools.
+
+``docs/formats/brainpy.md`` has the layout; :mod:`snnbridge.statedict` knows its nodes. The
+modules, from the bottom up: ``head`` (recognising a file), ``flat`` (files of old releases),
+``chunks``, ``extra`` (what is added to a file), ``losses``, ``template``, ``reading``,
+``writing``.
+"""
+
+from __future__ import annotations
+
+from snnbridge import EVERYTHING, Feature, Format, Option, hookimpl
+from snnbridge_plugins.brainpy.head import sniff
+from snnbridge_plugins.brainpy.reading import read
+from snnbridge_plugins.brainpy.writing import losses, write
+
+_NOT_IN_A_TREE = {
+    Feature.CONNECTIONS,
+    Feature.DELAY,
+    Feature.DT,
+    Feature.FROZEN,
+    Feature.LAYER_DT,
+    Feature.METADATA,
+    Feature.PORTS,
+    Feature.RULES,
+    Feature.SCALE,
+    Feature.SUBGRAPH,
+    Feature.TIES,
+    Feature.TRAINABLE,
+}
+
+FORMAT = Format(
+    name="brainpy",
+    summary="BrainPy 2.3 to 2.9 and braintools (.bp, .msgpack, folders, flat .h5 and .npz)",
+    suffixes=(".bp", ".msgpack"),
+    sniff=sniff,
+    read=read,
+    write=write,
+    holds=EVERYTHING,
+    holds_bare=EVERYTHING - _NOT_IN_A_TREE,
+    losses=losses,
+    options=(
+        Option("net", "Reading: the key at the top under which the network stands; . for all."),
+        Option("step", "Reading a folder: which checkpoint, instead of the newest."),
+        Option("classes", "Reading: classes of nodes that the user named: NODE=CLASS,..."),
+        Option("check", "Reading: hold a large file against its digest.", ("yes", "no")),
+        Option("like", "Writing: a checkpoint of a network whose names and shapes are taken."),
+    ),
+)
+
+
+@hookimpl
+def snnbridge_formats() -> list[Format]:
+    """Return the format."""
+    return [FORMAT]

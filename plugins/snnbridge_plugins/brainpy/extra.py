@@ -1,0 +1,183 @@
+"""What a file holds beside the framework's own tree: one more entry at its end.
+
+The entry ``"snnbridge"`` of the top-level map is a map:
+
+==================  =========================================================================
+``document``        the checkpoint as JSON text, see :mod:`snnbridge.document`; an array's
+                    place is ``{"at": [key, ...]}``, its path in the tree, with ``axes`` and
+                    ``lead`` where it is held otherwise than stored, or ``{"extra": key}``
+``native_bytes``    how many bytes of the file come before this entry
+``native_sha256``   their SHA-256, hexadecimal
+``arrays``          the arrays that the framework has no place for, by key
+==================  =========================================================================
+
+The map's head counts the entry, so it is part of the native bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from snnbridge import ReadError, SNNCheckpoint
+from snnbridge.document import from_document, to_document
+from snnbridge.statedict import RESERVED, Form, StateDict
+from snnbridge.storage import Limits, dump_json, parse_json
+from snnbridge.wire import pack_into
+
+_Write = Callable[[Any], object]
+_BLOCK = 4 << 20
+_BEHIND = 4
+
+
+def write_with_document(
+    checkpoint: SNNCheckpoint, native: StateDict, write: _Write, **options: Any
+) -> None:
+    """Write a tree and, as its last entry, the whole checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+    native : StateDict
+        The tree, and which arrays of the checkpoint stand in it.
+    write : function of bytes
+    **options
+        Of :func:`snnbridge.wire.pack_into`, for the tree.
+    """
+    arrays: dict[str, Any] = {}
+
+    def place(path: tuple[str, ...], array: Any) -> dict[str, Any]:
+        if path in native.places:
+            at, form = native.places[path]
+            return {"at": list(at), **form.as_json()}
+        key = str(len(arrays))
+        arrays[key] = array
+        return {"extra": key}
+
+    document = dump_json(to_document(checkpoint, place)).decode("ascii")
+    with _Digest(write) as digest:
+        digest.write(map_head(len(native.tree) + 1))
+        pack_into(native.tree, _without(digest.write, len(map_head(len(native.tree)))), **options)
+    entry = {
+        "document": document,
+        "native_bytes": digest.count,
+        "native_sha256": digest.hexdigest(),
+        "arrays": arrays,
+    }
+    pack_into({RESERVED: entry}, _without(write, 1))
+
+
+def map_head(count: int) -> bytes:
+    """Return the head of a msgpack map."""
+    if count < 16:
+        return bytes([0x80 | count])
+    if count < 1 << 16:
+        return b"\xde" + count.to_bytes(2, "big")
+    return b"\xdf" + count.to_bytes(4, "big")
+
+
+def _without(write: _Write, skip: int) -> _Write:
+    """Return a function that passes everything on but the first bytes."""
+
+    def passing(piece: Any) -> None:
+        nonlocal skip
+        write(memoryview(piece)[skip:] if skip else piece)
+        skip = 0
+
+    return passing
+
+
+class _Digest:
+    """Counts and hashes what is written, on another thread, a few blocks behind."""
+
+    def __init__(self, write: _Write) -> None:
+        self._write = write
+        self._hash = hashlib.sha256()
+        self._pending: deque[Future[None]] = deque()
+        self._thread = ThreadPoolExecutor(1)
+        self.count = 0
+
+    def __enter__(self) -> _Digest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+
+    def write(self, piece: Any) -> None:
+        view = memoryview(piece).cast("B")
+        for start in range(0, len(view), _BLOCK):
+            if len(self._pending) == _BEHIND:
+                self._pending.popleft().result()
+            block = view[start : start + _BLOCK]
+            self._pending.append(self._thread.submit(self._hash.update, block))
+        self._write(piece)
+        self.count += len(view)
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def entry_of(tree: dict[str, Any]) -> dict[str, Any] | None:
+    """Take this package's entry out of a tree, if it is there."""
+    entry = tree.get(RESERVED)
+    if not isinstance(entry, dict) or not isinstance(entry.get("document"), str):
+        return None
+    del tree[RESERVED]
+    return entry
+
+
+def is_unchanged(entry: Mapping[str, Any], data: memoryview) -> bool:
+    """Whether the bytes before the entry are those that its digest was made of."""
+    count = entry.get("native_bytes")
+    if type(count) is not int or not 0 < count < len(data):
+        return False
+    digest = hashlib.sha256()
+    for start in range(0, count, _BLOCK):
+        digest.update(data[start : min(start + _BLOCK, count)])
+    return digest.hexdigest() == entry.get("native_sha256")
+
+
+def read_document(entry: Mapping[str, Any], tree: Mapping[str, Any]) -> SNNCheckpoint:
+    """Read the checkpoint that an entry describes, with the arrays where they stand now.
+
+    Raises
+    ------
+    ReadError
+        If the entry is damaged or speaks of arrays that are not there.
+    CheckpointError
+        If what it says breaks the rules of the model.
+    """
+    arrays = entry.get("arrays")
+
+    def fetch(place: Any) -> np.ndarray[Any, Any]:
+        if not isinstance(place, dict):
+            raise ReadError(f"an array's place must be an object, found {place!r}")
+        if "extra" in place:
+            return _array(arrays, (place["extra"],))
+        at = place.get("at")
+        stored = _array(tree, at if isinstance(at, list) else ())
+        form = Form.from_json(place) if len(place) > 1 else _AS_IT_IS
+        if not form.fits(stored):
+            raise ReadError(f"the array at {at!r} has the shape {stored.shape}")
+        return form.held(stored)
+
+    text = entry["document"].encode()
+    limits = Limits(json_bytes=len(text), json_items=max(Limits().json_items, len(text) // 8))
+    where = "the description in the file"
+    return from_document(parse_json(text, where=where, limits=limits), fetch)
+
+
+_AS_IT_IS = Form()
+
+
+def _array(tree: Any, path: Any) -> np.ndarray[Any, Any]:
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, dict) and isinstance(key, str) else None
+    if not isinstance(tree, np.ndarray):
+        raise ReadError(f"there is no array at {list(path)!r}")
+    return tree

@@ -1,0 +1,151 @@
+"""Recognising a file by its first bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from snnbridge import Probe, ReadError
+from snnbridge.storage import Source, ZipReader
+
+#: A folder of checkpoints by step: ``checkpoint_100``, ``checkpoint_0.5``.
+STEP_FILE = re.compile(r"checkpoint_([-+]?(?:[0-9]*\.)?[0-9]+)")
+#: The name of a variable in a flat file: ``Dense0.W``.
+VARIABLE = re.compile(r"[A-Z]\w*[0-9]\.\w+")
+#: Names that flat files have beside their variables.
+DUPLICATES = ("duplicate_keys", "duplicate_targets")
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+ZIP = b"PK\x03\x04"
+PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_HDF5_HEAD = 1 << 16
+_FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
+_FIXED |= {0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8, 0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
+_SIZED = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
+_TEXTS = (0xD9, 0xDA, 0xDB)
+_EXTENSIONS = (0xC7, 0xC8, 0xC9, 0xD4, 0xD5, 0xD6, 0xD7, 0xD8)
+
+
+def sniff(probe: Probe) -> bool:
+    """Whether a file or a folder is a checkpoint of BrainPy or braintools.
+
+    A tree counts if it holds an array, or if its suffix is ``.bp``. Trees of a list of layers
+    are Spyx's.
+    """
+    head = probe.head
+    if probe.is_folder:
+        return any(STEP_FILE.fullmatch(name) for name in probe.names())
+    if head.startswith(ZIP):
+        return not probe.beside(".json") and _is_flat_archive(probe)
+    if head.startswith(HDF5):
+        return _is_flat_hdf5(probe)
+    if PICKLE.match(head):
+        return probe.path.suffix in (".pkl", ".pickle")
+    path = _first_array(head)
+    if path is None or (path[:1] == ("layers",) and path[1:2] and path[1].isdigit()):
+        return False
+    return path != () or probe.path.suffix == ".bp"
+
+
+def _is_flat_archive(probe: Probe) -> bool:
+    try:
+        with Source(probe.path) as source:
+            names = [name.removesuffix(".npy") for name in ZipReader(source.data).names]
+    except ReadError:
+        return False
+    return any(name in DUPLICATES or VARIABLE.fullmatch(name) for name in names)
+
+
+def _is_flat_hdf5(probe: Probe) -> bool:
+    with Source(probe.path) as source:
+        head = source.read(0, _HDF5_HEAD)
+    names = (name.decode("latin-1") for name in re.findall(rb"\0([\w.]{3,80})\0", head))
+    return any(VARIABLE.fullmatch(name) for name in names)
+
+
+def _first_array(head: bytes) -> tuple[str, ...] | None:
+    """Follow a msgpack map to its first array.
+
+    Returns
+    -------
+    tuple of str, or None
+        The array's path, as far as the head shows it; empty if the map ends, or the head does,
+        before one; ``None`` if this is no map of text keys.
+    """
+    if not head or not (0x80 <= head[0] <= 0x8F or head[0] in (0xDE, 0xDF)):
+        return None
+    try:
+        return next((path for path, is_array in _leaves(head) if is_array), ())
+    except IndexError:
+        return ()
+    except ValueError:
+        return None
+
+
+def _leaves(head: bytes) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Give each leaf's path, and whether it is an array.
+
+    Raises
+    ------
+    ValueError
+        For what no tree holds: lists, keys that are no text.
+    IndexError
+        Where the head ends.
+    """
+    count, at = _map_head(head, 0)
+    left, path = [count], [""]
+    while left:
+        if not left[-1]:
+            left.pop()
+            path.pop()
+            continue
+        left[-1] -= 1
+        key, at = _text(head, at)
+        path[-1] = key
+        if 0x80 <= head[at] <= 0x8F or head[at] in (0xDE, 0xDF):
+            count, at = _map_head(head, at)
+            left.append(count)
+            path.append("")
+        else:
+            yield tuple(path), _is_array(head, at)
+            at = _after(head, at)
+
+
+def _map_head(head: bytes, at: int) -> tuple[int, int]:
+    if head[at] <= 0x8F:
+        return head[at] & 0x0F, at + 1
+    width = 2 if head[at] == 0xDE else 4
+    return int.from_bytes(head[at + 1 : at + 1 + width], "big"), at + 1 + width
+
+
+def _text(head: bytes, at: int) -> tuple[str, int]:
+    if not (0xA0 <= head[at] <= 0xBF or head[at] in _TEXTS):
+        raise ValueError("a key is no text")
+    end = _after(head, at)
+    if end > len(head):
+        raise IndexError(end)
+    size = 1 if head[at] <= 0xBF else 1 + _SIZED[head[at]]
+    return head[at + size : end].decode("utf-8"), end
+
+
+def _is_array(head: bytes, at: int) -> bool:
+    if head[at] not in _EXTENSIONS:
+        return False
+    start = at + 1 + _SIZED.get(head[at], 0)
+    return head[start : start + 2] == b"\x01\x93"
+
+
+def _after(head: bytes, at: int) -> int:
+    """Return where the value after a leaf starts."""
+    first = head[at]
+    if first <= 0x7F or first >= 0xE0:
+        return at + 1
+    if 0xA0 <= first <= 0xBF:
+        return at + 1 + (first & 0x1F)
+    if first in _FIXED:
+        return at + 1 + _FIXED[first]
+    if first not in _SIZED:
+        raise ValueError("a list")
+    width = _SIZED[first]
+    size = int.from_bytes(head[at + 1 : at + 1 + width], "big")
+    return at + 1 + width + size + (first in _EXTENSIONS)

@@ -1,0 +1,138 @@
+"""What a checkpoint says and BrainPy's tree does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from snnbridge import CheckpointError, Layer, Parameter, ReadError, SNNCheckpoint
+from snnbridge.statedict import StateDict, class_of, from_tree
+
+_Path = tuple[str, ...]
+_STATES = "a state dict of BrainPy holds variables only"
+_ORDER = "a state dict of BrainPy keeps the order of its nodes only"
+_REST = "BrainPy saves it in no file of its own"
+_LAYOUT = "a file of BrainPy has its own layout, and nothing of another format's"
+_TREES = "BrainPy's trees hold maps with text keys, numbers of 64 bits and arrays, nothing else"
+
+
+def lost(checkpoint: SNNCheckpoint, native: StateDict) -> Iterator[tuple[_Path, str]]:
+    """Compare a checkpoint with what its tree alone would be read as.
+
+    No array's content is looked at: those of the tree are the checkpoint's own memory.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+    native : StateDict
+        Made of it.
+
+    Yields
+    ------
+    path, reason
+        Paths are those of :func:`snnbridge.differences`.
+    """
+    try:
+        back = from_tree(native.tree)
+    except (ReadError, CheckpointError) as error:
+        yield ("layers",), f"BrainPy's own tree of it cannot be read: {error}"
+        return
+    for name, layer in checkpoint.layers.items():
+        yield from _lost_of_layer(name, layer, back.layers.get(name))
+    yield from ((("layers", name), _TREES) for name in back.layers if name not in checkpoint.layers)
+    if [n for n in back.layers if n in checkpoint.layers] != [
+        n for n in checkpoint.layers if n in back.layers
+    ]:
+        yield ("layers",), _ORDER
+    for path, variable in checkpoint.state.items():
+        if not _same(variable, back.state.get(path)):
+            yield ("state", *path), _STATES
+    if not any(path not in back.state for path in checkpoint.state) and (
+        list(back.state) != list(checkpoint.state)
+    ):
+        yield ("state",), _ORDER
+    for name in ("connections", "dt", "step", "metadata", "frozen_layers", "ties"):
+        if not _same(getattr(checkpoint, name), getattr(back, name)):
+            yield (name,), _REST
+    yield from _lost_of_tree("training", checkpoint.training, back.training, _TREES)
+    yield from _lost_of_tree("extras", _extras(checkpoint), back.extras, _LAYOUT)
+
+
+def _extras(checkpoint: SNNCheckpoint) -> dict[str, Any]:
+    """Return the extras without the limit of chunks, which the file's bytes show."""
+    layout = checkpoint.extras.get("brainpy")
+    if not isinstance(layout, Mapping) or "chunk_bytes" not in layout:
+        return checkpoint.extras
+    rest = {key: value for key, value in layout.items() if key != "chunk_bytes"}
+    extras = {key: value for key, value in checkpoint.extras.items() if key != "brainpy"}
+    return {**extras, "brainpy": rest} if rest else extras
+
+
+def _lost_of_layer(name: str, layer: Layer, back: Layer | None) -> Iterator[tuple[_Path, str]]:
+    path = ("layers", name)
+    if back is None:
+        yield path, "BrainPy keeps no node for a layer without arrays"
+    elif type(layer) is not type(back):
+        yield path, _told_by_name(name, layer)
+    else:
+        for field in fields(layer):
+            left, right = getattr(layer, field.name), getattr(back, field.name)
+            if field.name == "origin":
+                if not _same(left, right):
+                    yield (*path, "origin"), _told_by_name(name, layer)
+            elif field.name == "parameters":
+                yield from _lost_of_tree("", left, right, _STATES, path)
+            elif not _same(left, right):
+                yield (*path, field.name), _STATES
+
+
+def _told_by_name(name: str, layer: Layer) -> str:
+    told = class_of(name) or "none"
+    meant = f"{layer.origin.framework} {layer.origin.kind}" if layer.origin else layer.kind
+    return f"BrainPy tells a layer's class by its node's name: {name!r} tells {told}, not {meant}"
+
+
+def _lost_of_tree(
+    name: str, left: Mapping[str, Any], right: Mapping[str, Any], reason: str, above: _Path = ()
+) -> Iterator[tuple[_Path, str]]:
+    path = (*above, name) if name else above
+    for key, value in left.items():
+        if key not in right or not _same(value, right[key]):
+            yield (*path, key), reason
+    yield from (((*path, key), reason) for key in right if key not in left)
+    if [key for key in left if key in right] != [key for key in right if key in left]:
+        yield path, _ORDER
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two values are the same, and two arrays the same memory."""
+    if a is b:
+        return True
+    if type(a) is not type(b) and not (isinstance(a, Mapping) and isinstance(b, Mapping)):
+        return False
+    if isinstance(a, np.ndarray):
+        return _is_same_memory(a, b)
+    if isinstance(a, Parameter):
+        return a.unit == b.unit and a.trainable is b.trainable and _same(a.value, b.value)
+    if isinstance(a, Mapping):
+        return list(a) == list(b) and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, np.generic):
+        return a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    if is_dataclass(a):
+        return all(_same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+    return bool(a == b or (a != a and b != b))
+
+
+def _is_same_memory(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.size == 0:
+        return True
+    steps = zip(a.shape, a.strides, b.strides, strict=True)
+    starts = (x.__array_interface__["data"][0] for x in (a, b))
+    return all(n == 1 or i == j for n, i, j in steps) and next(starts) == next(starts)

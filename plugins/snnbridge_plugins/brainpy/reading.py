@@ -1,0 +1,167 @@
+"""Reading: any file of BrainPy or braintools as a checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from snnbridge import CheckpointError, OptionError, ReadError, SNNCheckpoint, SourceInfo
+from snnbridge.statedict import from_tree
+from snnbridge.storage import Source
+from snnbridge.wire import unpack
+from snnbridge_plugins.brainpy.chunks import chunk_bytes_of
+from snnbridge_plugins.brainpy.extra import entry_of, is_unchanged, read_document
+from snnbridge_plugins.brainpy.flat import read_archive, read_hdf5
+from snnbridge_plugins.brainpy.head import HDF5, PICKLE, STEP_FILE, ZIP
+
+#: A file whose bytes before this package's entry are fewer is held against its digest unasked.
+CHECKED_BYTES = 16 << 20
+_PLACEHOLDER = "//GDAPlaceholder:"
+
+
+def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
+    """Read a file, or the newest checkpoint of a folder.
+
+    Parameters
+    ----------
+    source : Source
+    options : mapping
+        ``net``, ``step``, ``classes`` and ``check``; the format's declaration has their meaning.
+
+    Returns
+    -------
+    SNNCheckpoint
+        Its arrays are views of the mapped file.
+
+    Raises
+    ------
+    ReadError
+        If it is no such file, damaged, or does not hold what makes a network.
+    OptionError
+        If an option does not fit the file.
+    """
+    if source.is_dir:
+        return _read_folder(source, options)
+    if "step" in options:
+        raise OptionError("step chooses a file in a folder of checkpoints; this is a file")
+    found = {"classes": _classes(options.get("classes", ""))}
+    if "net" in options:
+        found["net"] = options["net"]
+    data = source.data
+    head = bytes(data[:8])
+    if head.startswith(ZIP):
+        return read_archive(data, found)
+    if head.startswith(HDF5):
+        return read_hdf5(data, found)
+    if PICKLE.match(head):
+        raise ReadError(
+            "a pickle is a program that runs while it is read, so it is not; load it with the "
+            "BrainPy that wrote it and save it with brainpy.checkpoints.save_pytree"
+        )
+    return _read_tree(data, found, options)
+
+
+def _read_folder(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
+    steps = {name: m[1] for name in source.names() if (m := STEP_FILE.fullmatch(name))}
+    if not steps:
+        raise ReadError("the folder holds no file checkpoint_<step>")
+    wanted = options.get("step")
+    if wanted is None:
+        name = max(steps, key=lambda name: float(steps[name]))
+    else:
+        names = [name for name, step in steps.items() if _number(step) == _number(str(wanted))]
+        if not names:
+            known = ", ".join(sorted(steps.values(), key=float))
+            raise OptionError(f"there is no checkpoint of step={wanted!r}; there are {known}")
+        name = names[0]
+    rest = {key: value for key, value in options.items() if key != "step"}
+    checkpoint = read(source.child(name, follow=False), rest)
+    note = f"{name} is one of {len(steps)} checkpoints in the folder"
+    return _noted(checkpoint, [note])
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _classes(text: str) -> dict[str, str]:
+    pairs = [pair.rpartition("=") for pair in text.split(",")] if text else []
+    if any(not node or not kind for node, _, kind in pairs):
+        raise OptionError(f"classes must be NODE=CLASS,NODE=CLASS,..., not {text!r}")
+    return {node.strip(): kind.strip() for node, _, kind in pairs}
+
+
+def _read_tree(
+    data: memoryview, found: Mapping[str, Any], options: Mapping[str, Any]
+) -> SNNCheckpoint:
+    tree = unpack(data)
+    _refuse_placeholders(tree)
+    entry = entry_of(tree)
+    if entry is not None and "net" not in options:
+        return _read_described(data, tree, entry, found, options)
+    checkpoint = from_tree(tree, **found)
+    limit = chunk_bytes_of(data, tree) if entry is None else None
+    if limit is not None:
+        layout = checkpoint.extras.get("brainpy", {})
+        checkpoint.extras = {"brainpy": {**layout, "chunk_bytes": limit}}
+    return checkpoint
+
+
+def _read_described(
+    data: memoryview,
+    tree: dict[str, Any],
+    entry: Mapping[str, Any],
+    found: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> SNNCheckpoint:
+    """Read a file that this package wrote, and perhaps others after it."""
+    large = entry.get("native_bytes", 0)
+    unchecked = options.get("check") != "yes" and isinstance(large, int) and large > CHECKED_BYTES
+    changed = not unchecked and not is_unchanged(entry, data)
+    try:
+        checkpoint = read_document(entry, tree)
+    except (ReadError, CheckpointError) as error:
+        if not changed:
+            raise
+        note = f"another tool changed the file so that its description does not fit: {error}"
+        return _noted(from_tree(tree, **found), [f"{note}; it was passed over"])
+    checkpoint.source = SourceInfo(dialect="described", framework=_framework(checkpoint))
+    if changed:
+        return _noted(checkpoint, [_CHANGED])
+    return _noted(checkpoint, [_UNCHECKED]) if unchecked else checkpoint
+
+
+_CHANGED = (
+    "another tool changed the file after snnbridge wrote it: the arrays are those that stand "
+    "there now, everything else is as snnbridge wrote it"
+)
+_UNCHECKED = "the file is large and was not held against its digest; do so with check=yes"
+
+
+def _framework(checkpoint: SNNCheckpoint) -> Any:
+    return "brainpy" if "brainpy" in checkpoint.extras else SourceInfo().framework
+
+
+def _noted(checkpoint: SNNCheckpoint, notes: list[str]) -> SNNCheckpoint:
+    info = checkpoint.source or SourceInfo()
+    checkpoint.source = replace(info, notes=(*notes, *info.notes))
+    return checkpoint
+
+
+def _refuse_placeholders(tree: dict[str, Any]) -> None:
+    pending = list(tree.values())
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            pending.extend(node.values())
+        elif isinstance(node, str) and node.startswith(_PLACEHOLDER):
+            raise ReadError(
+                f"the array {node.removeprefix(_PLACEHOLDER)!r} was saved by several processes "
+                "and stands in a folder beside the file, which is not read; load the checkpoint "
+                "with the BrainPy that wrote it and save it with save_pytree"
+            )

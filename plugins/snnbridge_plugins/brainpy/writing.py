@@ -1,0 +1,62 @@
+"""Writing: the framework's own bytes, and what it has no word for behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from snnbridge import SNNCheckpoint
+from snnbridge.statedict import StateDict, to_tree
+from snnbridge.storage import Target
+from snnbridge.wire import pack_into
+from snnbridge_plugins.brainpy.extra import write_with_document
+from snnbridge_plugins.brainpy.losses import lost
+from snnbridge_plugins.brainpy.template import fill
+
+
+def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any]) -> None:
+    """Write one file.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+    target : Target
+    options : mapping
+        ``bare`` and ``like``; the format's declaration has their meaning.
+
+    Raises
+    ------
+    WriteError
+        If the tree cannot hold a value, or the template and the checkpoint do not fit.
+    """
+    native = _native(checkpoint, options)
+    packing = _packing(checkpoint)
+    with target.open() as file:
+        if options.get("bare") or _is_all(checkpoint, native):
+            pack_into(native.tree, file.write, **packing)
+        else:
+            write_with_document(checkpoint, native, file.write, **packing)
+
+
+def losses(
+    checkpoint: SNNCheckpoint, options: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Say what a file would lose: nothing, unless it is bare."""
+    if options.get("bare"):
+        yield from lost(checkpoint, _native(checkpoint, options))
+
+
+def _native(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> StateDict:
+    like = options.get("like")
+    return to_tree(checkpoint) if like is None else fill(like, checkpoint)
+
+
+def _is_all(checkpoint: SNNCheckpoint, native: StateDict) -> bool:
+    """Whether the tree alone says everything that the checkpoint does."""
+    return not checkpoint.provenance and next(lost(checkpoint, native), None) is None
+
+
+def _packing(checkpoint: SNNCheckpoint) -> dict[str, Any]:
+    layout = checkpoint.extras.get("brainpy")
+    limit = layout.get("chunk_bytes") if isinstance(layout, Mapping) else None
+    return {"chunk_bytes": limit} if type(limit) is int and limit > 0 else {}

@@ -1,0 +1,159 @@
+"""What a simulation gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from snnbridge.errors import CheckpointError
+from snnbridge.model import UNKNOWN, Array, Path, Shape, StateVariable
+
+#: What can be recorded of a layer.
+VARIABLES = ("spikes", "v", "i", "output")
+
+
+class State(dict[Path, StateVariable]):
+    """The state after a simulation: by (layer, variable), each of shape (batch, ...).
+
+    Handed in as `initial`, it lets the next simulation go on where this one ended, to the bit.
+
+    Attributes
+    ----------
+    step : int
+        The index of the next step, which a refractory clock needs.
+    """
+
+    def __init__(self, variables: Mapping[Path, StateVariable], step: int) -> None:
+        super().__init__(variables)
+        self.step = step
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some steps of a simulation, as its `on_block` gets them.
+
+    Attributes
+    ----------
+    start, stop : int
+        The first step, and the one after the last.
+    traces : dict of (layer, variable) to numpy.ndarray
+        Shape (stop - start, batch, *layer shape).
+    """
+
+    start: int
+    stop: int
+    traces: dict[tuple[str, str], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What a network did.
+
+    Attributes
+    ----------
+    steps, batch : int
+    traces : dict of (layer, variable) to numpy.ndarray
+        What was asked for, shape (steps, batch, *layer shape). ``"spikes"`` are uint8, or int32
+        where a neuron can spike more than 255 times in a step; ``"v"`` (membrane potential),
+        ``"i"`` (synaptic current; one more axis for several receptors) and ``"output"`` (what
+        the layer hands on) are in the network's width. Empty where blocks were streamed.
+    counts : dict of str to numpy.ndarray
+        By spiking layer: the spikes delivered in all steps, int64, shape (batch, *layer shape).
+    state : State
+        After the last step.
+    """
+
+    steps: int
+    batch: int
+    traces: dict[tuple[str, str], Array]
+    counts: dict[str, Array]
+    state: State = field(repr=False)
+
+    @property
+    def spikes(self) -> dict[str, Array]:
+        """The recorded spikes by layer, shape (steps, batch, *layer shape)."""
+        return {name: x for (name, variable), x in self.traces.items() if variable == "spikes"}
+
+    @property
+    def outputs(self) -> dict[str, Array]:
+        """The recorded outputs by layer, shape (steps, batch, *layer shape)."""
+        return {name: x for (name, variable), x in self.traces.items() if variable == "output"}
+
+    def rates(self) -> dict[str, float]:
+        """Return the mean number of spikes per neuron and step of each spiking layer."""
+        return {name: float(x.mean()) / self.steps for name, x in self.counts.items()}
+
+
+def wanted_traces(
+    record: Any, possible: Mapping[str, tuple[str, ...]], default: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return the pairs (layer, variable) that a user asks for.
+
+    Raises
+    ------
+    CheckpointError
+        For a layer that is not there, or a variable that it does not have.
+    """
+    if record is None:
+        return list(default)
+    if isinstance(record, str):
+        record = [record]
+    if not isinstance(record, Mapping):
+        record = {name: None for name in record}
+    found: list[tuple[str, str]] = []
+    for name, variables in record.items():
+        if name not in possible:
+            raise CheckpointError(f"record names {name!r}, which is no layer of the network")
+        if isinstance(variables, str):
+            variables = (variables,)
+        for variable in possible[name] if variables is None else variables:
+            if variable not in possible[name]:
+                raise CheckpointError(
+                    f"layer {name!r} has no {variable!r} to record; it has "
+                    f"{', '.join(possible[name])}"
+                )
+            found.append((name, variable))
+    return list(dict.fromkeys(found))
+
+
+def initial_value(
+    initial: Mapping[Path, Any], path: Path, shape: Shape, dtype: np.dtype[Any], default: Any
+) -> Array:
+    """Return a fresh array (batch, ...) of a state variable, from `initial` where it is there.
+
+    Raises
+    ------
+    CheckpointError
+        If its shape does not fit.
+    """
+    held = initial.get(path)
+    value = default if held is None else _batch_first(held, path, shape)
+    made = np.empty(shape, dtype)
+    try:
+        made[...] = value
+    except ValueError:
+        raise CheckpointError(
+            f"the initial state {path!r} has shape {np.shape(value)}; expected {shape}, the batch "
+            "first"
+        ) from None
+    if made.dtype.kind == "f" and not np.isfinite(made).all():
+        raise CheckpointError(f"the initial state {path!r} holds {made[~np.isfinite(made)][0]}")
+    return made
+
+
+def _batch_first(held: Any, path: Path, shape: Shape) -> Array:
+    if not isinstance(held, StateVariable):
+        return np.asarray(held)
+    value = np.asarray(held.value)
+    if held.batch_axis is UNKNOWN and value.ndim == len(shape):
+        raise CheckpointError(f"the initial state {path!r} does not say which axis is the batch")
+    if isinstance(held.batch_axis, int):
+        value = np.moveaxis(value, held.batch_axis, 0)
+        if value.shape[0] not in (1, shape[0]):
+            raise CheckpointError(
+                f"the initial state {path!r} is of {value.shape[0]} samples, the input of {shape[0]}"
+            )
+    return value
