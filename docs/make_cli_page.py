@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
+from click.testing import CliRunner
 
-from snnbridge.cli import cli
+from snnbridge.cli import VERBS, cli
 
 HEAD = """# Command line
 
@@ -20,19 +20,15 @@ than a second.
 
 
 def page() -> str:
-    """Return the page: the help of every verb."""
-    root = click.Context(cli, info_name="snnbridge", terminal_width=80)
-    parts = [HEAD, _block(root)]
-    for verb in cli.list_commands(root):
-        command = cli.get_command(root, verb)
-        assert command is not None
-        context = click.Context(command, info_name=verb, parent=root, terminal_width=80)
-        parts.append(f"## {verb}\n\n{_block(context)}")
+    """Return the page: the help of the program and of every verb."""
+    parts = [HEAD, _help()]
+    parts += [f"## {verb}\n\n{_help(verb)}" for verb in VERBS]
     return "\n".join(parts)
 
 
-def _block(context: click.Context) -> str:
-    return f"```text\n{context.get_help()}\n```\n"
+def _help(*verb: str) -> str:
+    shown = CliRunner().invoke(cli, [*verb, "--help"], prog_name="snnbridge", terminal_width=80)
+    return f"```text\n{shown.output}```\n"
 
 
 if __name__ == "__main__":

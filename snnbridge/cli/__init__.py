@@ -15,7 +15,8 @@ import click
 
 from snnbridge.errors import SNNBridgeError
 
-_VERBS = ("convert", "info", "diff", "formats", "spec", "completion")
+#: The verbs, in the order in which help shows them.
+VERBS = ("convert", "info", "diff", "formats", "spec", "completion")
 
 #: Exit code for what is refused, cannot be read, or is not known.
 REFUSED = 2
@@ -25,10 +26,10 @@ class _Verbs(click.Group):
     """The verbs, each imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
+        return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _VERBS:
+        if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"snnbridge.cli.{cmd_name}")
         command: click.Command = module.command

@@ -85,7 +85,9 @@ def command(
 
 def _print(done: Conversion) -> None:
     rows = [(e.status.value, e.what, e.reason) for e in done.ledger]
-    render.print_table(("becomes", "what", "why"), rows[:_MOST_ROWS])
+    columns = 3 if any(row[2] for row in rows) else 2
+    headings = ("becomes", "what", "why")[:columns]
+    render.print_table(headings, [row[:columns] for row in rows[:_MOST_ROWS]])
     if len(rows) > _MOST_ROWS:
         click.echo(f"... and {len(rows) - _MOST_ROWS} more; --json lists all")
     for note in done.source.notes:

@@ -130,7 +130,7 @@ def _print(checkpoint: SNNCheckpoint) -> None:
         "connections": edges,
         "time step": found["dt"] or "unknown",
         "training": ", ".join(found["training"]) or "none",
-        "digest": found["digest"] or "none",
+        "sha256": (found["digest"] or "none").removeprefix("sha256:"),
     }
     for name, value in facts.items():
         click.echo(f"  {name:<12} {render.safe(value)}")
@@ -159,7 +159,11 @@ def _rows(checkpoint: SNNCheckpoint, found: dict[str, Any]) -> list[tuple[str, s
             for name, held in layer.parameters.items()
             if held.value is not UNKNOWN
         ]
-        state = [f"{name} {tuple(s['shape'])} {s['dtype']}" for name, s in facts["state"].items()]
+        state = [
+            f"{path[1]} {short(held.value)}"
+            for path, held in checkpoint.state.items()
+            if path[0] == layer.name
+        ]
         kind = layer.kind + (f" ({facts['class']})" if facts["class"] else "")
         frozen = " [frozen]" if facts["frozen"] else ""
         rows.append((layer.name + frozen, kind, "\n".join(known), "\n".join(state)))

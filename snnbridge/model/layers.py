@@ -166,7 +166,7 @@ class Linear(Layer):
     --------
     >>> import numpy as np
     >>> Linear("fc1", np.zeros((10, 100), np.float32))
-    Linear('fc1', weight=float32 (10, 100))
+    Linear('fc1', weight=float32[10,100])
     """
 
     weight: Weight = UNKNOWN

@@ -152,11 +152,11 @@ def parameter(value: Parameter | Array | float | Unknown) -> Parameter:
 
 
 def describe(value: object) -> str:
-    """One short piece of text for a value: ``float32 (10, 100)``, ``0.5``, ``UNKNOWN``."""
+    """One short piece of text for a value: ``float32[10,100]``, ``0.5``, ``UNKNOWN``."""
     if isinstance(value, np.ndarray):
         if value.ndim == 0:
             return str(value)
-        return f"{value.dtype} ({', '.join(map(str, value.shape))}{',' * (value.ndim == 1)})"
+        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     if isinstance(value, enum.Enum):
         return value.name if isinstance(value, Unknown | PerStep) else str(value.value)
     return str(value)

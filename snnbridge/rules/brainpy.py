@@ -168,6 +168,18 @@ CLASSES = (
         )
         for kind in ("LifRef", "LifRefLTC")
     ),
+    replace(
+        _neuron(
+            "LIF",
+            _LIF_REF,
+            f"input += x; I = input, which the caller clears; {_LIF_STEP}; refractory as LifRef; "
+            "up to 2.4.2 the reset is hard",
+            **_LEAK,
+            **_SPIKE,
+            tau_ref=_tau(0.0, "tau_ref", "refractory period; none where it is 0"),
+        ),
+        source="brainpy.neurons; BrainPy 2.3.4 to 2.9.0",
+    ),
     _neuron("IF", _READOUT, "V += (dt*phi)*((-V + V_rest + R*I)/tau)", **_LEAK),
     _neuron("IFLTC", _READOUT, "V += (dt*phi)*((-V + V_rest + R*I)/tau)", **_LEAK),
     _neuron("Integrator", _READOUT, "x += (dt*phi)*((-x + I)/tau); returns x", tau=_tau(10.0)),

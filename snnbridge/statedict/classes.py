@@ -40,7 +40,7 @@ DYNAMIC = frozenset(
     for refractory in ("", "Ref")
     for constant in ("", "LTC")
 ) | _names(
-    "LIF ALIFBellec2020 LIF_SFA_Bellec2020 LeakyIntegrator GIF HindmarshRose FHN QIF HH HHLTC "
+    "ALIFBellec2020 LIF_SFA_Bellec2020 LeakyIntegrator GIF HindmarshRose FHN QIF HH HHLTC "
     "MorrisLecar MorrisLecarLTC WangBuzsakiHH WangBuzsakiHHLTC WangBuzsakiModel "
     "WangBuzsakiModelLTC PinskyRinzelModel NMDA STD STP AMPA GABAa BioNMDA VarDelay "
     "VariableDelay DataDelay LengthDelay NeuLenDelay TimeDelay NeuTimeDelay OUProcess"

@@ -105,8 +105,6 @@ def _of_family(
         if not form.fits(stored):
             return None
         fields[parameter] = Parameter(form.held(stored))
-    if known and ("mean" if "running_mean" in known else "weight") not in fields:
-        return None  # a bias without a weight
     usual = [a for a in known if known[a][0] in fields] == attributes and _is_usual(name, content)
     roles = {k: f"p:{known[a][0]}" for k, a in zip(content, attributes, strict=True)}
     if layer is Flatten:  # its axes are arguments, and no file holds those

@@ -153,6 +153,8 @@ class _Reader:
             self.state[name, variable] = held
         if node.misnamed:
             self.misnamed.append(name)
+        elif kind in WEIGHTED and node.layer.parameters["weight"].value is UNKNOWN:
+            self.constant.append(name)
         elif node.layer.origin is None:
             self.unnamed.append(name)
         return node
@@ -180,7 +182,8 @@ class _Reader:
             )
         if self.constant:
             notes.append(
-                f"{some(self.constant)} hold no weights: outside training mode they are constants"
+                f"{some(self.constant)} hold no weights: they are another node's, or, outside "
+                "training mode, constants"
             )
         return notes
 

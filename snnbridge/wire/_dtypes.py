@@ -72,7 +72,7 @@ def stored_as(dtype: np.dtype[Any]) -> tuple[str, np.dtype[Any]]:
     Examples
     --------
     >>> stored_as(np.dtype(">f4"))
-    ('float32', dtype('float32'))
+    ('float32', dtype('<f4'))
     """
     try:
         stored = dtype_of(dtype.name)

@@ -90,8 +90,8 @@ def _lost_of_layer(name: str, layer: Layer, back: Layer | None) -> Iterator[tupl
 
 
 def _told_by_name(name: str, layer: Layer) -> str:
-    told = class_of(name) or "none"
-    meant = f"{layer.origin.framework} {layer.origin.kind}" if layer.origin else layer.kind
+    told = f"BrainPy's {class_of(name)}" if class_of(name) else "no class"
+    meant = f"{layer.origin.framework}'s {layer.origin.kind}" if layer.origin else f"a {layer.kind}"
     return f"BrainPy tells a layer's class by its node's name: {name!r} tells {told}, not {meant}"
 
 
