@@ -86,7 +86,7 @@ def update(rule, p, v, x):
         case Form.DERIVATIVE | Form.EXPONENTIAL_EULER:
             return ((v + k * ((rest - v) / tau)) + g * x) + c
         case Form.INTEGER_SHIFT_12:
-            word = shift_12(v, k) + math.trunc(g * x * 4096) + math.trunc(c * 4096)
+            word = shift_12(v, k) + int(g * x * 4096) + int(c * 4096)
             return type(v)(word / 4096)
         case Form.FIXED_Q8_8:
             old, resting = int(v * 256), int(rest * 256)
@@ -110,7 +110,7 @@ def count(rule, p, h):
     if rule.max_spikes == 1:
         above = h > p["threshold"] if rule.compare is Compare.GREATER else h >= p["threshold"]
         return one if above else one * 0
-    times = type(h)(math.trunc(h / p["threshold"])) if h > 0 else one * 0
+    times = type(h)(math.floor(h / p["threshold"])) if h > 0 else one * 0
     return times if rule.max_spikes is None else min(times, type(h)(rule.max_spikes))
 
 
@@ -134,7 +134,7 @@ def synapse(rule, p, i, rise, x):
     """Return (i, rise, output) of one synapse after one step with input x."""
     x = p["gain"] * x
     if rule.form is Form.INTEGER_SHIFT_12:
-        x = type(i)(math.trunc(x * 4096) / 4096)
+        x = type(i)(int(x * 4096) / 4096)
     if rule.kind is SynapseKind.EXPONENTIAL:
         i, out = filtered(rule, i, x, p["leak"], p["tau"])
     elif rule.kind is SynapseKind.EXPONENTIAL_DIFFERENCE:

@@ -16,7 +16,7 @@ import click
 from snnbridge.errors import SNNBridgeError
 
 #: The verbs, in the order in which help shows them.
-VERBS = ("convert", "info", "diff", "formats", "spec", "completion")
+VERBS = ("convert", "info", "diff", "verify", "simulate", "formats", "spec", "completion")
 
 #: Exit code for what is refused, cannot be read, or is not known.
 REFUSED = 2

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from snnbridge.bridge import Conversion
 
 _MOST_ROWS = 200
-_CODES = {"identical": 0, "equivalent": 0, "different": 1, "indeterminate": 3, "": 0}
+#: The exit code of each verdict.
+CODES = {"identical": 0, "equivalent": 0, "different": 1, "indeterminate": 3, "": 0}
 
 
 @click.command(
@@ -80,7 +81,7 @@ def command(
         render.print_json(done.as_json())
     else:
         _print(done)
-    return _CODES[done.verdict]
+    return CODES[done.verdict]
 
 
 def _print(done: Conversion) -> None:

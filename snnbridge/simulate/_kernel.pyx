@@ -155,6 +155,10 @@ ctypedef fused real:
     float
     double
 
+ctypedef fused number:
+    uint8_t
+    int32_t
+
 
 cdef void *_address(object array, list keep) except NULL:
     """Return the address of an array's first byte, and keep the array."""
@@ -631,8 +635,8 @@ cdef class Worker:
         if given.kind == self.program.width and not self.program.nodes[given.node].history:
             view.rows = <char *> data
             view.step_stride, view.sample_stride = given.step_stride, given.sample_stride
-        for s in range(samples):
-            for t in range(steps):
+        for t in range(steps):  # the order in which the stimulus lies in memory
+            for s in range(samples):
                 if not self._take_row(given, s, t, data + t * given.step_stride
                                       + s * given.sample_stride):
                     return False
@@ -915,27 +919,51 @@ cdef class Worker:
 
     cdef void _read(self, Tap *tap, ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t steps,
                     ptrdiff_t first_row, real tag) noexcept nogil:
-        cdef ptrdiff_t n = self.program.nodes[tap.node].n, s, t, j, at
+        cdef ptrdiff_t n = self.program.nodes[tap.node].n, s, t, at, cell, k
+        cdef View *view = &self.views[tap.node]
+        cdef int64_t *counts
+        cdef int32_t *index
         cdef const real *x
         cdef const real *gain = <const real *> tap.gain
-        cdef real spikes
         for s in range(samples):
             for t in range(steps):
                 x = <real *> self._row(tap.node, s, t - tap.delay)
                 at = ((first_row + t) * self.program.batch + first_sample + s) * n
                 if tap.wanted == VALUES:
                     memcpy(<real *> tap.out + at, x, n * sizeof(real))
-                    continue
-                for j in range(n):
-                    spikes = x[j]
-                    if gain != NULL and spikes != 0:
-                        spikes = _whole(spikes / gain[j])
-                    if tap.wanted == SPIKES_8:
-                        (<uint8_t *> tap.out)[at + j] = <uint8_t> spikes
-                    elif tap.wanted == SPIKES_32:
-                        (<int32_t *> tap.out)[at + j] = <int32_t> spikes
+                elif tap.wanted == SPIKES_8:
+                    _spikes(<uint8_t *> tap.out + at, x, gain, n)
+                elif tap.wanted == SPIKES_32:
+                    _spikes(<int32_t *> tap.out + at, x, gain, n)
+                else:
+                    counts = <int64_t *> tap.out + (first_sample + s) * n
+                    cell = self._cell(tap.node, s, t - tap.delay)
+                    if view.index != NULL and view.binary[cell]:
+                        index = self._index(tap.node, cell)
+                        for k in range(view.count[cell]):
+                            counts[index[k]] += 1
                     else:
-                        (<int64_t *> tap.out)[(first_sample + s) * n + j] += <int64_t> spikes
+                        _count(counts, x, gain, n)
+
+
+cdef inline void _spikes(number *out, const real *x, const real *gain, ptrdiff_t n) noexcept nogil:
+    cdef ptrdiff_t j
+    if gain == NULL:
+        for j in range(n):
+            out[j] = <number> x[j]
+    else:
+        for j in range(n):
+            out[j] = <number> _whole(x[j] / gain[j])
+
+
+cdef inline void _count(int64_t *out, const real *x, const real *gain, ptrdiff_t n) noexcept nogil:
+    cdef ptrdiff_t j
+    if gain == NULL:
+        for j in range(n):
+            out[j] += <int64_t> x[j]
+    else:
+        for j in range(n):
+            out[j] += <int64_t> _whole(x[j] / gain[j])
 
 
 cdef inline real _whole(real x) noexcept nogil:

@@ -32,30 +32,33 @@ typedef struct {
 
 #if LANES > 1
 typedef double NAME(vd) __attribute__((vector_size(8 * LANES)));
-typedef float NAME(vf) __attribute__((vector_size(4 * LANES)));
-#define WIDEN(x) __builtin_convertvector(x, NAME(vd))
 #else
 typedef double NAME(vd);
-typedef float NAME(vf);
-#define WIDEN(x) ((double)(x))
 #endif
 #define VD NAME(vd)
-#define VF NAME(vf)
 
 ALWAYS_INLINE VD NAME(load_double)(const double *p) { VD v; memcpy(&v, p, sizeof v); return v; }
 ALWAYS_INLINE VD NAME(load_float)(const float *p)
 {
-    VF v;
-    memcpy(&v, p, sizeof v);
-    return WIDEN(v);
+#if LANES == 8
+    return (VD)_mm512_cvtps_pd(_mm256_loadu_ps(p));
+#elif LANES == 4
+    return (VD)_mm256_cvtps_pd(_mm_loadu_ps(p));
+#elif LANES == 2
+    return (VD){p[0], p[1]};
+#else
+    return *p;
+#endif
 }
 ALWAYS_INLINE void NAME(store)(double *p, VD v) { memcpy(p, &v, sizeof v); }
 ALWAYS_INLINE VD NAME(same)(double x)
 {
-#if LANES > 1
-    VD v;
-    for (int i = 0; i < LANES; i++) v[i] = x;
-    return v;
+#if LANES == 8
+    return (VD)_mm512_set1_pd(x);
+#elif LANES == 4
+    return (VD)_mm256_set1_pd(x);
+#elif LANES == 2
+    return (VD){x, x};
 #else
     return x;
 #endif
@@ -325,9 +328,7 @@ static const lanes_t NAME(lanes) = {
 };
 
 #undef NAME
-#undef WIDEN
 #undef VD
-#undef VF
 #undef UNROLL
 #undef ROWS
 #undef VECTORS

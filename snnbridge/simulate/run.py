@@ -174,11 +174,8 @@ class _Run:
         budget = _SMALL if self.lowering.weight_bytes <= _CACHE else _LARGE
         rows = max(1, budget // self._row_bytes())
         share = -(-self.batch // self.threads)
-        if any(cycle for _, _, cycle in self.network.parts):
-            group = min(share, max(rows, 1), 64)
-            return group, max(1, min(self.steps, rows // group))
-        steps = min(self.steps, rows)
-        return min(share, max(1, rows // steps)), steps
+        group = min(share, rows)
+        return group, max(1, min(self.steps, rows // group))
 
     def _block_steps(self) -> int:
         """Return after how many steps control comes back to Python."""

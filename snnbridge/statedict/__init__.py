@@ -18,17 +18,28 @@ from __future__ import annotations
 from snnbridge.statedict.classes import WEIGHTED, class_of
 from snnbridge.statedict.finding import WRAPPERS, find_net
 from snnbridge.statedict.forms import Form
+from snnbridge.statedict.live import is_net, nodes_of, put_state, state_of
+from snnbridge.statedict.loading import nodes_in, put_nodes
 from snnbridge.statedict.reading import from_tree
+from snnbridge.statedict.steps import STEP_FILE, choose
 from snnbridge.statedict.writing import RESERVED, StateDict, to_tree
 
 __all__ = [
     "RESERVED",
+    "STEP_FILE",
     "WEIGHTED",
     "WRAPPERS",
     "Form",
     "StateDict",
+    "choose",
     "class_of",
     "find_net",
     "from_tree",
+    "is_net",
+    "nodes_in",
+    "nodes_of",
+    "put_nodes",
+    "put_state",
+    "state_of",
     "to_tree",
 ]

@@ -6,12 +6,13 @@ import hashlib
 import os
 import stat
 import sys
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from snnbridge.errors import WriteError
 from snnbridge.storage.journal import Part, is_staged_for, names_staged, staged_name
-from snnbridge.storage.output import BLOCK, SMALL, Output
+from snnbridge.storage.output import BLOCK, Output
 from snnbridge.storage.readback import ReadBack
 from snnbridge.storage.system import (
     NO_FOLLOW,
@@ -23,16 +24,20 @@ from snnbridge.storage.system import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from _typeshed import ReadableBuffer
     from numpy.typing import NDArray
 
 
+_TINY = 16 << 10
+
+
 class StagedFile:
     """A file that is written once, from its start to its end.
 
-    Small pieces are gathered into blocks of 1 MiB, large ones go to the kernel from where they
+    Small pieces are gathered into blocks of 4 MiB, large ones go to the kernel from where they
     are; a buffer may be reused as soon as :meth:`write` returns. Made by ``Target.open``.
 
     Parameters
@@ -54,12 +59,14 @@ class StagedFile:
         self.path = final
         self._old = _status(final)
         self.closed = False
+        self.watcher: Callable[[int], None] | None = None
         self.staged, self._descriptor = _stage(final, 0o666 if self._old is None else 0o600)
         self._output = Output(self._descriptor, self._progress)
         self._digest: str | None = None
         self._sha = hashlib.sha256()
-        self._hashed = 0
-        self._deferred = False
+        self._advancing = threading.Lock()
+        self._hashed = self._taken = 0
+        self._settled = sys.maxsize
         self._readers: list[ReadBack] = []
         self._behind = self.read_behind() if sha256 else None
 
@@ -102,7 +109,7 @@ class StagedFile:
         """
         from snnbridge.storage.arrays import array_bytes, blocks
 
-        if array.nbytes < SMALL:
+        if array.nbytes < _TINY:
             return self.write(array_bytes(array))
         return sum(self.write(block) for block in blocks(array))
 
@@ -117,29 +124,30 @@ class StagedFile:
         except OSError as error:
             raise refusal(self.path, error) from error
 
-    def _progress(self, written: int) -> None:
-        if not self._deferred and written - self._hashed >= BLOCK:
-            self._settle(written)
-
     def defer(self) -> None:
         """Have the digest wait for :meth:`settle`, for a part that will be patched."""
-        self.flush()
-        self._settle(self.tell())
-        self._deferred = True
+        self._settled = self.tell()
 
-    def settle(self, stop: int | None = None) -> None:
-        """Say that the bytes before ``stop`` have their final values; None says all."""
-        if stop is not None:
-            self._settle(stop)
+    def settle(self, stop: int) -> None:
+        """Say that the bytes before ``stop`` have their final values."""
+        self._settled = stop
+        self._advance()
+
+    def _progress(self, written: int) -> None:
+        self._taken = written
+        self._advance()
+        if self.watcher is not None:
+            self.watcher(written)
+
+    def _advance(self, least: int = BLOCK) -> None:
+        """Have what the kernel has taken and nobody will patch digested; by any thread."""
+        if self._behind is None:
             return
-        self.flush()
-        self._deferred = False
-        self._settle(self.tell())
-
-    def _settle(self, stop: int) -> None:
-        if self._behind is not None and stop > self._hashed:
-            self._behind.submit(self._hashed, stop, self._sha.update)
-            self._hashed = stop
+        with self._advancing:
+            stop = min(self._taken, self._settled)
+            if stop - self._hashed >= least:
+                self._behind.submit(self._hashed, stop, self._sha.update)
+                self._hashed = stop
 
     def close(self) -> None:
         """End the writing: everything is on the disk when this returns.
@@ -151,8 +159,9 @@ class StagedFile:
         """
         if self.closed:
             return
-        self.settle()
-        self._output.stop()
+        self.flush()
+        self._settled = self.tell()
+        self._advance(least=1)
         try:
             if self._old is not None:
                 set_mode(self._descriptor, self.staged, self._old)
@@ -186,7 +195,6 @@ class StagedFile:
 
     def release(self) -> None:
         """Give up the descriptor and with it the lock."""
-        self._output.stop()
         for reader in self._readers:
             reader.cancel()
         if self._descriptor >= 0:

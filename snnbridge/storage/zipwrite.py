@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import sys
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -37,7 +38,7 @@ from snnbridge.storage.zipformat import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -48,7 +49,8 @@ _ALIGNMENT = 64
 _DATE = 0 << 9 | 1 << 5 | 1  # 1980-01-01
 _UNIX = 3 << 8
 _UNIX_FILE = 0o600 << 16
-_BEHIND = 64 << 10
+_TINY = 16 << 10
+_BEHIND = 1 << 20
 _SUBMIT = 4 << 20
 
 
@@ -100,7 +102,9 @@ class StoredZip:
         self._names: set[str] = set()
         self._behind = file.read_behind()
         self._fingerprint = ""
-        self._settled = 0
+        self._settled = self._summed = 0
+        self._current: _Entry | None = None
+        file.watcher = self._watch
         file.defer()
 
     def __enter__(self) -> Self:
@@ -140,10 +144,13 @@ class StoredZip:
         header = npy_header(array.dtype, array.shape, fortran=fortran)
         if fortran:
             array = array.T
-        if len(header) + array.nbytes < _BEHIND:
+        size = array.nbytes
+        if size < _TINY:
             self._add_small(name, header, array_bytes(array))
+        elif size < _BEHIND:
+            self._add_small(name, header, b"".join(blocks(array)))
         else:
-            self._add_large(name, len(header) + array.nbytes, _after(header, blocks(array)))
+            self._add_large(name, len(header) + size, _after(header, blocks(array)))
 
     def add(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Add a member of bytes; errors as in :meth:`add_array`."""
@@ -165,39 +172,39 @@ class StoredZip:
         self._names.add(name)
         return raw
 
-    def _add_small(self, name: str, header: bytes, body: bytes) -> None:
+    def _add_small(self, name: str, header: bytes, data: bytes) -> None:
         raw = self._encode(name)
         file = self._file
-        offset, size = file.tell(), len(header) + len(body)
-        crc = zlib.crc32(body, zlib.crc32(header))
+        offset, size = file.tell(), len(header) + len(data)
+        crc = zlib.crc32(data, zlib.crc32(header))
         self._entries.append(_central_header(raw, crc, size, offset))
-        written = file.write(b"".join((_local_header(raw, crc, size, offset), header, body)))
-        stop = offset + written
+        stop = offset + file.write(b"".join((_local_header(raw, crc, size, offset), header, data)))
         if stop - self._settled >= _SUBMIT:
             self._settled = stop
-            file.flush()
             self._behind.after(lambda: file.settle(stop))
 
     def _add_large(self, name: str, size: int, pieces: Iterable[bytes | memoryview]) -> None:
         """Write the data and have it summed behind, then the header's CRC-32 patched."""
         raw = self._encode(name)
-        file, behind = self._file, self._behind
-        entry = _Entry(raw, size, file.tell())
+        file = self._file
+        entry = self._current = _Entry(raw, size, file.tell())
         self._entries.append(entry)
         file.write(_local_header(raw, 0, size, entry.offset))
-        file.flush()
-        first = position = file.tell()
-        for piece in _slices(pieces):
+        first = self._summed = file.tell()
+        for piece in pieces:
             file.write(piece)
-            if file.tell() - position >= _SUBMIT:
-                file.flush()
-                behind.submit(position, file.tell(), entry.feed)
-                position = file.tell()
         file.flush()
         stop = self._settled = file.tell()
         if stop - first != size:
             raise WriteError(f"{name!r} has {stop - first} bytes, {size} were announced")
-        behind.submit(position, stop, entry.feed, lambda: self._finish(entry, stop))
+        self._current = None
+        self._behind.submit(self._summed, stop, entry.feed, lambda: self._finish(entry, stop))
+
+    def _watch(self, taken: int) -> None:
+        """Have what the kernel has taken of a large member summed."""
+        if self._current is not None and taken - self._summed >= _SUBMIT:
+            self._behind.submit(self._summed, taken, self._current.feed)
+            self._summed = taken
 
     def _finish(self, entry: _Entry, stop: int) -> None:
         header = _local_header(entry.name, entry.crc, entry.size, entry.offset)
@@ -208,7 +215,7 @@ class StoredZip:
         """Write the directory; the file itself stays open."""
         self._file.flush()
         self._behind.finish()
-        self._file.settle()
+        self._file.settle(sys.maxsize)
         start = self._file.tell()
         tail = hashlib.sha256()
         for piece in self._directory(start):
@@ -228,12 +235,6 @@ class StoredZip:
 def _after(header: bytes, pieces: Iterable[memoryview]) -> Iterable[bytes | memoryview]:
     yield header
     yield from pieces
-
-
-def _slices(pieces: Iterable[bytes | memoryview]) -> Iterator[memoryview]:
-    for piece in pieces:
-        for start in range(0, len(piece), _SUBMIT):
-            yield memoryview(piece)[start : start + _SUBMIT]
 
 
 def _local_header(name: bytes, crc: int, size: int, offset: int) -> bytes:

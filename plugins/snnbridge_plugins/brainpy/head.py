@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 
 from snnbridge import Probe, ReadError
+from snnbridge.statedict import STEP_FILE
 from snnbridge.storage import Source, ZipReader
 
-#: A folder of checkpoints by step: ``checkpoint_100``, ``checkpoint_0.5``.
-STEP_FILE = re.compile(r"checkpoint_([-+]?(?:[0-9]*\.)?[0-9]+)")
 #: The name of a variable in a flat file: ``Dense0.W``.
 VARIABLE = re.compile(r"[A-Z]\w*[0-9]\.\w+")
 #: Names that flat files have beside their variables.

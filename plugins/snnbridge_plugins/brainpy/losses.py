@@ -135,4 +135,4 @@ def _is_same_memory(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
         return True
     steps = zip(a.shape, a.strides, b.strides, strict=True)
     starts = (x.__array_interface__["data"][0] for x in (a, b))
-    return all(n == 1 or i == j for n, i, j in steps) and next(starts) == next(starts)
+    return all(n == 1 or i == j for n, i, j in steps) and bool(next(starts) == next(starts))

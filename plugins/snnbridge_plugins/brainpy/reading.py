@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from snnbridge import CheckpointError, OptionError, ReadError, SNNCheckpoint, SourceInfo
-from snnbridge.statedict import from_tree
+from snnbridge.statedict import STEP_FILE, choose, from_tree
 from snnbridge.storage import Source
 from snnbridge.wire import unpack
 from snnbridge_plugins.brainpy.chunks import chunk_bytes_of
 from snnbridge_plugins.brainpy.extra import entry_of, is_unchanged, read_document
 from snnbridge_plugins.brainpy.flat import read_archive, read_hdf5
-from snnbridge_plugins.brainpy.head import HDF5, PICKLE, STEP_FILE, ZIP
+from snnbridge_plugins.brainpy.head import HDF5, PICKLE, ZIP
 
 #: A file whose bytes before this package's entry are fewer is held against its digest unasked.
 CHECKED_BYTES = 16 << 20
@@ -64,29 +63,12 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
 
 
 def _read_folder(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
-    steps = {name: m[1] for name in source.names() if (m := STEP_FILE.fullmatch(name))}
-    if not steps:
-        raise ReadError("the folder holds no file checkpoint_<step>")
-    wanted = options.get("step")
-    if wanted is None:
-        name = max(steps, key=lambda name: float(steps[name]))
-    else:
-        names = [name for name, step in steps.items() if _number(step) == _number(str(wanted))]
-        if not names:
-            known = ", ".join(sorted(steps.values(), key=float))
-            raise OptionError(f"there is no checkpoint of step={wanted!r}; there are {known}")
-        name = names[0]
+    names = source.names()
+    name = choose(names, options.get("step"))
     rest = {key: value for key, value in options.items() if key != "step"}
     checkpoint = read(source.child(name, follow=False), rest)
-    note = f"{name} is one of {len(steps)} checkpoints in the folder"
-    return _noted(checkpoint, [note])
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    count = sum(STEP_FILE.fullmatch(x) is not None for x in names)
+    return _noted(checkpoint, [f"{name} is one of {count} checkpoints in the folder"])
 
 
 def _classes(text: str) -> dict[str, str]:

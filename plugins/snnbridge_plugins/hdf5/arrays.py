@@ -18,6 +18,9 @@ from snnbridge_plugins.hdf5.description import Description, Stored
 from snnbridge_plugins.hdf5.elements import CHECKPOINT, SECTIONS
 from snnbridge_plugins.hdf5.seal import Seal
 
+_NOTHING: list[Any] = [None, None, None, None]
+_MANY = 1 << 48
+
 
 class Arrays:
     """The datasets of a file, each opened when it is first asked for.
@@ -58,7 +61,7 @@ class Arrays:
         self._checksums = sealed.arrays if check and sealed is not None else None
         self._limits = limits
         self._used = {CHECKPOINT, *SECTIONS.values()}
-        self._flat: dict[tuple[str, str | None], tuple[Array, Shape]] = {}
+        self._flat: dict[tuple[str | None, str | None], tuple[Array, Shape]] = {}
 
     def unused(self) -> list[str]:
         """Return the paths of the datasets that nobody asked for."""
@@ -83,30 +86,26 @@ class Arrays:
 
         Parameters
         ----------
-        reference : JSON value
-            ``{"dataset": path}``; with ``"dtype"`` the elements are seen as of that dtype, with
-            ``"start"`` and ``"shape"`` the array is a part of the dataset.
+        reference : list
+            Up to four: the path of a dataset; the first element and the shape of an array that
+            is a part of it; the name of the dtype as which its elements are seen.
 
         Raises
         ------
         ReadError
             If there is no such dataset, or the reference does not fit it.
         """
+        if not isinstance(reference, list) or not 1 <= len(reference) <= 4:
+            raise ReadError(f"{reference!r} does not refer to an array")
+        path, start, lengths, name = reference + _NOTHING[len(reference) :]
         try:
-            path, name = reference["dataset"], reference.get("dtype")
             flat, shape = self._flat.get((path, name)) or self._open(path, name)
-            if "shape" not in reference:
+            if lengths is None:
                 return flat.reshape(shape)
-            start, shape = reference.get("start", 0), _lengths(reference["shape"])
-            stop = start + math.prod(shape)
-            if not 0 <= start <= stop <= len(flat):
-                raise ReadError(
-                    f"an array lies at {start} to {stop} of {path!r}, which has {len(flat)}"
-                )
-            return flat[start:stop].reshape(shape)
-        except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
-            if isinstance(error, ReadError):
-                raise
+            return _part(flat, start, lengths, path)
+        except ReadError:
+            raise
+        except (TypeError, ValueError, OverflowError) as error:
             raise ReadError(f"{reference!r} does not refer to an array: {error}") from error
 
     def _stored(self, path: str) -> Stored:
@@ -114,8 +113,10 @@ class Arrays:
             raise ReadError(f"there is no dataset {path!r}; the file is damaged or of another kind")
         return self._datasets[path]
 
-    def _open(self, path: str, name: str | None) -> tuple[Array, Shape]:
+    def _open(self, path: str | None, name: str | None) -> tuple[Array, Shape]:
         """Return all elements of a dataset along one axis, and their shape."""
+        if path is None:
+            return _without_bytes(name)
         stored = self._stored(path)
         dtype = np.dtype(stored.dtype)
         tail: Shape = ()
@@ -162,6 +163,14 @@ class Arrays:
                 )
 
 
+def _without_bytes(name: object) -> tuple[Array, Shape]:
+    """Stand for any number of elements of no bytes, such as empty text."""
+    dtype = dtype_of(name) if isinstance(name, str) else None
+    if dtype is None or dtype.itemsize:
+        raise ReadError(f"an array of dtype {name!r} has no dataset")
+    return np.ndarray((_MANY,), dtype), (_MANY,)
+
+
 def _seen_as(path: str, stored: Stored, name: object) -> tuple[np.dtype[Any], Shape]:
     """Return the dtype of that name and the axes that one element fills."""
     if not isinstance(name, str):
@@ -177,8 +186,13 @@ def _seen_as(path: str, stored: Stored, name: object) -> tuple[np.dtype[Any], Sh
     raise ReadError(f"dataset {path!r} of {found} {stored.shape} cannot be seen as {name!r}")
 
 
-def _lengths(value: Any) -> Shape:
-    shape = tuple(value)
-    if any(type(n) is not int or n < 0 for n in shape):
-        raise ReadError(f"{value!r} is no shape; expected whole numbers of at least 0")
-    return shape
+def _part(flat: Array, start: int, lengths: list[int], path: str) -> Array:
+    count = 1
+    for length in lengths:
+        if type(length) is not int or length < 0:
+            raise ReadError(f"{lengths!r} is no shape; expected whole numbers of at least 0")
+        count *= length
+    stop = start + count
+    if type(start) is not int or not 0 <= start <= stop <= len(flat):
+        raise ReadError(f"an array lies at {start!r} of {path!r}, which has {len(flat)} elements")
+    return flat[start:stop].reshape(lengths)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from snnbridge.document import dtype_name, inline, to_document
+from snnbridge.document import dtype_name, to_document
 from snnbridge.model import Array, Layer, Parameter, Path, SNNCheckpoint, Subgraph
 from snnbridge.storage import dump_json
 from snnbridge_plugins.hdf5.datatypes import form
@@ -122,13 +122,16 @@ def _cut(text: str) -> str:
     return text if len(raw) <= LABEL else raw[:LABEL].decode(errors="ignore")
 
 
-@dataclass(slots=True)
-class _Held:
-    """An array of the document, and the reference to it, to be filled in."""
+class _Held(NamedTuple):
+    """An array of the document, and the reference to it, to be filled in.
+
+    The reference is a list of up to four: the dataset, the first element and the shape of an
+    array that is a part of it, the dtype as which it is seen.
+    """
 
     path: Path
     array: Array
-    reference: dict[str, Any]
+    reference: list[Any]
 
 
 def elements(checkpoint: SNNCheckpoint) -> Group:
@@ -153,11 +156,10 @@ def elements(checkpoint: SNNCheckpoint) -> Group:
     """
     arrays: list[_Held] = []
 
-    def place(path: Path, array: Array) -> dict[str, Any]:
-        if array.dtype.itemsize == 0:
-            return inline(array)
-        arrays.append(_Held(path, array, {}))
-        return arrays[-1].reference
+    def place(path: Path, array: Array) -> list[Any]:
+        reference: list[Any] = []
+        arrays.append(_Held(path, array, reference))
+        return reference
 
     document = to_document(checkpoint, place)
     root = Group("", {"type": TYPE, "version": LAYOUT})
@@ -184,6 +186,9 @@ def _divide(arrays: list[_Held], *, few: bool) -> tuple[list[_Held], list[_Held]
     own: list[_Held] = []
     packed: list[_Held] = []
     for held in arrays:
+        if held.array.dtype.itemsize == 0:
+            held.reference.extend((None, 0, list(held.array.shape), dtype_name(held.array.dtype)))
+            continue
         fits = len(held.path) <= DEPTH - 2 and (few or held.array.nbytes >= SMALL)
         (own if fits and len(own) < MANY else packed).append(held)
     return own, packed
@@ -213,16 +218,23 @@ def _add_array(root: Group, held: _Held, labels: dict[str, Label]) -> None:
     """Give an array its own dataset, and say in its reference where."""
     array, (dtype, tail, name) = held.array, form(held.array.dtype)
     shape = (*array.shape, *tail)
-    reference = held.reference
+    part: tuple[int, list[int]] | None = None
     if len(shape) > RANK:
-        reference["shape"] = list(array.shape)
+        part = 0, list(array.shape)
         shape = (array.size, *tail)
     if name is not None:
-        labels["dtype"] = reference["dtype"] = name
+        labels["dtype"] = name
     group = root
     for step in held.path[:-1]:
         group = group.group(step, _label("tree"))
-    reference["dataset"] = group.add(held.path[-1], Dataset(dtype, shape, labels, [array]))
+    path = group.add(held.path[-1], Dataset(dtype, shape, labels, [array]))
+    held.reference.extend(_reference(path, part, name))
+
+
+def _reference(path: str, part: tuple[int, list[int]] | None, name: str | None) -> list[Any]:
+    if name is not None:
+        return [path, *(part or (None, None)), name]
+    return [path, *(part or ())]
 
 
 def _labels(checkpoint: SNNCheckpoint, held: _Held) -> dict[str, Label]:
@@ -283,11 +295,8 @@ def _by_form(by_dtype: dict[np.dtype[Any], list[_Held]]) -> dict[str, list[_Held
 def _refer(group: list[_Held], path: str, name: str | None) -> None:
     start = 0
     for held in group:
-        array, reference = held.array, held.reference
-        reference["dataset"], reference["start"] = path, start
-        reference["shape"] = list(array.shape)
-        if name is not None:
-            reference["dtype"] = name
+        array = held.array
+        held.reference.extend(_reference(path, (start, list(array.shape)), name))
         start += array.size
 
 

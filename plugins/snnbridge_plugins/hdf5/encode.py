@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 UNDEFINED = 0xFFFFFFFFFFFFFFFF
@@ -155,9 +156,7 @@ class Structure:
             datatype, data = _INT64, struct.pack("<q", value)
         else:
             datatype, data = _TEXT, self._text(value.encode())
-        raw = name.encode("ascii") + b"\0"
-        head = struct.pack("<BxHHH", 1, len(raw), len(datatype), 8)
-        return head + _padded(raw) + _padded(datatype) + dataspace(()) + data
+        return _attribute_head(name, datatype) + data
 
     def _text(self, data: bytes) -> bytes:
         """Put text of any length into the global heap; give what refers to it."""
@@ -232,6 +231,13 @@ def _link(name: str, order: int, address: int) -> bytes:
     return (
         struct.pack(f"<BBQB{code}", 1, flags, order, 1, len(raw)) + raw + struct.pack("<Q", address)
     )
+
+
+@lru_cache(maxsize=256)
+def _attribute_head(name: str, datatype: bytes) -> bytes:
+    raw = name.encode("ascii") + b"\0"
+    head = struct.pack("<BxHHH", 1, len(raw), len(datatype), 8)
+    return head + _padded(raw) + _padded(datatype) + dataspace(())
 
 
 def _padded(data: bytes) -> bytes:

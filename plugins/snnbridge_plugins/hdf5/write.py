@@ -31,6 +31,7 @@ _GATHER = 1 << 20
 _WORTH_CHUNKS = 1024
 _LEVEL = 4
 _AHEAD = 8
+_WORTH_A_THREAD = 64 << 10
 
 
 def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
@@ -74,6 +75,9 @@ class _Sum:
 
     def add(self, piece: bytes | memoryview) -> None:
         """Have more bytes summed; they must stay as they are until :meth:`wait`."""
+        if len(piece) < _WORTH_A_THREAD and not self._pending:
+            self._add(piece)
+            return
         self._pending.append(self._beside.submit(self._add, piece))
         if len(self._pending) > _AHEAD:
             self._pending.popleft().result()

@@ -10,15 +10,19 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from snnbridge import ReadError
-from snnbridge.document import dtype_name, dtype_of, from_inline, inline
+from snnbridge.document import dtype_of, from_inline, inline
+from snnbridge.document import dtype_name as _dtype_name
 from snnbridge.model import Array
 
-_BLOCK = 1 << 18
+dtype_name = cache(_dtype_name)  # numpy takes microseconds to make up a name
+
+_BLOCK = 1 << 16
 _EXACT = 1 << 53
 #: Arrays of at most this many bytes stand in the document itself.
 INLINE = 1024
@@ -30,7 +34,7 @@ def is_portable(array: Array) -> bool:
     if not is_numpy(dtype) or dtype.itemsize > 8 or dtype.kind not in "fiu":
         return False
     if dtype.kind == "f":
-        return all(_is_finite(block) for block in _blocks(array))
+        return all(bool(np.isfinite(block).all()) for block in _blocks(array))
     return dtype.itemsize < 8 or all(
         int(block.min()) >= -_EXACT and int(block.max()) <= _EXACT for block in _blocks(array)
     )
@@ -49,13 +53,6 @@ def _blocks(array: Array) -> list[Array]:
     axis = int(np.argmax([abs(step) if n > 1 else -1 for step, n in steps]))
     parts = min(array.shape[axis], -(-array.size // _BLOCK))
     return [part for part in np.array_split(array, parts, axis) if part.size]
-
-
-def _is_finite(block: Array) -> bool:
-    """Whether all is finite: the sum of the squares tells it fast, unless it overflows."""
-    flat = block.ravel(order="K")
-    with np.errstate(all="ignore"):
-        return math.isfinite(flat.dot(flat)) or bool(np.isfinite(flat).all())
 
 
 def as_matrix(array: Array) -> Array:
@@ -167,7 +164,9 @@ def _described(
     index, name = reference.get("layer"), reference.get("dtype")
     if type(index) is not int or not 0 <= index < len(arrays) or not isinstance(name, str):
         raise ReadError(f"the document refers to an array by {str(reference)[:120]}")
-    shape = reference.get("shape", list(arrays[index].shape))
+    if "shape" not in reference:
+        return index, dtype_of(name), arrays[index].shape
+    shape = reference["shape"]
     if not isinstance(shape, list) or any(type(n) is not int or n < 0 for n in shape):
         raise ReadError(f"the document gives layer_{index} the shape {str(shape)[:120]}")
     return index, dtype_of(name), tuple(shape)

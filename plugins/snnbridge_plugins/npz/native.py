@@ -26,10 +26,8 @@ EXTRAS = "npz"
 
 Orientation = Literal["out-in", "in-out"]
 
-#: Types of neurons that belong to the model's family of leaky integrate-and-fire neurons.
-_FAMILY = frozenset(
-    ("LIF", "lif", "IF", "if", "LI", "li", "StochasticLIFNeuron", "FixedPointLIFNeuron")
-)
+#: Types of neurons that the model's own family covers; any other keeps its name as its model.
+_FAMILY = frozenset(("LIF", "IF", "LI"))
 
 
 @dataclass(slots=True)
@@ -172,7 +170,7 @@ def _leads_with_channels(
 
 
 def _neuron(name: str, kind: str) -> Neuron:
-    model = "lif" if kind in _FAMILY else kind
+    model = "lif" if kind.upper() in _FAMILY else kind
     return Neuron(name, origin=Origin(FRAMEWORK, kind), model=model)
 
 

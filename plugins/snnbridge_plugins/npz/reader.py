@@ -20,7 +20,6 @@ from snnbridge import (
     SourceInfo,
 )
 from snnbridge.document import from_document
-from snnbridge.formats import Options
 from snnbridge.model import Array, parameter
 from snnbridge.storage import Source, parse_json
 from snnbridge_plugins.npz.carry import check_content, restore
@@ -44,7 +43,7 @@ _RESAVED = (
 )
 
 
-def read(source: Source, options: Options) -> SNNCheckpoint:
+def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     """Read a pair, or an archive alone; docs/formats/npz.md has their layouts."""
     pair = open_pair(source)
     verify = options.get("verify") == "yes"
@@ -71,7 +70,7 @@ def _dialect(record: Record, arrays: Sequence[Array]) -> str:
 
 
 def _read_native(
-    pair: Pair, record: Record, arrays: list[Array], options: Options
+    pair: Pair, record: Record, arrays: list[Array], options: Mapping[str, Any]
 ) -> SNNCheckpoint:
     orientation = options.get("orientation")
     checkpoint, notes = checkpoint_of(record, arrays, orientation)
@@ -88,7 +87,7 @@ def _read_native(
     return checkpoint
 
 
-def _read_stale(pair: Pair, record: Record, arrays: list[Array], options: Options) -> SNNCheckpoint:
+def _read_stale(pair: Pair, record: Record, arrays: list[Array], options: Mapping[str, Any]) -> SNNCheckpoint:
     """Read a pair whose layers another tool changed, so that the document is of other layers."""
     checkpoint = _read_native(pair, record.without_ours(), arrays, options)
     note = (

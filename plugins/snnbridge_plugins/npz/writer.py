@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any
@@ -14,7 +14,6 @@ import numpy as np
 
 from snnbridge import Difference, ReadError, SNNCheckpoint, differences
 from snnbridge.document import to_document
-from snnbridge.formats import Options
 from snnbridge.model import Array, Path, describe
 from snnbridge.storage import StoredZip, Target, dump_json
 from snnbridge_plugins.npz.carry import Carried, inlined, is_inline
@@ -56,7 +55,7 @@ class Plan:
         return replace(self.record, sizes=sizes, total=sum(map(math.prod, members)))
 
 
-def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
+def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any]) -> None:
     """Write a pair; docs/formats/npz.md has its layout."""
     plan = _plan(checkpoint, options)
     base = base_name(target.path.name)
@@ -101,7 +100,7 @@ def digest_of_names(names: list[str]) -> str:
     return hashlib.sha256(json.dumps(names).encode("ascii")).hexdigest()
 
 
-def _plan(checkpoint: SNNCheckpoint, options: Options) -> Plan:
+def _plan(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Plan:
     strict = options.get("dialect", STRICT) == STRICT
     weights = weights_of(checkpoint)
     record = record_of(checkpoint, weights, strict=strict)
@@ -219,7 +218,7 @@ def _documented(checkpoint: SNNCheckpoint, record: Record, weights: list[Array])
     return Plan(record, places.arrays, document)
 
 
-def losses(checkpoint: SNNCheckpoint, options: Options) -> Iterator[tuple[Path, str]]:
+def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Say what a bare pair loses: all in which it, read back, differs from the checkpoint."""
     if not options.get("bare"):
         return

@@ -1,0 +1,53 @@
+"""Inputs that a user hands to `simulate` and `verify`, and what the two share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from snnbridge.errors import ReadError
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_OPTIONS = (
+    click.option("--steps", type=click.IntRange(min=1), default=100, show_default=True,
+                 help="Steps of the stimulus that is made."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of that stimulus."),
+    click.option("--rate", type=click.FloatRange(0, 1), default=0.1, show_default=True,
+                 help="Spikes per input and step."),
+    click.option("--input", "inputs", metavar="FILE",
+                 type=click.Path(exists=True, dir_okay=False),
+                 help="Your own stimulus: .npy, or .npz by input layer; (steps, batch, ...)."),
+)  # fmt: skip
+
+
+def options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that describe a stimulus."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def load(path: str | None) -> Any:
+    """Read a stimulus: an array, or arrays by input layer.
+
+    Raises
+    ------
+    ReadError
+        If the file is neither .npy nor .npz, or holds objects.
+    """
+    if path is None:
+        return None
+    from snnbridge.storage import Source, ZipReader, npy_array
+
+    data = Source(path).data
+    if bytes(data[:4]) != b"PK\x03\x04":
+        return npy_array(data)
+    reader = ZipReader(data)
+    names = [name for name in reader.names if name.endswith(".npy")]
+    if not names:
+        raise ReadError(f"{Path(path)}: holds no array")
+    return {name.removesuffix(".npy"): reader.array(name) for name in names}

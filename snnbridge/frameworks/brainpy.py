@@ -1,0 +1,236 @@
+"""Saving a network of BrainPy with everything that its checkpoint leaves out.
+
+A file of BrainPy holds variables: no time constants, no thresholds, no time step, no rule, and
+outside training mode no weights. :func:`export` runs where the network does, writes the
+framework's own tree and puts the rest behind it, where ``brainpy.load_state`` does not look.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from snnbridge import bridge, rules
+from snnbridge.errors import SpecError
+from snnbridge.frameworks._brainpy_nodes import arguments_of, kind_of, settings_of, trained_in
+from snnbridge.model import (
+    UNKNOWN,
+    Connection,
+    Layer,
+    Opaque,
+    Origin,
+    Parameter,
+    Quantity,
+    SNNCheckpoint,
+    StateVariable,
+)
+from snnbridge.plan import Ledger
+from snnbridge.statedict import WEIGHTED, from_tree, is_net, nodes_of, state_of
+
+__all__ = ["checkpoint_of", "export"]
+
+#: Source and target, or those and the steps of the delay between them.
+Edge = Connection | tuple[str, str] | tuple[str, str, int]
+
+
+def export(
+    net: Any,
+    path: str | os.PathLike[str],
+    *,
+    dt: float | str | Quantity | None = None,
+    connections: Iterable[Edge] | None = None,
+) -> Ledger:
+    """Save a running network so that every other format can take it.
+
+    Parameters
+    ----------
+    net : brainpy.DynamicalSystem
+    path : str or path
+        The file; ``brainpy.checkpoints.load_pytree`` loads it as one of its own.
+    dt : float or str or Quantity, optional
+        The time step, in milliseconds where it is a number; ``brainpy.math.get_dt()`` if it is
+        not given.
+    connections : iterable of edges, optional
+        Names of nodes, as ``("Dense0", "Lif0")`` or with a delay in steps. They are known
+        without being given where the whole network is a ``Sequential`` of layers, and UNKNOWN
+        everywhere else.
+
+    Returns
+    -------
+    Ledger
+
+    Raises
+    ------
+    TypeError
+        If `net` is no network of BrainPy.
+    CheckpointError
+        If a connection names no layer.
+    WriteError
+        If the file cannot be written; the old one is still there.
+
+    Examples
+    --------
+    >>> from snnbridge.frameworks.brainpy import export
+    >>> export(net, "snn.bp", connections=[("Dense0", "Lif0")])  # doctest: +SKIP
+    """
+    return bridge.write(
+        checkpoint_of(net, dt=dt, connections=connections), os.fspath(path), format="brainpy"
+    )
+
+
+def checkpoint_of(
+    net: Any,
+    *,
+    dt: float | str | Quantity | None = None,
+    connections: Iterable[Edge] | None = None,
+) -> SNNCheckpoint:
+    """Return a running network as a checkpoint; see :func:`export` for the parameters."""
+    import brainpy
+
+    if not is_net(net):
+        raise TypeError(f"expected a network of BrainPy, found {type(net).__name__!r}")
+    nodes = nodes_of(net)
+    tree = {name: _arrays(state_of(node)) for name, node in nodes.items()}
+    constants = {name: _constants(name, node, tree[name]) for name, node in nodes.items()}
+    full = {name: {**entries, **constants[name]} for name, entries in tree.items()}
+    kinds = {name: kind_of(node) for name, node in nodes.items()}
+    checkpoint = from_tree(full, net=".", classes=kinds)
+    checkpoint.layers = {
+        name: _stated(layer, nodes[name], kinds[name], brainpy.__version__)
+        for name, layer in checkpoint.layers.items()
+    }
+    checkpoint.state = {
+        (name, key): replace(held, batch_axis=_batch_axis(nodes[name], held))
+        for (name, key), held in checkpoint.state.items()
+    }
+    checkpoint.extras = {"brainpy": _layout(tree, constants, nodes)}
+    checkpoint.dt = _time_step(brainpy.math.get_dt() if dt is None else dt)
+    checkpoint.connections = _connections(net, nodes, checkpoint.layers, connections)
+    checkpoint.validate()
+    return checkpoint
+
+
+def _arrays(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _as_array(value) for key, value in state.items()}
+
+
+def _as_array(value: Any) -> Any:
+    """Take BrainPy's and JAX's wrappers off an array; anything else passes."""
+    inner = getattr(value, "value", value)
+    return np.asarray(inner) if hasattr(inner, "dtype") and hasattr(inner, "shape") else value
+
+
+def _constants(name: str, node: Any, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the weights that are no variables: those of a network outside training mode."""
+    found = {}
+    if kind_of(node) in WEIGHTED:
+        for attribute in ("W", "w", "b"):
+            value = _as_array(getattr(node, attribute, None))
+            if isinstance(value, np.ndarray) and f"{name}.{attribute}" not in entries:
+                found[f"{name}.{attribute}"] = value
+    return found
+
+
+def _layout(
+    tree: Mapping[str, Mapping[str, Any]],
+    constants: Mapping[str, Mapping[str, Any]],
+    nodes: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Note what stands in the framework's own tree, and what does not."""
+    apart = [
+        [name, "bias" if key.endswith(".b") else "weight"]
+        for name, held in constants.items()
+        for key in held
+    ]
+    native = {name: dict(entries) for name, entries in tree.items() if not constants[name]}
+    extras = from_tree(native, net=".", classes={n: kind_of(nodes[n]) for n in native}).extras
+    noted = extras["brainpy"]["nodes"] if extras else dict.fromkeys(native, True)
+    layout: dict[str, Any] = {
+        "net": [],
+        "nodes": {name: noted.get(name, {}) for name in tree},
+        "modes": {name: type(node.mode).__name__ for name, node in nodes.items()},
+    }
+    return layout | ({"apart": apart} if apart else {})
+
+
+def _stated(layer: Layer, node: Any, kind: str, version: str) -> Layer:
+    """Return a layer with everything that its node says of itself."""
+    layer = _with_trained(replace(layer, origin=Origin("brainpy", kind, version)), node)
+    if isinstance(layer, Opaque):
+        return replace(layer, settings={**layer.settings, **settings_of(node)})
+    known = rules.get("brainpy", kind)
+    layer = known.state(layer, arguments_of(node, layer, known))
+    if not hasattr(layer, "rule"):
+        return layer
+    # An argument that is None stands for none, or for what the class computes from others.
+    stated = {n: p for n, p in layer.parameters.items() if p.value is not UNKNOWN}
+    return replace(layer, parameters=stated)  # type: ignore[call-arg]
+
+
+def _with_trained(layer: Layer, node: Any) -> Layer:
+    trained = trained_in(node)
+    fields = {"weight": ("W", "w", "scale"), "bias": ("b", "bias")}
+    changes: dict[str, Parameter] = {}
+    for name, attributes in fields.items():
+        held = None if isinstance(layer, Opaque) else layer.parameters.get(name)
+        if held is not None:
+            changes[name] = replace(held, trainable=any(a in trained for a in attributes))
+    return replace(layer, **changes) if changes else layer  # type: ignore[arg-type]
+
+
+def _batch_axis(node: Any, held: StateVariable) -> Any:
+    """Return what the variable says of its batch axis."""
+    for variable in node.vars(level=0, include_self=True).unique().values():
+        if _as_array(variable).shape == held.value.shape:
+            return getattr(variable, "batch_axis", UNKNOWN)
+    return held.batch_axis
+
+
+def _time_step(dt: float | str | Quantity) -> Quantity:
+    if isinstance(dt, Quantity):
+        return dt
+    if isinstance(dt, str):
+        number, _, unit = dt.partition(" ")
+        return Quantity(float(number), unit.strip() or "ms")
+    return Quantity(float(dt), "ms")
+
+
+def _connections(
+    net: Any,
+    nodes: Mapping[str, Any],
+    layers: Mapping[str, Layer],
+    given: Iterable[Edge] | None,
+) -> Any:
+    if given is not None:
+        return tuple(edge if isinstance(edge, Connection) else _edge(edge) for edge in given)
+    chain = _chain(net, {id(node): name for name, node in nodes.items()}, layers)
+    if chain is None or sorted(chain) != sorted(layers):
+        return UNKNOWN
+    return tuple(Connection(a, b) for a, b in pairwise(chain))
+
+
+def _edge(edge: Any) -> Connection:
+    if not isinstance(edge, tuple | list) or len(edge) not in (2, 3):
+        raise SpecError(f"a connection is (source, target) or with a delay, not {edge!r}")
+    return Connection(*edge)
+
+
+def _chain(node: Any, names: Mapping[int, str], layers: Mapping[str, Layer]) -> list[str] | None:
+    """Return the layers that a Sequential runs through, or None if it is not all layers."""
+    name = names.get(id(node))
+    if name in layers:
+        return [name]
+    if type(node).__name__ != "Sequential" or not type(node).__module__.startswith("brainpy"):
+        return None
+    found: list[str] = []
+    for child in node.children.values():
+        inner = _chain(child, names, layers)
+        if inner is None:
+            return None
+        found += inner
+    return found

@@ -1,0 +1,158 @@
+"""What a verification found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Every verdict, and what it means.
+VERDICTS = {
+    "identical": "no difference in arrays, rules and unknowns",
+    "equivalent": "no spike differs, nor would under the membranes' differences",
+    "indeterminate": "no spike differs, but membranes differ by more than their margin",
+    "different": "the networks do not do the same",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first place where two layers part.
+
+    Parameters
+    ----------
+    step, sample : int
+    neuron : tuple of int
+        Index in the layer's shape.
+    left, right : float
+        The membrane potential of each before the reset.
+    threshold : float
+    """
+
+    step: int
+    sample: int
+    neuron: tuple[int, ...]
+    left: float
+    right: float
+    threshold: float
+
+
+@dataclass(slots=True)
+class LayerAgreement:
+    """How far two matched layers agree.
+
+    Parameters
+    ----------
+    left, right : str
+        Their names.
+    neurons : int
+    spikes_left, spikes_right : int
+        All spikes of all samples and steps.
+    differing : int
+        Places (step, sample, neuron) with another number of spikes.
+    places : int
+        How many there are.
+    first : Divergence, optional
+        The first place where spikes differ; for a readout, where values do.
+    largest_difference : float
+        Of the membrane potentials before the reset, in the unit of the left threshold.
+    smallest_margin : float
+        The least of (distance to the threshold) - (difference); negative where a difference is
+        larger than the distance.
+    close : int
+        Places where it is negative.
+    spiking : bool
+    """
+
+    left: str
+    right: str
+    neurons: int
+    spiking: bool = True
+    spikes_left: int = 0
+    spikes_right: int = 0
+    differing: int = 0
+    places: int = 0
+    first: Divergence | None = None
+    largest_difference: float = 0.0
+    smallest_margin: float = float("inf")
+    close: int = 0
+
+    @property
+    def agreement(self) -> float:
+        """The share of places where the spikes agree."""
+        return 1.0 - self.differing / self.places if self.places else 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        first = self.first
+        return {
+            "left": self.left,
+            "right": self.right,
+            "neurons": self.neurons,
+            "spiking": self.spiking,
+            "spikes": [self.spikes_left, self.spikes_right],
+            "rates": [n / self.places if self.places else 0.0 for n in self.spikes],
+            "agreement": self.agreement,
+            "differing": self.differing,
+            "largest_difference": self.largest_difference,
+            "smallest_margin": self.smallest_margin if self.spiking else None,
+            "close": self.close,
+            "first_divergence": None
+            if first is None
+            else {
+                "step": first.step,
+                "sample": first.sample,
+                "neuron": list(first.neuron),
+                "left": first.left,
+                "right": first.right,
+                "threshold": first.threshold,
+            },
+        }
+
+    @property
+    def spikes(self) -> tuple[int, int]:
+        """The spikes of both."""
+        return self.spikes_left, self.spikes_right
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The verdict on two networks, and what it rests on.
+
+    Parameters
+    ----------
+    verdict : str
+        One of :data:`VERDICTS`.
+    layers : tuple of LayerAgreement
+        Empty if nothing had to be simulated.
+    matched_by : str
+        ``name`` or ``structure``.
+    steps, samples : int
+        Of the stimulus.
+    """
+
+    verdict: str
+    layers: tuple[LayerAgreement, ...] = field(default=())
+    matched_by: str = "name"
+    steps: int = 0
+    samples: int = 0
+
+    @property
+    def first(self) -> tuple[LayerAgreement, Divergence] | None:
+        """The layer and place where the networks part first."""
+        parted = [(x.first.step, i) for i, x in enumerate(self.layers) if x.first is not None]
+        if not parted:
+            return None
+        layer = self.layers[min(parted)[1]]
+        assert layer.first is not None
+        return layer, layer.first
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "verdict": self.verdict,
+            "meaning": VERDICTS[self.verdict],
+            "matched_by": self.matched_by,
+            "steps": self.steps,
+            "samples": self.samples,
+            "layers": [layer.as_json() for layer in self.layers],
+        }

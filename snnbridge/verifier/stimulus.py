@@ -1,0 +1,124 @@
+"""The stimulus of a verification: seeded spikes at several rates, and drives to the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from snnbridge.model import Array, Neuron, Shape, SNNCheckpoint
+from snnbridge.simulate import coefficients, simulate
+from snnbridge.simulate.network import Network, network_of
+from snnbridge.simulate.unknowns import missing_values, refuse_unknown
+
+#: Rows of random spikes, as multiples of the rate that is asked for.
+_RATES = (1.0, 1.0, 0.3, 3.0)
+_DRIVEN = 6
+
+
+def stimulus(
+    raw: SNNCheckpoint, network: Network, *, steps: int, seed: int, rate: float
+) -> dict[str, Array]:
+    """Make an input for every input layer.
+
+    The first rows of the batch are random spikes, at the rate and at fractions and multiples of
+    it; one is a spike everywhere at every step. The others are constant currents, each of a size
+    that takes one neuron of the first spiking layers to its threshold in the first step, and the
+    float just below: there `>` and `>=`, and two roundings of one sum, come apart.
+
+    Parameters
+    ----------
+    raw : SNNCheckpoint
+        With traces before the reset.
+    network : Network
+        Of that checkpoint.
+    steps, seed, rate
+        As for :func:`snnbridge.verify`.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        float32, shape (steps, batch, *layer shape), by input layer.
+    """
+    rng = np.random.default_rng(seed)
+    rates = np.array([min(r * rate, 1.0) for r in _RATES] + [1.0])
+    shapes = {name: network.shapes_in[name] for name in network.inputs}
+    currents = threshold_currents(raw, network)
+    found = {}
+    for name, shape in shapes.items():
+        size = (steps, len(rates), *shape)
+        level = rates.reshape(1, -1, *(1,) * len(shape))
+        spikes = (rng.random(size) < level).astype(np.float32)
+        driven = np.broadcast_to(
+            currents.reshape(1, -1, *(1,) * len(shape)), (steps, len(currents), *shape)
+        )
+        found[name] = np.concatenate([spikes, driven.astype(np.float32)], axis=1)
+    return found
+
+
+def random_spikes(
+    checkpoint: SNNCheckpoint, *, steps: int, seed: int, rate: float
+) -> dict[str, Array]:
+    """Make random spikes for every input layer, one sample.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        float32, shape (steps, 1, *layer shape), by input layer.
+
+    Raises
+    ------
+    UnknownValue
+        If the network does not state what it computes.
+    """
+    refuse_unknown(missing_values(checkpoint))
+    network = network_of(checkpoint)
+    rng = np.random.default_rng(seed)
+    return {
+        name: (rng.random((steps, 1, *network.shapes_in[name])) < rate).astype(np.float32)
+        for name in network.inputs
+    }
+
+
+def threshold_currents(raw: SNNCheckpoint, network: Network) -> Array:
+    """Return sizes of a constant input that take single neurons to their threshold.
+
+    Until the first spike a membrane potential is linear in the size of the input: two steps,
+    without input and with an input of one, tell the line.
+    """
+    shapes = {name: network.shapes_in[name] for name in network.inputs}
+    neurons = [n for n, layer in network.layers.items() if _spikes(layer)]
+    if not neurons:
+        return np.ones(1, np.float32)
+    record = dict.fromkeys(neurons, ("v",))
+    silent, driven = (
+        simulate(raw, _constant(shapes, value), record=record).traces for value in (0.0, 1.0)
+    )
+    sizes: list[float] = []
+    for name in neurons:
+        base, slope = silent[name, "v"].ravel(), (driven[name, "v"] - silent[name, "v"]).ravel()
+        theta = thresholds(network, name).ravel()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at = (theta - base) / slope
+        sizes += sorted(at[np.isfinite(at) & (at > 0) & (at < 1e6)].tolist())
+    spread = np.linspace(0, len(sizes) - 1, min(_DRIVEN, len(sizes))).astype(int)
+    exact = np.array([sizes[i] for i in spread], np.float32)
+    return np.concatenate([exact, np.nextafter(exact, np.float32(0)), np.ones(1, np.float32)])
+
+
+def thresholds(network: Network, name: str) -> Array:
+    """Return the thresholds of a layer, in its shape."""
+    from dataclasses import replace
+
+    layer = network.layers[name]
+    assert isinstance(layer, Neuron)
+    shaped = replace(layer, shape=network.shapes_out[name])
+    return np.asarray(coefficients(shaped, network.steps[name])["threshold"], np.float64)
+
+
+def _constant(shapes: Mapping[str, Shape], value: float) -> dict[str, Array]:
+    return {name: np.full((1, 1, *shape), value, np.float32) for name, shape in shapes.items()}
+
+
+def _spikes(layer: object) -> bool:
+    return isinstance(layer, Neuron) and layer.rule.spiking is True
