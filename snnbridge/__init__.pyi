@@ -1,4 +1,4 @@
-from . import document, rules, spec, storage, wire
+from . import document, model, rules, spec, storage, wire
 from .bridge import Conversion, convert, read, write
 from .compare import Difference, differences
 from .errors import (
@@ -18,7 +18,7 @@ from .errors import (
     UnknownValue,
     WriteError,
 )
-from .formats import EVERYTHING, Feature, Format, Option, Probe, features
+from .formats import EVERYTHING, Feature, Format, Option, Options, Probe, features
 from .hookspecs import hookimpl
 from .model import (
     PER_STEP,
@@ -52,6 +52,7 @@ from .model import (
 )
 from .plan import Entry, Ledger, Status
 from .registry import Registry
+from .verifier import Verification, verify
 from .version import __version__
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "Opaque",
     "Option",
     "OptionError",
+    "Options",
     "Origin",
     "Output",
     "Parameter",
@@ -108,6 +110,7 @@ __all__ = [
     "SynapseRule",
     "UnknownFormat",
     "UnknownValue",
+    "Verification",
     "WriteError",
     "__version__",
     "convert",
@@ -115,10 +118,12 @@ __all__ = [
     "document",
     "features",
     "hookimpl",
+    "model",
     "read",
     "rules",
     "spec",
     "storage",
+    "verify",
     "wire",
     "write",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from snnbridge.errors import (
     ReadError,
     SNNBridgeError,
     UnknownFormat,
+    UnknownValue,
     WriteError,
 )
 from snnbridge.formats import Format, Options
@@ -152,8 +154,7 @@ class Conversion:
         Where it came from and where it went.
     ledger : Ledger
     verdict : str
-        ``identical``, or ``indeterminate`` where something that bears on behaviour was lost;
-        empty if nothing was verified.
+        One of :data:`snnbridge.verifier.VERDICTS`; empty if nothing was verified.
     """
 
     source: SourceInfo
@@ -196,7 +197,8 @@ def convert(
     spec, bare, allow_loss, registry
         As for :func:`read` and :func:`write`.
     verify : bool
-        Read the new file back, before it takes its place, and compare it bit for bit.
+        Read the new file back, before it takes its place, and compare it bit for bit; where
+        something that bears on behaviour changes, simulate both networks.
     read_options, write_options : mapping, optional
         Options of the two formats.
     progress : function of (phase, done, total), optional
@@ -224,7 +226,7 @@ def convert(
     chosen = registry.get(to) if to else registry.for_target(target)
     options = _write_options(write_options, bare)
     ledger = _permitted(checkpoint, chosen, options, allow_loss=allow_loss)
-    verdict = _verdict(ledger) if verify else ""
+    verdict = _verdict(checkpoint, chosen, ledger, options, registry) if verify else ""
     planned = checkpoint if bare else _with_provenance(checkpoint, ledger, verdict)
     with _staged(chosen, planned, Path(target), options, registry, progress) as staged:
         if verify and chosen.read is not None:
@@ -390,9 +392,28 @@ def _check_read_back(
 _BESIDE_BEHAVIOUR = ("training", "metadata", "frozen_layers", "ties", "extras")
 
 
-def _verdict(ledger: Ledger) -> str:
-    touched = (entry for entry in ledger.losses if entry.path[0] not in _BESIDE_BEHAVIOUR)
-    return "indeterminate" if any(touched) else "identical"
+def _verdict(
+    checkpoint: SNNCheckpoint, format: Format, ledger: Ledger, options: Options, registry: Registry
+) -> str:
+    """Say whether the target will do the same; simulate where something was lost that bears on it.
+
+    What is left of a checkpoint is what a reader finds, so it is written once, elsewhere.
+    """
+    touched = (e for e in ledger if e.reason and e.path[0] not in _BESIDE_BEHAVIOUR)
+    if not any(touched):
+        return "identical"
+    if format.read is None:
+        return "indeterminate"
+    from snnbridge.verifier import verify  # the simulator is not needed to read and write
+
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / f"planned{(*format.suffixes, '')[0]}"
+        with _staged(format, checkpoint, path, options, registry, None) as staged:
+            left = _read_as(format, staged, {}, registry)
+            try:
+                return verify(checkpoint, left).verdict
+            except (UnknownValue, CheckpointError):
+                return "indeterminate"
 
 
 def _with_provenance(checkpoint: SNNCheckpoint, ledger: Ledger, verdict: str) -> SNNCheckpoint:

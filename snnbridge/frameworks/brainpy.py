@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -27,10 +28,9 @@ from snnbridge.model import (
     Parameter,
     Quantity,
     SNNCheckpoint,
-    StateVariable,
 )
 from snnbridge.plan import Ledger
-from snnbridge.statedict import WEIGHTED, from_tree, is_net, nodes_of, state_of
+from snnbridge.statedict import WEIGHTED, attribute_of, from_tree, is_net, nodes_of, state_of
 
 __all__ = ["checkpoint_of", "export"]
 
@@ -90,8 +90,7 @@ def checkpoint_of(
     connections: Iterable[Edge] | None = None,
 ) -> SNNCheckpoint:
     """Return a running network as a checkpoint; see :func:`export` for the parameters."""
-    import brainpy
-
+    brainpy = import_module("brainpy")
     if not is_net(net):
         raise TypeError(f"expected a network of BrainPy, found {type(net).__name__!r}")
     nodes = nodes_of(net)
@@ -105,7 +104,9 @@ def checkpoint_of(
         for name, layer in checkpoint.layers.items()
     }
     checkpoint.state = {
-        (name, key): replace(held, batch_axis=_batch_axis(nodes[name], held))
+        (name, key): replace(
+            held, batch_axis=_batch_axis(nodes[name], checkpoint.layers[name], key)
+        )
         for (name, key), held in checkpoint.state.items()
     }
     checkpoint.extras = {"brainpy": _layout(tree, constants, nodes)}
@@ -183,12 +184,9 @@ def _with_trained(layer: Layer, node: Any) -> Layer:
     return replace(layer, **changes) if changes else layer  # type: ignore[arg-type]
 
 
-def _batch_axis(node: Any, held: StateVariable) -> Any:
-    """Return what the variable says of its batch axis."""
-    for variable in node.vars(level=0, include_self=True).unique().values():
-        if _as_array(variable).shape == held.value.shape:
-            return getattr(variable, "batch_axis", UNKNOWN)
-    return held.batch_axis
+def _batch_axis(node: Any, layer: Layer, variable: str) -> Any:
+    """Return what a variable says of its batch axis."""
+    return getattr(getattr(node, attribute_of(layer, variable), None), "batch_axis", UNKNOWN)
 
 
 def _time_step(dt: float | str | Quantity) -> Quantity:
@@ -222,7 +220,7 @@ def _edge(edge: Any) -> Connection:
 
 def _chain(node: Any, names: Mapping[int, str], layers: Mapping[str, Layer]) -> list[str] | None:
     """Return the layers that a Sequential runs through, or None if it is not all layers."""
-    name = names.get(id(node))
+    name = names.get(id(node), "")
     if name in layers:
         return [name]
     if type(node).__name__ != "Sequential" or not type(node).__module__.startswith("brainpy"):

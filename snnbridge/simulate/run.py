@@ -33,9 +33,9 @@ from snnbridge.simulate.unknowns import missing_values, refuse_unknown
 
 #: Weights beyond this do not stay in a processor's own cache; more rows then share each pass.
 _CACHE = 1 << 20
-_SMALL, _LARGE = 1 << 19, 1 << 25
+_SMALL, _LARGE = 1 << 20, 1 << 25
 #: Multiply-adds after which control comes back to Python, to look for Ctrl-C.
-_PATIENCE = 2e8
+_PATIENCE = 1e9
 _VALUES, _SPIKES_8, _SPIKES_32, _COUNTS = range(4)
 
 
@@ -169,10 +169,16 @@ class _Run:
         item = self.lowering.width.itemsize
         return sum(node.size * (item + 4) + 32 for node in self.network.nodes)
 
+    def _touched_bytes(self) -> int:
+        """Return about how much of it is used: few numbers of a row are events."""
+        item = self.lowering.width.itemsize
+        stimuli = sum(node.size for node in self.network.nodes if node.what == "stimulus")
+        return (self._row_bytes() - stimuli * item) * (item + 1) // (item + 4)
+
     def _shape_of_work(self) -> tuple[int, int]:
         """Return how many samples and steps a worker holds at once."""
         budget = _SMALL if self.lowering.weight_bytes <= _CACHE else _LARGE
-        rows = max(1, budget // self._row_bytes())
+        rows = max(1, budget // self._touched_bytes())
         share = -(-self.batch // self.threads)
         group = min(share, rows)
         return group, max(1, min(self.steps, rows // group))

@@ -160,7 +160,7 @@ class _Arranger:
         self.places: dict[Path, tuple[Path, Form]] = {}
         self.pending = {name: _slots(layer) for name, layer in self.layers.items()}
         for (name, variable), held in checkpoint.state.items():
-            attribute = _attribute(self.layers[name], variable)
+            attribute = attribute_of(self.layers[name], variable)
             self.pending[name][f"s:{variable}"] = (attribute, held.value, PLAIN)
         for name, parameter in layout.apart:
             self.pending.get(name, {}).pop(f"p:{parameter}", None)
@@ -254,7 +254,7 @@ def _model_path(name: str, role: str) -> Path:
     return ("state" if role.startswith("s:") else "layers", name, role[2:])
 
 
-def _attribute(layer: Layer, variable: str) -> str:
+def attribute_of(layer: Layer, variable: str) -> str:
     """Return BrainPy's name of a state variable."""
     kind = layer.origin.kind if layer.origin and layer.origin.framework == "brainpy" else ""
     names = _CURRENT if isinstance(layer, Synapse) and kind not in FAMILY else states_of(kind)

@@ -122,7 +122,7 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(_same, a, b))
     if isinstance(a, np.generic):
-        return a.dtype == b.dtype and a.tobytes() == b.tobytes()
+        return bool(a.dtype == b.dtype) and a.tobytes() == b.tobytes()
     if is_dataclass(a):
         return all(_same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
     return bool(a == b or (a != a and b != b))

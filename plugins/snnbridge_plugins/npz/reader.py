@@ -87,7 +87,9 @@ def _read_native(
     return checkpoint
 
 
-def _read_stale(pair: Pair, record: Record, arrays: list[Array], options: Mapping[str, Any]) -> SNNCheckpoint:
+def _read_stale(
+    pair: Pair, record: Record, arrays: list[Array], options: Mapping[str, Any]
+) -> SNNCheckpoint:
     """Read a pair whose layers another tool changed, so that the document is of other layers."""
     checkpoint = _read_native(pair, record.without_ours(), arrays, options)
     note = (

@@ -1,0 +1,216 @@
+"""A checkpoint made of weight matrices, and its two files."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnbridge import bridge
+from snnbridge.errors import CheckpointError
+from snnbridge.model import (
+    Array,
+    Layer,
+    Linear,
+    Neuron,
+    Opaque,
+    Origin,
+    parameter,
+    with_parameter,
+)
+from snnbridge.model import SNNCheckpoint as Checkpoint
+
+_FRAMEWORK = "sc-neurocore"
+#: Types of neurons that the model's own family covers; any other keeps its name as its model.
+_FAMILY = frozenset(("LIF", "IF", "LI"))
+
+
+class SNNCheckpoint(Checkpoint):
+    """A checkpoint made of weight matrices, as SC-NeuroCore makes it.
+
+    Parameters
+    ----------
+    weights : sequence of arrays
+        Matrices (out, in) of any dtype; an array with another number of axes is kept as it is,
+        in a layer of an unknown kind.
+    layer_names : sequence of str
+        One for each weight, all different.
+    layer_sizes : sequence of (int, int)
+        Inputs and outputs of each layer.
+    neuron_types : sequence of str
+        What the neurons behind each layer are called; or nothing.
+    metadata : mapping
+        A JSON tree.
+    frozen_layers : iterable of str
+    layers, **parts
+        Instead of all these: the parts of :class:`snnbridge.SNNCheckpoint`.
+
+    Raises
+    ------
+    CheckpointError
+        For sequences of different lengths, names that are not unique, or a matrix that fits
+        `layer_sizes` neither as (out, in) nor as (in, out).
+
+    Warns
+    -----
+    UserWarning
+        For a matrix stored as (in, out): it is held as its transpose.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> model = SNNCheckpoint([np.zeros((2, 3))], ["fc"], [(3, 2)], ["LIF"])
+    >>> model.layer_sizes, model.neuron_types, model.total_params
+    ([(3, 2)], ['LIF'], 6)
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Any] | None = None,
+        layer_names: Sequence[str] | None = None,
+        layer_sizes: Sequence[tuple[int, int]] | None = None,
+        neuron_types: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        frozen_layers: Iterable[str] = (),
+        *,
+        layers: Any = None,
+        **parts: Any,
+    ) -> None:
+        if layers is None:
+            if weights is None or layer_names is None or layer_sizes is None:
+                raise CheckpointError("a checkpoint needs weights, layer_names and layer_sizes")
+            _check_lengths(weights, layer_names, layer_sizes, neuron_types)
+            layers = _layers(weights, layer_names, layer_sizes, neuron_types)
+        parts["metadata"] = {} if metadata is None else metadata
+        super().__init__(layers=layers, frozen_layers=list(frozen_layers), **parts)
+        if layer_sizes is not None and [tuple(size) for size in layer_sizes] != self.layer_sizes:
+            self.extras = {"npz": {"layer_sizes": [list(size) for size in layer_sizes]}}
+
+
+def _check_lengths(
+    weights: Sequence[Any],
+    names: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    types: Sequence[str],
+) -> None:
+    found = {"layer_names": len(names), "layer_sizes": len(sizes)}
+    if len(types):
+        found["neuron_types"] = len(types)
+    for key, length in found.items():
+        if length != len(weights):
+            raise CheckpointError(
+                f"{key} speaks of {length} layers, but there are {len(weights)} weights"
+            )
+
+
+def _layers(
+    weights: Sequence[Any],
+    names: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    types: Sequence[str],
+) -> list[Layer]:
+    layers: list[Layer] = []
+    taken = set(names)
+    for i, (name, weight, size) in enumerate(zip(names, weights, sizes, strict=True)):
+        layers.append(_layer(name, np.asarray(weight), size))
+        if len(types) and types[i]:
+            model = "lif" if types[i].upper() in _FAMILY else types[i]
+            behind = _unused(f"{name}.neuron", taken)
+            layers.append(Neuron(behind, origin=Origin(_FRAMEWORK, types[i]), model=model))
+            taken.add(behind)
+    return layers
+
+
+def _unused(wanted: str, taken: set[str]) -> str:
+    if wanted not in taken:
+        return wanted
+    return next(name for i in count(2) if (name := f"{wanted}.{i}") not in taken)
+
+
+def _layer(name: str, weight: Array, size: tuple[int, int]) -> Layer:
+    if weight.ndim != 2:
+        return Opaque(name, {"weight": parameter(weight)})
+    shape, stated = weight.shape, tuple(size)
+    if shape == stated[::-1]:
+        return Linear(name, weight)
+    if shape != stated:
+        raise CheckpointError(
+            f"the weight of layer {name!r} has shape {shape}; its layer_sizes {stated} (in, out) "
+            f"ask for {stated[::-1]}"
+        )
+    warnings.warn(
+        f"the weight of layer {name!r} has shape {shape}, which its layer_sizes show to be "
+        "(in, out); it is held as its transpose (out, in)",
+        stacklevel=4,
+    )
+    return Linear(name, weight.T)
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
+    """Save a checkpoint as ``path.npz`` and ``path.json``; SC-NeuroCore 3.16 loads them.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+        Of this module or of :mod:`snnbridge`.
+    path : str or Path
+        Without suffix: nothing is cut off, ``model.npz`` gives ``model.npz.npz``. Missing folders
+        are made.
+
+    Raises
+    ------
+    WriteError
+        If the files cannot be written; the old ones are still there.
+
+    Examples
+    --------
+    >>> save_checkpoint(model, "model_v1")  # doctest: +SKIP
+    """
+    base = Path(path)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    bridge.write(checkpoint, f"{base}.npz", format="npz")
+
+
+def load_checkpoint(path: str | Path) -> SNNCheckpoint:
+    """Load ``path.npz`` and ``path.json``, as any version of SC-NeuroCore wrote them.
+
+    Parameters
+    ----------
+    path : str or Path
+        Without suffix.
+
+    Returns
+    -------
+    SNNCheckpoint
+        Its arrays are writable copies with the dtype that the file states.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one of the files is missing.
+    ReadError
+        If one is damaged, or if they do not belong together.
+
+    Examples
+    --------
+    >>> model = load_checkpoint("fixtures/sc-neurocore-3.16.0/mlp")
+    >>> model.layer_names
+    ['fc1', 'fc2', 'out']
+    """
+    found = bridge.read(f"{Path(path)}.json", format="npz")
+    parts = {f.name: getattr(found, f.name) for f in fields(found)}
+    parts["layers"] = {name: _writable(layer) for name, layer in found.layers.items()}
+    return SNNCheckpoint(**parts)
+
+
+def _writable(layer: Layer) -> Layer:
+    for name, held in layer.parameters.items():
+        if isinstance(held.value, np.ndarray):
+            native = held.value.dtype.newbyteorder("=")
+            layer = with_parameter(layer, name, np.array(held.value, native))
+    return layer
