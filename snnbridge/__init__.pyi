@@ -1,4 +1,4 @@
-from . import document, model, rules, spec, storage, wire
+from . import document, model, rewrites, rules, spec, storage, wire
 from .bridge import Conversion, convert, read, write
 from .compare import Difference, differences
 from .errors import (
@@ -50,7 +50,7 @@ from .model import (
     Synapse,
     SynapseRule,
 )
-from .plan import Entry, Ledger, Status
+from .ledger import Entry, Ledger, Status
 from .registry import Registry
 from .verifier import Verification, verify
 from .version import __version__
@@ -120,6 +120,7 @@ __all__ = [
     "hookimpl",
     "model",
     "read",
+    "rewrites",
     "rules",
     "spec",
     "storage",

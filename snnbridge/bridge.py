@@ -24,8 +24,8 @@ from snnbridge.errors import (
     WriteError,
 )
 from snnbridge.formats import Format, Options
+from snnbridge.ledger import Ledger
 from snnbridge.model import SNNCheckpoint, SourceInfo
-from snnbridge.plan import Ledger
 from snnbridge.registry import Registry, default
 from snnbridge.storage import Source, Target
 from snnbridge.version import __version__
@@ -138,8 +138,8 @@ def write(
     registry = registry or default()
     chosen = registry.get(format) if format else registry.for_target(path)
     options = _write_options(options, bare)
-    ledger = _permitted(checkpoint, chosen, options, allow_loss=allow_loss)
-    with _staged(chosen, checkpoint, Path(path), options, registry, progress):
+    planned, ledger = _permitted(checkpoint, chosen, options, allow_loss=allow_loss)
+    with _staged(chosen, planned, Path(path), options, registry, progress):
         pass
     return ledger
 
@@ -225,9 +225,10 @@ def convert(
     checkpoint = read(source, format=from_, spec=spec, options=read_options, registry=registry)
     chosen = registry.get(to) if to else registry.for_target(target)
     options = _write_options(write_options, bare)
-    ledger = _permitted(checkpoint, chosen, options, allow_loss=allow_loss)
-    verdict = _verdict(checkpoint, chosen, ledger, options, registry) if verify else ""
-    planned = checkpoint if bare else _with_provenance(checkpoint, ledger, verdict)
+    planned, ledger = _permitted(checkpoint, chosen, options, allow_loss=allow_loss)
+    verdict = _verdict(checkpoint, planned, chosen, ledger, options, registry) if verify else ""
+    if not bare:
+        planned = _with_provenance(planned, ledger, verdict)
     with _staged(chosen, planned, Path(target), options, registry, progress) as staged:
         if verify and chosen.read is not None:
             with _ticking(progress, "reading back", lambda: 0, planned):
@@ -292,12 +293,13 @@ def _check_options(format: Format, options: Options) -> None:
 
 def _permitted(
     checkpoint: SNNCheckpoint, format: Format, options: Options, *, allow_loss: bool
-) -> Ledger:
+) -> tuple[SNNCheckpoint, Ledger]:
+    """Plan, and refuse losses that are not allowed."""
     if format.write is None:
         raise UnknownFormat(f"format {format.name!r} reads files, but does not write them")
     _check_options(format, options)
     checkpoint.validate()
-    ledger = planner.plan(checkpoint, format, options)
+    planned, ledger = planner.plan(checkpoint, format, options)
     if ledger.losses and not allow_loss:
         first = ledger.losses[0]
         more = f", and {len(ledger.losses) - 1} more" if len(ledger.losses) > 1 else ""
@@ -305,7 +307,7 @@ def _permitted(
             f"nothing was written: {first.what} would be {first.status.value}, because "
             f"{first.reason}{more}; allow it with allow_loss=True or --allow-loss"
         )
-    return ledger
+    return planned, ledger
 
 
 @contextlib.contextmanager
@@ -393,27 +395,35 @@ _BESIDE_BEHAVIOUR = ("training", "metadata", "frozen_layers", "ties", "extras")
 
 
 def _verdict(
-    checkpoint: SNNCheckpoint, format: Format, ledger: Ledger, options: Options, registry: Registry
+    source: SNNCheckpoint,
+    planned: SNNCheckpoint,
+    format: Format,
+    ledger: Ledger,
+    options: Options,
+    registry: Registry,
 ) -> str:
-    """Say whether the target will do the same; simulate where something was lost that bears on it.
-
-    What is left of a checkpoint is what a reader finds, so it is written once, elsewhere.
-    """
-    touched = (e for e in ledger if e.reason and e.path[0] not in _BESIDE_BEHAVIOUR)
-    if not any(touched):
+    """Say whether the target will do the same; simulate both where its form is another."""
+    bearing = [e for e in ledger if e.reason and e.path[0] not in _BESIDE_BEHAVIOUR]
+    if not bearing:
         return "identical"
-    if format.read is None:
-        return "indeterminate"
     from snnbridge.verifier import verify  # the simulator is not needed to read and write
 
+    try:
+        if any(entry.status.is_loss for entry in bearing):
+            planned = _what_is_left(planned, format, options, registry)
+        return verify(source, planned).verdict
+    except (UnknownValue, CheckpointError):
+        return "indeterminate"
+
+
+def _what_is_left(
+    planned: SNNCheckpoint, format: Format, options: Options, registry: Registry
+) -> SNNCheckpoint:
+    """Write elsewhere, and return what a reader finds: that is what a lossy target holds."""
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / f"planned{(*format.suffixes, '')[0]}"
-        with _staged(format, checkpoint, path, options, registry, None) as staged:
-            left = _read_as(format, staged, {}, registry)
-            try:
-                return verify(checkpoint, left).verdict
-            except (UnknownValue, CheckpointError):
-                return "indeterminate"
+        with _staged(format, planned, path, options, registry, None) as staged:
+            return _read_as(format, staged, {}, registry)
 
 
 def _with_provenance(checkpoint: SNNCheckpoint, ledger: Ledger, verdict: str) -> SNNCheckpoint:

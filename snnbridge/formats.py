@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snnbridge.errors import PluginError
+from snnbridge.ledger import Entry
 from snnbridge.model import (
     UNKNOWN,
     Array,
@@ -203,6 +204,10 @@ class Format:
     losses : function of (SNNCheckpoint, options), returning pairs of path and reason
         What a file would lose although the format holds the feature; each path is one of
         :func:`snnbridge.differences`, and stands for everything below it.
+    prepare : function of (SNNCheckpoint, options), returning (SNNCheckpoint, entries)
+        Puts a checkpoint into a form that the format can hold, with the functions of
+        :mod:`snnbridge.rewrites`; what it returns is planned, compared with the source in the
+        simulator, and written.
     options : tuple of Option
         What `read` and `write` take beside the options that every format has.
     needs : tuple of str
@@ -224,6 +229,7 @@ class Format:
     holds: frozenset[Feature] = frozenset()
     holds_bare: frozenset[Feature] = frozenset()
     losses: Callable[[SNNCheckpoint, Options], Iterable[tuple[Path, str]]] | None = None
+    prepare: Callable[[SNNCheckpoint, Options], tuple[SNNCheckpoint, Iterable[Entry]]] | None = None
     options: tuple[Option, ...] = ()
     needs: tuple[str, ...] = ()
 

@@ -2,96 +2,17 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from snnbridge.compare import Difference
 from snnbridge.formats import Feature, Format, Options, features
+from snnbridge.ledger import Entry, Ledger, Status
 from snnbridge.model import UNKNOWN, Layer, Path, SNNCheckpoint
 
 
-class Status(enum.Enum):
-    """What becomes of one thing in a conversion."""
-
-    EXACT = "exact"
-    REWRITTEN = "rewritten"
-    ROUNDED = "rounded"
-    APPROXIMATED = "approximated"
-    DROPPED = "dropped"
-
-    @property
-    def is_loss(self) -> bool:
-        """Whether it needs the user's permission."""
-        return self in (Status.APPROXIMATED, Status.DROPPED)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a ledger.
-
-    Parameters
-    ----------
-    status : Status
-    path : tuple of str
-        As in :func:`snnbridge.differences`; stands for everything below it.
-    what : str
-        The thing in words.
-    reason : str
-        Why it is not exact; empty if it is.
-    """
-
-    status: Status
-    path: Path
-    what: str
-    reason: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the entry as JSON values."""
-        return {
-            "status": self.status.value,
-            "path": list(self.path),
-            "what": self.what,
-            "reason": self.reason,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """Everything that a checkpoint uses, and what becomes of it in a target.
-
-    Parameters
-    ----------
-    entries : tuple of Entry
-    """
-
-    entries: tuple[Entry, ...] = ()
-
-    def __iter__(self) -> Iterator[Entry]:
-        return iter(self.entries)
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    @property
-    def losses(self) -> tuple[Entry, ...]:
-        """The entries that need the user's permission."""
-        return tuple(entry for entry in self.entries if entry.status.is_loss)
-
-    def explains(self, difference: Difference) -> bool:
-        """Whether an entry other than an exact one covers a difference."""
-        return any(
-            entry.status is not Status.EXACT and difference.path[: len(entry.path)] == entry.path
-            for entry in self.entries
-        )
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """Return the ledger as JSON values."""
-        return [entry.as_json() for entry in self.entries]
-
-
-def plan(checkpoint: SNNCheckpoint, format: Format, options: Options) -> Ledger:
+def plan(
+    checkpoint: SNNCheckpoint, format: Format, options: Options
+) -> tuple[SNNCheckpoint, Ledger]:
     """Say what becomes of a checkpoint in a file of a format.
 
     Parameters
@@ -103,10 +24,16 @@ def plan(checkpoint: SNNCheckpoint, format: Format, options: Options) -> Ledger:
 
     Returns
     -------
+    SNNCheckpoint
+        What will be written: the checkpoint itself, or another form of it.
     Ledger
         One entry for each layer and each other thing that the checkpoint uses, and one for each
-        thing that is lost.
+        thing that is rewritten or lost.
     """
+    changed: list[Entry] = []
+    if format.prepare is not None:
+        checkpoint, entries = format.prepare(checkpoint, options)
+        changed = list(entries)
     held = format.holds_bare if options.get("bare") else format.holds
     lost = list(_dropped(features(checkpoint), format, held, bare=bool(options.get("bare"))))
     if format.losses is not None:
@@ -114,10 +41,10 @@ def plan(checkpoint: SNNCheckpoint, format: Format, options: Options) -> Ledger:
             Entry(Status.DROPPED, path, _words(path), reason)
             for path, reason in format.losses(checkpoint, options)
         ]
-    lost = _outermost(lost)
-    gone = {entry.path for entry in lost}
+    told = [*_outermost(lost), *changed]
+    gone = {entry.path for entry in told}
     kept = (Entry(Status.EXACT, path, what) for path, what in _things(checkpoint))
-    return Ledger((*(entry for entry in kept if entry.path not in gone), *lost))
+    return checkpoint, Ledger((*(entry for entry in kept if entry.path not in gone), *told))
 
 
 def _dropped(

@@ -76,7 +76,9 @@ class Twin:
             total = x if total is None else total + x
         if total is None:
             layer = self.layers[name]
-            total = np.zeros(layer.size[0] if isinstance(layer, Linear) else layer.shape, self.width)
+            total = np.zeros(
+                layer.size[0] if isinstance(layer, Linear) else layer.shape, self.width
+            )
         return total
 
     def like(self, name):
@@ -113,7 +115,10 @@ class Twin:
         return x
 
     def each(self, function, *arrays):
-        made = [self.width(function(*numbers)) for numbers in zip(*(a.flat for a in arrays), strict=True)]
+        made = [
+            self.width(function(*numbers))
+            for numbers in zip(*(a.flat for a in arrays), strict=True)
+        ]
         return np.array(made, self.width).reshape(arrays[0].shape)
 
     def linear(self, layer, x):
@@ -146,7 +151,9 @@ class Twin:
 
     def geometry(self, layer, sizes, kernel, dilation):
         places, before = [], []
-        for axis, (n, k, d, s) in enumerate(zip(sizes, kernel, dilation, layer.stride, strict=True)):
+        for axis, (n, k, d, s) in enumerate(
+            zip(sizes, kernel, dilation, layer.stride, strict=True)
+        ):
             if layer.padding == "same":
                 place = math.ceil(n / s)
                 total = max((place - 1) * s + d * (k - 1) + 1 - n, 0)

@@ -27,6 +27,8 @@ from snnbridge import (
     differences,
     hookimpl,
     read,
+    rewrites,
+    rules,
     write,
 )
 
@@ -232,3 +234,51 @@ def test_source_info_is_no_part_of_a_checkpoint():
     a, b = checkpoint(), checkpoint()
     b.source = SourceInfo(framework=UNKNOWN, notes=("x",))
     assert differences(a, b) == []
+
+
+def spiking():
+    lif = rules.get("snntorch", "Leaky").build("lif", shape=(2,), beta=0.5, threshold=1.0)
+    weight = np.array([[0.5, 1.0, 0.25], [1.0, 0.0, 2.0]], np.float32)
+    return SNNCheckpoint([Linear("fc", weight), lif], [Connection("fc", "lif")])
+
+
+def preparing(rewrite):
+    def prepare(checkpoint, options):
+        new, entry = rewrite(checkpoint)
+        return new, [entry]
+
+    return with_format(prepare=prepare)
+
+
+def test_a_rewritten_form_is_simulated_beside_its_source(tmp_path):
+    write(spiking(), tmp_path / "a.toy", registry=TOY)
+    registry = preparing(lambda c: rewrites.scaled(c, "lif", 3))
+    done = convert(tmp_path / "a.toy", tmp_path / "b.toy", registry=registry)
+    assert done.verdict == "equivalent"
+    assert [e.status for e in done.ledger if e.reason] == [Status.REWRITTEN]
+    written = read(tmp_path / "b.toy", registry=TOY)
+    assert written.layers["lif"].parameters["threshold"].value == 8
+
+
+def test_a_form_that_spikes_differently_is_found_out_before_it_is_written(tmp_path):
+    def wrong(checkpoint):
+        new, entry = rewrites.scaled(checkpoint, "lif", 3)
+        new.layers["fc"] = checkpoint.layers["fc"]
+        return new, entry
+
+    write(spiking(), tmp_path / "a.toy", registry=TOY)
+    done = convert(tmp_path / "a.toy", tmp_path / "b.toy", registry=preparing(wrong))
+    assert done.verdict == "different"
+
+
+def test_a_rewritten_form_with_unknown_parameters_cannot_be_judged(tmp_path):
+    source = spiking()
+    source.connections = UNKNOWN
+
+    def flip(checkpoint):
+        known = replace(checkpoint, connections=(Connection("fc", "lif"),))
+        return checkpoint, rewrites.scaled(known, "lif", 1)[1]
+
+    write(source, tmp_path / "a.toy", registry=TOY)
+    done = convert(tmp_path / "a.toy", tmp_path / "b.toy", registry=preparing(flip))
+    assert done.verdict == "indeterminate"

@@ -48,7 +48,9 @@ from snnbridge.simulate import simulate
 from snnbridge.simulate._kernel import instruction_sets
 
 SLOW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 REAL_FORMS = [f for f in Form if f not in (Form.INTEGER_SHIFT_12, Form.FIXED_Q8_8)]
 
@@ -214,12 +216,27 @@ def stacks(draw):
 
     syn = synapse(draw, "syn", (n,), width, receptors)
     if syn.rule.scheme in (Scheme.LOGIT, Scheme.EULER_LOGIT):
-        syn = Synapse("syn", (n,), {**syn.parameters, "decay": 0.5}, SynapseRule(
-            kind=syn.rule.kind, order=syn.rule.order, scheme=Scheme.STATED, form=Form.AFFINE,
-            input_gain=InputGain.ONE, width=width), receptors=receptors)
+        syn = Synapse(
+            "syn",
+            (n,),
+            {**syn.parameters, "decay": 0.5},
+            SynapseRule(
+                kind=syn.rule.kind,
+                order=syn.rule.order,
+                scheme=Scheme.STATED,
+                form=Form.AFFINE,
+                input_gain=InputGain.ONE,
+                width=width,
+            ),
+            receptors=receptors,
+        )
     layers = [
         Input("in", (n_in,)),
-        Linear("fc1", weight(n * receptors, n_in), weight(n * receptors) if draw(st.booleans()) else None),
+        Linear(
+            "fc1",
+            weight(n * receptors, n_in),
+            weight(n * receptors) if draw(st.booleans()) else None,
+        ),
         syn,
         neuron(draw, "lif", (n,), width),
         Linear("rec", weight(n, n) * dtype(0.25), weight(n) * dtype(0.25)),
@@ -241,9 +258,13 @@ def stacks(draw):
         edges += [Connection("in", "skip"), Connection("skip", "last", draw(st.integers(0, 2)))]
     net = SNNCheckpoint(layers, connections=edges, dt=Quantity(1.0, "ms"))
     if draw(st.booleans()):
-        stimulus = (rng.random((8, 3, n_in)) < 0.4).astype(draw(st.sampled_from([np.float32, np.uint8, bool, float])))
+        stimulus = (rng.random((8, 3, n_in)) < 0.4).astype(
+            draw(st.sampled_from([np.float32, np.uint8, bool, float]))
+        )
     else:
-        stimulus = rng.normal(0.3, 0.6, (8, 3, n_in)).astype(draw(st.sampled_from([np.float32, float])))
+        stimulus = rng.normal(0.3, 0.6, (8, 3, n_in)).astype(
+            draw(st.sampled_from([np.float32, float]))
+        )
     return net, stimulus
 
 

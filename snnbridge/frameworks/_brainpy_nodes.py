@@ -48,7 +48,8 @@ def arguments_of(node: Any, layer: Layer, known: FrameworkClass) -> dict[str, An
     names = set(known.arguments) - {"A", "method", "spk_reset", "order"}
     found = {name: _plain(getattr(node, name)) for name in names if hasattr(node, name)}
     if isinstance(layer, Neuron | Synapse):
-        found["shape"] = tuple(int(n) for n in node.varshape)
+        found = {name: _channels_first(value) for name, value in found.items()}
+        found["shape"] = _moved(tuple(int(n) for n in node.varshape))
         found |= _rule_arguments(node, known)
     if isinstance(layer, Flatten):
         found |= {"order": "channels last", "start": node.start_dim, "end": node.end_dim}
@@ -58,6 +59,23 @@ def arguments_of(node: Any, layer: Layer, known: FrameworkClass) -> dict[str, An
         for name in ("kernel_size", "stride", "padding"):
             del found[name]
     return found
+
+
+def _channels_first(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim > 1:
+        return np.moveaxis(value, -1, 0)
+    return value
+
+
+def _moved(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape[-1:], *shape[:-1])
+
+
+def batch_axis_of(node: Any) -> int | None:
+    """Return the axis over which a node's variables run over the batch."""
+    variables = node.vars(level=0, include_self=True).unique().values()
+    axes = {getattr(variable, "batch_axis", None) for variable in variables}
+    return 0 if 0 in axes else None
 
 
 def _rule_arguments(node: Any, known: FrameworkClass) -> dict[str, Any]:

@@ -18,19 +18,26 @@ import numpy as np
 
 from snnbridge import bridge, rules
 from snnbridge.errors import SpecError
-from snnbridge.frameworks._brainpy_nodes import arguments_of, kind_of, settings_of, trained_in
+from snnbridge.frameworks._brainpy_nodes import (
+    arguments_of,
+    batch_axis_of,
+    kind_of,
+    settings_of,
+    trained_in,
+)
 from snnbridge.model import (
     UNKNOWN,
     Connection,
     Layer,
+    Neuron,
     Opaque,
     Origin,
-    Parameter,
     Quantity,
     SNNCheckpoint,
+    Synapse,
 )
 from snnbridge.plan import Ledger
-from snnbridge.statedict import WEIGHTED, attribute_of, from_tree, is_net, nodes_of, state_of
+from snnbridge.statedict import WEIGHTED, from_tree, is_net, nodes_of, state_of
 
 __all__ = ["checkpoint_of", "export"]
 
@@ -98,18 +105,13 @@ def checkpoint_of(
     constants = {name: _constants(name, node, tree[name]) for name, node in nodes.items()}
     full = {name: {**entries, **constants[name]} for name, entries in tree.items()}
     kinds = {name: kind_of(node) for name, node in nodes.items()}
-    checkpoint = from_tree(full, net=".", classes=kinds)
+    axes = {name: batch_axis_of(node) for name, node in nodes.items()}
+    checkpoint = from_tree(full, net=".", classes=kinds, batch_axes=axes)
     checkpoint.layers = {
         name: _stated(layer, nodes[name], kinds[name], brainpy.__version__)
         for name, layer in checkpoint.layers.items()
     }
-    checkpoint.state = {
-        (name, key): replace(
-            held, batch_axis=_batch_axis(nodes[name], checkpoint.layers[name], key)
-        )
-        for (name, key), held in checkpoint.state.items()
-    }
-    checkpoint.extras = {"brainpy": _layout(tree, constants, nodes)}
+    checkpoint.extras = {"brainpy": _layout(checkpoint, tree, constants, nodes)}
     checkpoint.dt = _time_step(brainpy.math.get_dt() if dt is None else dt)
     checkpoint.connections = _connections(net, nodes, checkpoint.layers, connections)
     checkpoint.validate()
@@ -138,55 +140,51 @@ def _constants(name: str, node: Any, entries: Mapping[str, Any]) -> dict[str, An
 
 
 def _layout(
+    checkpoint: SNNCheckpoint,
     tree: Mapping[str, Mapping[str, Any]],
     constants: Mapping[str, Mapping[str, Any]],
     nodes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Note what stands in the framework's own tree, and what does not."""
+    noted = checkpoint.extras["brainpy"]["nodes"] if checkpoint.extras else {}
+    layout: dict[str, Any] = {
+        "net": [],
+        "nodes": {name: {} if constants[name] else noted.get(name, True) for name in tree},
+        "modes": {name: type(node.mode).__name__ for name, node in nodes.items()},
+    }
     apart = [
         [name, "bias" if key.endswith(".b") else "weight"]
         for name, held in constants.items()
         for key in held
     ]
-    native = {name: dict(entries) for name, entries in tree.items() if not constants[name]}
-    extras = from_tree(native, net=".", classes={n: kind_of(nodes[n]) for n in native}).extras
-    noted = extras["brainpy"]["nodes"] if extras else dict.fromkeys(native, True)
-    layout: dict[str, Any] = {
-        "net": [],
-        "nodes": {name: noted.get(name, {}) for name in tree},
-        "modes": {name: type(node.mode).__name__ for name, node in nodes.items()},
-    }
     return layout | ({"apart": apart} if apart else {})
 
 
 def _stated(layer: Layer, node: Any, kind: str, version: str) -> Layer:
     """Return a layer with everything that its node says of itself."""
-    layer = _with_trained(replace(layer, origin=Origin("brainpy", kind, version)), node)
+    layer = replace(layer, origin=Origin("brainpy", kind, version))
+    trained = trained_in(node)
     if isinstance(layer, Opaque):
         return replace(layer, settings={**layer.settings, **settings_of(node)})
     known = rules.get("brainpy", kind)
     layer = known.state(layer, arguments_of(node, layer, known))
-    if not hasattr(layer, "rule"):
-        return layer
-    # An argument that is None stands for none, or for what the class computes from others.
-    stated = {n: p for n, p in layer.parameters.items() if p.value is not UNKNOWN}
-    return replace(layer, parameters=stated)  # type: ignore[call-arg]
+    if isinstance(layer, Neuron | Synapse):
+        names = {a.parameter for key, a in known.arguments.items() if key in trained}
+        # An argument that is None stands for none, or for what the class computes from others.
+        held = {n: p for n, p in layer.parameters.items() if p.value is not UNKNOWN}
+        told = {n: replace(p, trainable=n in names) for n, p in held.items()}
+        return replace(layer, parameters=told)
+    return _with_trained(layer, trained)
 
 
-def _with_trained(layer: Layer, node: Any) -> Layer:
-    trained = trained_in(node)
+def _with_trained(layer: Layer, trained: set[str]) -> Layer:
     fields = {"weight": ("W", "w", "scale"), "bias": ("b", "bias")}
-    changes: dict[str, Parameter] = {}
-    for name, attributes in fields.items():
-        held = None if isinstance(layer, Opaque) else layer.parameters.get(name)
-        if held is not None:
-            changes[name] = replace(held, trainable=any(a in trained for a in attributes))
-    return replace(layer, **changes) if changes else layer  # type: ignore[arg-type]
-
-
-def _batch_axis(node: Any, layer: Layer, variable: str) -> Any:
-    """Return what a variable says of its batch axis."""
-    return getattr(getattr(node, attribute_of(layer, variable), None), "batch_axis", UNKNOWN)
+    changes: dict[str, Any] = {
+        name: replace(layer.parameters[name], trainable=not trained.isdisjoint(attributes))
+        for name, attributes in fields.items()
+        if name in layer.parameters
+    }
+    return replace(layer, **changes)
 
 
 def _time_step(dt: float | str | Quantity) -> Quantity:

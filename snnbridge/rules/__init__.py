@@ -8,10 +8,24 @@ Neuron('lif1', shape=(2,), tau=10.0 ms, ...)
 
 from __future__ import annotations
 
-from snnbridge.rules import brainpy
+from snnbridge.rules import (
+    brainpy,
+    lava,
+    nir,
+    norse,
+    rockpool,
+    sc_neurocore,
+    sinabs,
+    snntorch,
+    spikingjelly,
+    spyx,
+)
 from snnbridge.rules.table import REQUIRED, Argument, FrameworkClass, RuleTable
 
-_TABLE = RuleTable(brainpy.CLASSES)
+_MODULES = (
+    brainpy, lava, nir, norse, rockpool, sc_neurocore, sinabs, snntorch, spikingjelly, spyx,
+)  # fmt: skip
+_TABLE = RuleTable(x for module in _MODULES for x in module.CLASSES)
 
 get = _TABLE.get
 of = _TABLE.of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from snnbridge.errors import SpecError
 from snnbridge.model import (
@@ -42,6 +42,8 @@ class Argument:
         What it is, for people.
     convert : function, optional
         From the framework's value to the model's.
+    joint : bool
+        Whether the class's `derive` says what it states.
     """
 
     parameter: str | None = None
@@ -51,6 +53,11 @@ class Argument:
     default: Any = REQUIRED
     help: str = ""
     convert: Callable[[Any], Any] | None = None
+    joint: bool = False
+
+
+#: Parameters and switches that several arguments state together.
+Derived: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +78,12 @@ class FrameworkClass:
         One step, in the framework's names.
     source : str
         The module that defines it, and the versions for which it was measured.
+    derive : function, optional
+        From the joint arguments that are given to the parameters and switches that they state.
+    synapse : FrameworkClass, optional
+        The synapse that the framework's class holds before its neuron: a layer of its own here.
+    synapse_if : str, optional
+        The argument that must not be None for the synapse to be there.
     """
 
     framework: str
@@ -80,6 +93,9 @@ class FrameworkClass:
     rule: NeuronRule | SynapseRule | None = None
     equation: str = ""
     source: str = ""
+    derive: Callable[[Mapping[str, Any]], Derived] | None = None
+    synapse: FrameworkClass | None = None
+    synapse_if: str | None = None
 
     def build(self, name: str, version: Any = UNKNOWN, /, **arguments: Any) -> Layer:
         """Make a layer as the framework's constructor would, its defaults included.
@@ -114,6 +130,43 @@ class FrameworkClass:
             raise SpecError(f"{self.framework} {self.kind} needs {absent[0]!r}")
         return self.state(layer, {**self.defaults(), **arguments})
 
+    def chain(
+        self, name: str, version: Any = UNKNOWN, /, *, receptors: int = 1, **arguments: Any
+    ) -> tuple[Layer, ...]:
+        """Make the layers that the framework's class stands for: its synapse, if any, and it.
+
+        The synapse is named ``<name>.synapse`` and feeds the neuron; an argument goes to the one
+        that has it, ``shape`` to both.
+
+        Raises
+        ------
+        SpecError
+            As :meth:`build`.
+
+        Examples
+        --------
+        >>> from snnbridge import rules
+        >>> synaptic = rules.get("snntorch", "Synaptic")
+        >>> [x.name for x in synaptic.chain("lif", shape=(2,), alpha=0.5, beta=0.9)]
+        ['lif.synapse', 'lif']
+        """
+        if self.synapse is None:
+            return (self.build(name, version, **arguments),)
+        inner = {k: v for k, v in arguments.items() if k in self.synapse.arguments}
+        shared = {"shape": arguments["shape"]} if "shape" in arguments else {}
+        outer = {
+            k: v
+            for k, v in arguments.items()
+            if k not in inner or k in self.arguments or k in shared
+        }
+        neuron = self.build(name, version, **outer)
+        if self.synapse_if is not None and inner.get(self.synapse_if) is None:
+            return (neuron,)
+        synapse = self.synapse.build(
+            f"{name}.synapse", version, receptors=receptors, **inner, **shared
+        )
+        return synapse, neuron
+
     def defaults(self) -> dict[str, Any]:
         """Return the framework's own defaults, by argument."""
         return {k: a.default for k, a in self.arguments.items() if a.default is not REQUIRED}
@@ -133,12 +186,27 @@ class FrameworkClass:
             argument = self._argument(layer, key)
             if argument.choices:
                 switches.update(self._choice(layer, key, argument, value))
-            elif value is not None:
+            elif value is not None and not argument.joint:
                 self._note(argument, key, value, parameters, changes)
+        if self.derive is not None:
+            stated, switched = self._derived(layer, arguments)
+            parameters.update({k: parameter(v) for k, v in stated.items()})
+            switches.update(switched)
         if hasattr(layer, "rule"):
             changes["parameters"] = parameters
             changes["rule"] = self._rule(layer, switches)
         return replace(layer, **changes)
+
+    def _derived(self, layer: Layer, arguments: Mapping[str, Any]) -> Derived:
+        assert self.derive is not None
+        try:
+            return self.derive(arguments)
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            joint = ", ".join(k for k, a in self.arguments.items() if a.joint)
+            raise SpecError(
+                f"layer {layer.name!r}: {self.framework} {self.kind} does not take these values of "
+                f"{joint}: {error}"
+            ) from None
 
     def _argument(self, layer: Layer, key: str) -> Argument:
         if key in self.arguments:

@@ -8,8 +8,9 @@ of steps without the GIL; operations outside cycles run the whole block at once,
 step by step together.
 """
 
-from libc.math cimport INFINITY, isfinite
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+cimport cython
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
@@ -69,6 +70,9 @@ cdef extern from "_kernel.h" nogil:
     ctypedef void (*synapse_f)(const synapse_t *, void *, void *, const void *,
                                void *) noexcept nogil
     ctypedef void (*add_f)(void *, const void *, ptrdiff_t) noexcept nogil
+    ctypedef void (*convert_f)(void *, const void *, int, ptrdiff_t) noexcept nogil
+    ctypedef int (*finite_f)(const void *, ptrdiff_t) noexcept nogil
+    ctypedef void (*spikes_f)(void *, const void *, const void *, ptrdiff_t, int) noexcept nogil
     ctypedef struct lanes_t:
         scan_f scan[2]
         scan_bytes_f scan_bytes
@@ -81,6 +85,9 @@ cdef extern from "_kernel.h" nogil:
         neuron_f neuron[2]
         synapse_f synapse[2]
         add_f add[2]
+        convert_f convert[2]
+        finite_f finite[2]
+        spikes_f spikes[2]
     const lanes_t *LANES_OF[3]
     int best_lanes()
 
@@ -155,10 +162,6 @@ ctypedef fused real:
     float
     double
 
-ctypedef fused number:
-    uint8_t
-    int32_t
-
 
 cdef void *_address(object array, list keep) except NULL:
     """Return the address of an array's first byte, and keep the array."""
@@ -172,6 +175,7 @@ def instruction_sets():
     return ("baseline", "avx2", "avx512")[: best_lanes() + 1]
 
 
+@cython.final
 cdef class Program:
     """The operations of a network and the arrays that they work on.
 
@@ -377,6 +381,7 @@ cdef class Program:
         self.ops[op].shown = NULL if shown is None else _address(shown, keep)
 
 
+@cython.final
 cdef class Worker:
     """One thread's buffers for a group of samples and a block of steps.
 
@@ -548,10 +553,7 @@ cdef class Worker:
             self._part(&self.program.parts[3 * i], first_sample, samples, steps, first_step,
                        first_row)
         for i in range(n_read):
-            if self.program.width:
-                self._read(&read[i], first_sample, samples, steps, first_row, <double> 0)
-            else:
-                self._read(&read[i], first_sample, samples, steps, first_row, <float> 0)
+            self._read(&read[i], first_sample, samples, steps, first_row)
         self._keep(first_sample, samples, steps)
         return -1
 
@@ -658,18 +660,14 @@ cdef class Worker:
             copied = (binary and not own.numbers and not own.history
                       and view.count[cell] * 2 <= own.n)
         if not copied:
-            if self.program.width:
-                _convert(<double *> self._row(node, s, t), source, given.kind, own.n)
-            else:
-                _convert(<float *> self._row(node, s, t), source, given.kind, own.n)
+            self.program.lanes.convert[self.program.width](
+                self._row(node, s, t), source, given.kind, own.n)
         if given.kind == 2:
             return True
         self._publish(node, s, t)
         if own.events and view.binary[cell]:
             return True
-        if self.program.width:
-            return _finite(<double *> self._row(node, s, t), own.n)
-        return _finite(<float *> self._row(node, s, t), own.n)
+        return self.program.lanes.finite[self.program.width](self._row(node, s, t), own.n)
 
     # Operations
 
@@ -824,14 +822,15 @@ cdef class Worker:
             chunk = min(<ptrdiff_t> CHUNK, n_rows - start)
             for r in range(chunk):
                 s, t = self.dense[start + r] // self.steps, self.dense[start + r] % self.steps
-                _convert(self.rows + r * op.n_in, self._row(op.source, s, t - op.delay),
-                         self.program.width, op.n_in)
+                self.program.lanes.convert[1](
+                    self.rows + r * op.n_in, self._row(op.source, s, t - op.delay),
+                    self.program.width, op.n_in)
             tile = first = 0
             while first < op.n_out:
                 width = (min(<ptrdiff_t> TILE, op.n_out - first) + 7) // 8 * 8
                 at = 0
                 while at < width:
-                    _widen(self.panel, panel, op, tile, width, at)
+                    self._widen(op, tile, width, at)
                     self.program.lanes.dense(self.rows, chunk, op.n_in, self.panel, self.products,
                                              exact)
                     held = min(panel, op.n_out - first - at)
@@ -841,6 +840,18 @@ cdef class Worker:
                 tile += width * op.n_in
                 first += TILE
             start += CHUNK
+
+    cdef void _widen(self, Op *op, ptrdiff_t tile, ptrdiff_t width, ptrdiff_t at) noexcept nogil:
+        """Copy a panel of a tile's outputs, zeros after the last."""
+        cdef ptrdiff_t i, panel = self.program.lanes.panel, held = min(panel, width - at)
+        cdef ptrdiff_t size = 8 if op.wide else 4
+        cdef char *weight = <char *> op.weight + (tile + at) * size
+        cdef double *row
+        for i in range(op.n_in):
+            row = self.panel + i * panel
+            self.program.lanes.convert[1](row, weight + i * width * size, op.wide, held)
+            if held < panel:
+                memset(row + held, 0, (panel - held) * sizeof(double))
 
     cdef void _finish(self, Op *op, ptrdiff_t start, ptrdiff_t chunk, ptrdiff_t first,
                       ptrdiff_t held) noexcept nogil:
@@ -918,23 +929,22 @@ cdef class Worker:
     # Recordings
 
     cdef void _read(self, Tap *tap, ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t steps,
-                    ptrdiff_t first_row, real tag) noexcept nogil:
+                    ptrdiff_t first_row) noexcept nogil:
         cdef ptrdiff_t n = self.program.nodes[tap.node].n, s, t, at, cell, k
         cdef View *view = &self.views[tap.node]
         cdef int64_t *counts
         cdef int32_t *index
-        cdef const real *x
-        cdef const real *gain = <const real *> tap.gain
+        cdef const char *x
+        cdef int size = 1 if tap.wanted == SPIKES_8 else 4
         for s in range(samples):
             for t in range(steps):
-                x = <real *> self._row(tap.node, s, t - tap.delay)
+                x = self._row(tap.node, s, t - tap.delay)
                 at = ((first_row + t) * self.program.batch + first_sample + s) * n
                 if tap.wanted == VALUES:
-                    memcpy(<real *> tap.out + at, x, n * sizeof(real))
-                elif tap.wanted == SPIKES_8:
-                    _spikes(<uint8_t *> tap.out + at, x, gain, n)
-                elif tap.wanted == SPIKES_32:
-                    _spikes(<int32_t *> tap.out + at, x, gain, n)
+                    memcpy(<char *> tap.out + at * self.program.item, x, n * self.program.item)
+                elif tap.wanted != COUNTS:
+                    self.program.lanes.spikes[self.program.width](
+                        <char *> tap.out + at * size, x, tap.gain, n, size)
                 else:
                     counts = <int64_t *> tap.out + (first_sample + s) * n
                     cell = self._cell(tap.node, s, t - tap.delay)
@@ -943,69 +953,7 @@ cdef class Worker:
                         for k in range(view.count[cell]):
                             counts[index[k]] += 1
                     else:
-                        _count(counts, x, gain, n)
-
-
-cdef inline void _spikes(number *out, const real *x, const real *gain, ptrdiff_t n) noexcept nogil:
-    cdef ptrdiff_t j
-    if gain == NULL:
-        for j in range(n):
-            out[j] = <number> x[j]
-    else:
-        for j in range(n):
-            out[j] = <number> _whole(x[j] / gain[j])
-
-
-cdef inline void _count(int64_t *out, const real *x, const real *gain, ptrdiff_t n) noexcept nogil:
-    cdef ptrdiff_t j
-    if gain == NULL:
-        for j in range(n):
-            out[j] += <int64_t> x[j]
-    else:
-        for j in range(n):
-            out[j] += <int64_t> _whole(x[j] / gain[j])
-
-
-cdef inline real _whole(real x) noexcept nogil:
-    return <real> <int64_t> (x + 0.5)
-
-
-cdef inline void _convert(real *out, const void *source, int kind, ptrdiff_t n) noexcept nogil:
-    cdef ptrdiff_t j
-    if kind == 0:
-        for j in range(n):
-            out[j] = <real> (<const float *> source)[j]
-    elif kind == 1:
-        for j in range(n):
-            out[j] = <real> (<const double *> source)[j]
-    else:
-        for j in range(n):
-            out[j] = <real> (<const uint8_t *> source)[j]
-
-
-cdef inline bint _finite(const real *x, ptrdiff_t n) noexcept nogil:
-    cdef ptrdiff_t j
-    cdef real zero = 0
-    for j in range(n):
-        zero += x[j] * 0  # NaN where a number is not finite
-    return zero == 0
-
-
-cdef void _widen(double *panel, ptrdiff_t size, Op *op, ptrdiff_t tile, ptrdiff_t width,
-                 ptrdiff_t at) noexcept nogil:
-    """Copy a panel of a tile's outputs, zeros after the last."""
-    cdef ptrdiff_t i, j, held = min(size, width - at)
-    cdef double *row
-    for i in range(op.n_in):
-        row = panel + i * size
-        if op.wide:
-            for j in range(held):
-                row[j] = (<double *> op.weight)[tile + i * width + at + j]
-        else:
-            for j in range(held):
-                row[j] = (<float *> op.weight)[tile + i * width + at + j]
-        for j in range(held, size):
-            row[j] = 0
+                        self.program.lanes.spikes[self.program.width](counts, x, tap.gain, n, 8)
 
 
 cdef void _pool(Op *op, const int32_t *index, ptrdiff_t count, const double *values,

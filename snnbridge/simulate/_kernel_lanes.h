@@ -27,6 +27,9 @@ typedef struct {
                       void *clock, float now);
     void (*synapse[2])(const synapse_t *p, void *i, void *rise, const void *x, void *z);
     void (*add[2])(void *out, const void *x, ptrdiff_t n);
+    void (*convert[2])(void *out, const void *x, int kind, ptrdiff_t n);
+    int (*finite[2])(const void *x, ptrdiff_t n);
+    void (*spikes[2])(void *out, const void *x, const void *gain, ptrdiff_t n, int size);
 } lanes_t;
 #endif
 
@@ -325,6 +328,9 @@ static const lanes_t NAME(lanes) = {
     {NAME(neuron_float), NAME(neuron_double)},
     {NAME(synapse_float), NAME(synapse_double)},
     {NAME(add_float), NAME(add_double)},
+    {NAME(convert_float), NAME(convert_double)},
+    {NAME(finite_float), NAME(finite_double)},
+    {NAME(spikes_float), NAME(spikes_double)},
 };
 
 #undef NAME

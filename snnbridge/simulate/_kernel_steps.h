@@ -10,6 +10,38 @@ static void W(add)(void *to, const void *from, ptrdiff_t n)
     for (ptrdiff_t j = 0; j < n; j++) out[j] = out[j] + x[j];
 }
 
+/* Take numbers of another type: 0 float32, 1 float64, 2 bytes. */
+static void W(convert)(void *to, const void *from, int kind, ptrdiff_t n)
+{
+    REAL *RESTRICT out = (REAL *)to;
+    if (kind == 0)
+        for (ptrdiff_t j = 0; j < n; j++) out[j] = (REAL)((const float *)from)[j];
+    else if (kind == 1)
+        for (ptrdiff_t j = 0; j < n; j++) out[j] = (REAL)((const double *)from)[j];
+    else
+        for (ptrdiff_t j = 0; j < n; j++) out[j] = (REAL)((const uint8_t *)from)[j];
+}
+
+static int W(finite)(const void *from, ptrdiff_t n)
+{
+    const REAL *x = (const REAL *)from;
+    int odd = 0;
+    for (ptrdiff_t j = 0; j < n; j++) odd |= !(x[j] - x[j] == 0);
+    return !odd;
+}
+
+/* Add the spikes of a row, or write them: of 1 byte, 4 or 8. */
+static void W(spikes)(void *out, const void *from, const void *gain_of, ptrdiff_t n, int size)
+{
+    const REAL *x = (const REAL *)from, *gain = (const REAL *)gain_of;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const REAL s = gain == NULL ? x[j] : (REAL)floor((double)(x[j] / gain[j]) + 0.5);
+        if (size == 1) ((uint8_t *)out)[j] = (uint8_t)s;
+        else if (size == 4) ((int32_t *)out)[j] = (int32_t)s;
+        else ((int64_t *)out)[j] += (int64_t)s;
+    }
+}
+
 static void W(finish)(void *to, const double *sum, const double *bias, ptrdiff_t n)
 {
     REAL *RESTRICT out = (REAL *)to;
@@ -181,6 +213,34 @@ static void W(wind)(const neuron_t *p, const REAL *s, void *clock, float now)
     }
 }
 
+/* Threshold, reset and output in one pass, for what most neurons are: at most one spike, reset at
+ * once, no refractory period. */
+ALWAYS_INLINE void W(fire_by)(const neuron_t *p, REAL *RESTRICT v, const REAL *RESTRICT h,
+                              REAL *RESTRICT z, const int reset)
+{
+    const REAL *least = (const REAL *)p->least, *floor_of = (const REAL *)p->floor;
+    const REAL *gain = (const REAL *)p->output_gain;
+    const REAL *amount = (const REAL *)p->amount, *value = (const REAL *)p->value;
+    for (ptrdiff_t j = 0; j < p->n; j++) {
+        const REAL s = h[j] >= least[j] ? (REAL)1 : (REAL)0;
+        REAL after = h[j];
+        if (reset == RESET_SUBTRACT) after = h[j] - s * amount[j];
+        if (reset == RESET_SET) after = h[j] >= least[j] ? value[j] : h[j];
+        v[j] = after < floor_of[j] ? floor_of[j] : after;
+        z[j] = gain[j] * s;
+    }
+}
+
+static void W(fire)(const neuron_t *p, REAL *v, const REAL *h, REAL *z)
+{
+    if (p->reset == RESET_SUBTRACT)
+        W(fire_by)(p, v, h, z, RESET_SUBTRACT);
+    else if (p->reset == RESET_SET)
+        W(fire_by)(p, v, h, z, RESET_SET);
+    else
+        W(fire_by)(p, v, h, z, RESET_NONE);
+}
+
 /* One step of one sample. `work` holds three rows; `shown` may be NULL. */
 static void W(neuron)(const neuron_t *p, void *membrane, const void *input, void *output,
                       void *shown, void *work, void *clock, float now)
@@ -198,6 +258,11 @@ static void W(neuron)(const neuron_t *p, void *membrane, const void *input, void
     if (!p->spiking) {
         for (j = 0; j < n; j++) v[j] = h[j] < floor_of[j] ? floor_of[j] : h[j];
         for (j = 0; j < n; j++) z[j] = gain[j] * v[j];
+        if (shown) memcpy(shown, p->raw ? h : v, (size_t)n * sizeof(REAL));
+        return;
+    }
+    if (p->max_spikes == 1 && p->timing == NOW && p->refractory == FREE && !p->old) {
+        W(fire)(p, v, h, z);
         if (shown) memcpy(shown, p->raw ? h : v, (size_t)n * sizeof(REAL));
         return;
     }

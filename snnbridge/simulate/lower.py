@@ -361,7 +361,9 @@ class Lowering:
         )
         most = math.inf if rule.max_spikes is None else float(rule.max_spikes or 1)  # type: ignore[arg-type]
         tick = float(clock_step(layer, dt)) if floating else 0.0
-        self.program.add_neuron(*place, switches, most if rule.spiking is True else 1.0, numbers, tick)
+        self.program.add_neuron(
+            *place, switches, most if rule.spiking is True else 1.0, numbers, tick
+        )
 
     def _synapse(self, layer: Synapse, node: Node, place: tuple[int, ...], shape: Any) -> None:
         numbers = self._numbers(layer, node, self.network.steps[node.key[0]])

@@ -231,9 +231,7 @@ def _infer_shapes(network: Network) -> None:
         if made is not None and name not in network.shapes_out:
             network.shapes_out[name] = made
             pending.extend(targets[name])
-    refuse_unknown(
-        (name, "its shape") for name in network.layers if name not in network.shapes_out
-    )
+    refuse_unknown((name, "its shape") for name in network.layers if name not in network.shapes_out)
     for name, sources in network.incoming.items():
         network.shapes_in.setdefault(name, network.shapes_out[name])
         for source, _ in sources:
@@ -324,9 +322,7 @@ def _make_nodes(network: Network) -> dict[Key, Node]:
             shape = network.shapes_in[name]
             nodes[name, "in"] = Node((name, "in"), layer, what, shape, sources)
             sources = [((name, "in"), 0)]
-        nodes[name, "out"] = Node(
-            (name, "out"), layer, "layer", network.shapes_out[name], sources
-        )
+        nodes[name, "out"] = Node((name, "out"), layer, "layer", network.shapes_out[name], sources)
     return nodes
 
 
@@ -344,7 +340,9 @@ def _order(network: Network, nodes: dict[Key, Node]) -> None:
     for component in _components(nodes):
         first = len(network.nodes)
         inner = set(component)
-        cycle = len(component) > 1 or any(key == component[0] for key, _ in nodes[component[0]].sources)
+        cycle = len(component) > 1 or any(
+            key == component[0] for key, _ in nodes[component[0]].sources
+        )
         ordered = _acyclic(nodes, component, inner) if cycle else component
         network.nodes += [nodes[key] for key in ordered]
         network.parts.append((first, len(network.nodes) - 1, cycle))

@@ -33,7 +33,7 @@ from snnbridge.simulate.unknowns import missing_values, refuse_unknown
 
 #: Weights beyond this do not stay in a processor's own cache; more rows then share each pass.
 _CACHE = 1 << 20
-_SMALL, _LARGE = 1 << 20, 1 << 25
+_SMALL, _LARGE = 1 << 20, 1 << 23
 #: Multiply-adds after which control comes back to Python, to look for Ctrl-C.
 _PATIENCE = 1e9
 _VALUES, _SPIKES_8, _SPIKES_32, _COUNTS = range(4)
@@ -236,7 +236,9 @@ class _Run:
         try:
             return [Worker(self.program, group, steps) for _ in range(self.threads)]
         except MemoryError:
-            raise CheckpointError("there is too little memory for the simulation's buffers") from None
+            raise CheckpointError(
+                "there is too little memory for the simulation's buffers"
+            ) from None
 
     def _run_block(
         self, workers: list[Worker], traces: Any, first: int, steps: int, row: int
@@ -297,7 +299,9 @@ class _Run:
                 self.program.show(self.lowering.index[name, "out"], array, keep)
 
     def _taps(self, traces: Mapping[tuple[str, str], Array]) -> list[tuple[Any, ...]]:
-        taps = [(*self._tapped(name), _COUNTS, self._gain(name), x) for name, x in self.counts.items()]
+        taps = [
+            (*self._tapped(name), _COUNTS, self._gain(name), x) for name, x in self.counts.items()
+        ]
         for (name, variable), array in traces.items():
             if variable == "output":
                 taps.append((*self._tapped(name), _VALUES, None, array))
@@ -407,9 +411,7 @@ class _States:
     def _make(self, key: Key, variable: str, shape: Any, default: Any, dtype: Any = None) -> Array:
         path = (key[0], variable)
         dtype = self.lowering.width if dtype is None else np.dtype(dtype)
-        self.held[path] = initial_value(
-            self.initial, path, (self.batch, *shape), dtype, default
-        )
+        self.held[path] = initial_value(self.initial, path, (self.batch, *shape), dtype, default)
         return self.held[path]
 
     def _neuron(self, key: Key, layer: Neuron) -> None:

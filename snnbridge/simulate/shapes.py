@@ -148,7 +148,9 @@ def placed(layer: Any, sizes: Shape, kernel: Shape, dilation: Shape) -> Shape:
     return places
 
 
-def taps(size: int, places: int, kernel: int, stride: int, before: int, dilation: int) -> tuple[Array, Array, Array]:
+def taps(
+    size: int, places: int, kernel: int, stride: int, before: int, dilation: int
+) -> tuple[Array, Array, Array]:
     """List, for each place of the input, the (tap, output) that it reaches along one axis.
 
     Returns

@@ -120,7 +120,9 @@ def _dense(name: str, values: Any, shape: Shape) -> Array:
     )
 
 
-def _common(what: str, found: Mapping[str, int], stated: int | None, lists: Mapping[str, Any]) -> int:
+def _common(
+    what: str, found: Mapping[str, int], stated: int | None, lists: Mapping[str, Any]
+) -> int:
     """Return the number that all inputs agree on."""
     numbers = dict(found)
     if stated is not None:
@@ -153,7 +155,9 @@ def _events(name: str, given: Sequence[Any], shape: Shape, steps: int, batch: in
     if len({x.size for x in columns}) != 1:
         raise CheckpointError(f"the vectors of the spike list of {name!r} differ in length")
     size = int(np.prod(shape))
-    for what, values, limit in zip(("time", "index", "sample"), columns, (steps, size, batch), strict=True):
+    for what, values, limit in zip(
+        ("time", "index", "sample"), columns, (steps, size, batch), strict=True
+    ):
         if values.size and (values.min() < 0 or values.max() >= limit):
             odd = values[(values < 0) | (values >= limit)][0]
             raise CheckpointError(

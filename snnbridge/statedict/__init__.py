@@ -22,7 +22,7 @@ from snnbridge.statedict.live import is_net, nodes_of, put_state, state_of
 from snnbridge.statedict.loading import nodes_in, put_nodes
 from snnbridge.statedict.reading import from_tree
 from snnbridge.statedict.steps import STEP_FILE, choose
-from snnbridge.statedict.writing import RESERVED, StateDict, attribute_of, to_tree
+from snnbridge.statedict.writing import RESERVED, StateDict, to_tree
 
 __all__ = [
     "RESERVED",
@@ -31,7 +31,6 @@ __all__ = [
     "WRAPPERS",
     "Form",
     "StateDict",
-    "attribute_of",
     "choose",
     "class_of",
     "find_net",

@@ -116,6 +116,8 @@ def is_flat(key: str, value: Tree) -> bool:
 
 def holds_array(tree: dict[str, Tree]) -> bool:
     """Whether there is an array anywhere in a tree."""
+    if isinstance(next(iter(tree.values()), None), np.ndarray):
+        return True
     pending: list[Tree] = [tree]
     while pending:
         node = pending.pop()

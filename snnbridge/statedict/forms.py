@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from snnbridge.errors import ReadError
-from snnbridge.model import Array, BatchNorm, Conv1d, Conv2d, Layer, Linear
+from snnbridge.model import UNKNOWN, Array, BatchNorm, Conv1d, Conv2d, Layer, Linear
+from snnbridge.model.values import Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,58 @@ class Form:
 
 
 PLAIN = Form()
+
+
+@cache
+def channels_last(axes: int, lead: int) -> Form:
+    """Return the form of images: channels last in the file, first in the model.
+
+    Parameters
+    ----------
+    axes : int
+        Of the array.
+    lead : int
+        How many of them stand before those of the image.
+    """
+    if axes - lead < 2:
+        return PLAIN
+    return Form((*range(lead), axes - 1, *range(lead, axes - 1)))
+
+
+def state_form(axes: int, batch_axis: int | Unknown | None) -> Form:
+    """Return the form of a neuron's variable; where nothing is known of a batch there is one."""
+    if batch_axis is None:
+        return channels_last(axes, 0)
+    return channels_last(axes, 1) if batch_axis in (0, UNKNOWN) else PLAIN
+
+
+def role(letter: str, name: str, form: Form = PLAIN) -> str:
+    """Write where an entry went: ``p:weight``, ``s:v``, ``o:steps``, ``s0312:v`` with axes.
+
+    Examples
+    --------
+    >>> role("s", "v", Form((0, 2, 1)))
+    's021:v'
+    """
+    return f"{letter}{''.join(_DIGITS[n] for n in form.axes)}:{name}"
+
+
+def parse_role(text: str) -> tuple[str, Form, str]:
+    """Read what :func:`role` wrote; a letter of none where it is something else.
+
+    Examples
+    --------
+    >>> parse_role("s021:v")[::2]
+    ('s', 'v')
+    """
+    head, _, name = text.partition(":")
+    axes = tuple(_DIGITS.find(digit) for digit in head[1:])
+    if sorted(axes) != list(range(len(axes))):
+        return "", PLAIN, name
+    return head[:1], Form(axes) if axes else PLAIN, name
+
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 #: By kind of layer: BrainPy's attribute, the parameter, and its form; in BrainPy's order.
 ARRAYS: dict[type[Layer], dict[str, tuple[str, Form]]] = {

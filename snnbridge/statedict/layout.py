@@ -5,7 +5,8 @@
 ``order``  for each level above the net, its keys in order
 ``nodes``  the net's entries in order: a node's keys and their roles; ``True`` for a node
            with the usual keys; ``None`` for what stands in ``training``;
-           ``[layer, role]`` for a variable of a flat state dict
+           ``[layer, role]`` for a variable of a flat state dict, the role empty where
+           the key is the usual one
 ``apart``  optional, pairs of layer and parameter: arrays that are no variables of the
            network that they belong to, and so do not stand in its tree
 =========  ==========================================================================

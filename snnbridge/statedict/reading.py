@@ -20,7 +20,11 @@ from snnbridge.statedict.nodes import Node, read_node
 
 
 def from_tree(
-    tree: dict[str, Tree], *, net: str | None = None, classes: Mapping[str, str] | None = None
+    tree: dict[str, Tree],
+    *,
+    net: str | None = None,
+    classes: Mapping[str, str] | None = None,
+    batch_axes: Mapping[str, int | None] | None = None,
 ) -> SNNCheckpoint:
     """Read a tree as BrainPy, braintools or a user's training script saved it.
 
@@ -35,6 +39,8 @@ def from_tree(
         The key at the top under which the net stands; ``.`` for the whole tree.
     classes : mapping of str to str, optional
         BrainPy's class of nodes whose names do not tell it.
+    batch_axes : mapping of str to int or None, optional
+        The batch axis of nodes whose arrays do not tell it.
 
     Returns
     -------
@@ -62,7 +68,7 @@ def from_tree(
     if place is None:
         note = "no network was found; if it stands under a key of its own, name it with net=KEY"
         return SNNCheckpoint(training=tree, source=_info("tree", [note]))
-    reader = _Reader(classes or {})
+    reader = _Reader(classes or {}, batch_axes or {})
     levels: list[dict[str, Tree]] = [tree]
     for key in place:
         levels.append(levels[-1][key])
@@ -101,8 +107,9 @@ def _info(dialect: str, notes: list[str]) -> SourceInfo:
 class _Reader:
     """The net of one tree."""
 
-    def __init__(self, classes: Mapping[str, str]) -> None:
+    def __init__(self, classes: Mapping[str, str], batch_axes: Mapping[str, int | None]) -> None:
         self.classes = classes
+        self.batch_axes = batch_axes
         self.layers: dict[str, Layer] = {}
         self.state: dict[Path, StateVariable] = {}
         self.training: dict[str, Tree] = {}
@@ -124,7 +131,8 @@ class _Reader:
                 self.training[key], self.layout[key] = value, None
         for name, content in flat.items():
             node = self._node(name, content, self.classes.get(name) or class_of(name))
-            self.layout.update({key: [name, role] for key, role in node.roles.items()})
+            roles = node.roles or dict.fromkeys(content, "")
+            self.layout.update({key: [name, role] for key, role in roles.items()})
         self.is_flat = bool(flat)
         absent = [name for name in self.classes if name not in net and name not in flat]
         if absent:
@@ -141,13 +149,13 @@ class _Reader:
         elif value and (kind in OPTIMIZERS or is_quantity(value) or not holds_array(value)):
             self.training[key], self.layout[key] = value, None
         else:
-            node = self._node(key, value, kind)
-            self.layout[key] = True if node.usual else dict(node.roles)
+            roles = self._node(key, value, kind).roles
+            self.layout[key] = True if roles is None else dict(roles)
 
     def _node(self, name: str, content: dict[str, Any], kind: str) -> Node:
         if not content and kind in WEIGHTED:
             raise ReadError(_no_weights(name))
-        node = read_node(name, content, kind)
+        node = read_node(name, content, kind, self.batch_axes.get(name, ...))
         self.layers[name] = node.layer
         for variable, held in node.states.items():
             self.state[name, variable] = held

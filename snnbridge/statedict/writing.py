@@ -21,7 +21,15 @@ from snnbridge.model import (
     Tree,
 )
 from snnbridge.statedict.classes import FAMILY, class_of
-from snnbridge.statedict.forms import ARRAYS, PLAIN, Form, states_of
+from snnbridge.statedict.forms import (
+    ARRAYS,
+    PLAIN,
+    Form,
+    parse_role,
+    role,
+    state_form,
+    states_of,
+)
 from snnbridge.statedict.layout import Layout, layout_of
 
 #: The key of what this package adds to a file; never a user's.
@@ -160,10 +168,12 @@ class _Arranger:
         self.places: dict[Path, tuple[Path, Form]] = {}
         self.pending = {name: _slots(layer) for name, layer in self.layers.items()}
         for (name, variable), held in checkpoint.state.items():
-            attribute = attribute_of(self.layers[name], variable)
-            self.pending[name][f"s:{variable}"] = (attribute, held.value, PLAIN)
+            attribute = _attribute(self.layers[name], variable)
+            dynamic = isinstance(self.layers[name], Neuron | Synapse)
+            form = state_form(held.value.ndim, held.batch_axis) if dynamic else PLAIN
+            self.pending[name][role("s", variable)] = (attribute, held.value, form)
         for name, parameter in layout.apart:
-            self.pending.get(name, {}).pop(f"p:{parameter}", None)
+            self.pending.get(name, {}).pop(role("p", parameter), None)
 
     def arrange(self, beside: dict[str, Tree]) -> dict[str, Tree]:
         """Return the net's entries, those that stand in ``training`` included."""
@@ -181,8 +191,8 @@ class _Arranger:
                     self._append(entries[key], key, self.pending[key])
             elif key in self.layers or (not entry and class_of(key) not in FAMILY):
                 entries[key] = {}
-                for inner, role in entry.items():
-                    self._put(entries[key], (key, inner), key, role)
+                for inner, text in entry.items():
+                    self._put(entries[key], (key, inner), key, text)
         self._append_rest(entries)
         return entries | rest
 
@@ -201,31 +211,27 @@ class _Arranger:
         self, into: dict[str, Tree], name: str, slots: dict[str, _Slot], *, flat: bool = False
     ) -> None:
         above = self.net if flat else (*self.net, name)
-        for role, (attribute, held, form) in slots.items():
+        for text, (attribute, held, form) in slots.items():
             key = f"{name}.{attribute}"
             if key not in into:
                 into[key] = form.stored(held)
-                self.places[_model_path(name, role)] = ((*above, key), form)
+                self.places[_model_path(name, text)] = ((*above, key), form)
         slots.clear()
 
-    def _put(self, into: dict[str, Tree], path: Path, name: str, role: str) -> None:
-        """Add one entry that the layout mentions."""
+    def _put(self, into: dict[str, Tree], path: Path, name: str, text: str) -> None:
+        """Add one entry that the layout mentions; without a role, the one of that key."""
         layer = self.layers.get(name)
         if layer is None:
             return
-        if role.startswith("o:") and isinstance(layer, Opaque):
-            self._put_setting(into, path, layer, role[2:])
-        elif slot := self.pending[name].pop(role, None) or self._stated(layer, role):
+        usual = (t for t, slot in self.pending[name].items() if f"{name}.{slot[0]}" == path[-1])
+        letter, stated, key = parse_role(text or next(usual, ""))
+        if letter == "o" and isinstance(layer, Opaque):
+            self._put_setting(into, path, layer, key)
+        elif slot := self.pending[name].pop(role(letter, key), None) or _asked(layer, letter, key):
             _, held, form = slot
+            form = stated if len(stated.axes) == held.ndim else form
             into[path[-1]] = form.stored(held)
-            self.places[_model_path(name, role)] = ((*self.net, *path), form)
-
-    def _stated(self, layer: Layer, role: str) -> _Slot | None:
-        """Let the layout ask for parameters that no file holds by itself."""
-        if not role.startswith("p:") or not isinstance(layer, Neuron | Synapse):
-            return None
-        held = layer.parameters.get(role[2:])
-        return None if held is None or held.value is UNKNOWN else ("", held.value, PLAIN)
+            self.places[_model_path(name, role(letter, key))] = ((*self.net, *path), form)
 
     def _put_setting(self, into: dict[str, Tree], path: Path, layer: Opaque, name: str) -> None:
         held = _native({path[-1]: layer.settings[name]}) if name in layer.settings else {}
@@ -235,26 +241,34 @@ class _Arranger:
             self.places[model] = ((*self.net, *path, *below), PLAIN)
 
 
+def _asked(layer: Layer, letter: str, name: str) -> _Slot | None:
+    """Let the layout ask for parameters that no file holds by itself."""
+    if letter != "p" or not isinstance(layer, Neuron | Synapse):
+        return None
+    held = layer.parameters.get(name)
+    return None if held is None or held.value is UNKNOWN else ("", held.value, PLAIN)
+
+
 def _slots(layer: Layer) -> dict[str, _Slot]:
     """Return the parameters of a layer that BrainPy keeps as variables, by role."""
     found: dict[str, _Slot] = {}
     if isinstance(layer, Opaque):
         for name, held in layer.parameters.items():
             if held.value is not UNKNOWN:
-                found[f"p:{name}"] = (name, held.value, PLAIN)
+                found[role("p", name)] = (name, held.value, PLAIN)
         return found
     for attribute, (name, form) in ARRAYS.get(type(layer), {}).items():
         value = getattr(layer, name)
         if value is not None and value.value is not UNKNOWN:
-            found[f"p:{name}"] = (attribute, value.value, form)
+            found[role("p", name)] = (attribute, value.value, form)
     return found
 
 
-def _model_path(name: str, role: str) -> Path:
-    return ("state" if role.startswith("s:") else "layers", name, role[2:])
+def _model_path(name: str, text: str) -> Path:
+    return ("state" if text.startswith("s:") else "layers", name, text[2:])
 
 
-def attribute_of(layer: Layer, variable: str) -> str:
+def _attribute(layer: Layer, variable: str) -> str:
     """Return BrainPy's name of a state variable."""
     kind = layer.origin.kind if layer.origin and layer.origin.framework == "brainpy" else ""
     names = _CURRENT if isinstance(layer, Synapse) and kind not in FAMILY else states_of(kind)

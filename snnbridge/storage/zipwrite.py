@@ -13,12 +13,14 @@ import hashlib
 import struct
 import sys
 import zlib
-from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any, Self
 
 from snnbridge.errors import WriteError
-from snnbridge.storage.arrays import array_bytes, blocks
+from snnbridge.storage.arrays import blocks, little
 from snnbridge.storage.npy import npy_header
+from snnbridge.storage.output import BLOCK
 from snnbridge.storage.zipformat import (
     CENTRAL,
     CENTRAL_SIGNATURE,
@@ -41,9 +43,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from snnbridge.storage.staged import StagedFile
+
+    _Entry = tuple[bytes, int, int, int]  # name, CRC-32, size, offset of the local header
 
 _ALIGNMENT = 64
 _DATE = 0 << 9 | 1 << 5 | 1  # 1980-01-01
@@ -52,19 +57,6 @@ _UNIX_FILE = 0o600 << 16
 _TINY = 16 << 10
 _BEHIND = 1 << 20
 _SUBMIT = 4 << 20
-
-
-@dataclass(slots=True)
-class _Entry:
-    """A large member; its CRC-32 is known once the data has been read back."""
-
-    name: bytes
-    size: int
-    offset: int
-    crc: int = 0
-
-    def feed(self, block: memoryview) -> None:
-        self.crc = zlib.crc32(block, self.crc)
 
 
 def _padding(length: int) -> bytes:
@@ -98,12 +90,13 @@ class StoredZip:
             raise WriteError(f"a zip comment of {len(comment)} bytes cannot be written")
         self._file = file
         self._comment = comment
-        self._entries: list[_Entry | bytes] = []  # bytes: the record is known already
+        self._entries: list[_Entry] = []
         self._names: set[str] = set()
         self._behind = file.read_behind()
         self._fingerprint = ""
-        self._settled = self._summed = 0
-        self._current: _Entry | None = None
+        self._pieces: list[bytes] = []  # of small members, not yet written
+        self._end = self._summed = self._crc = 0
+        self._large = False
         file.watcher = self._watch
         file.defer()
 
@@ -140,23 +133,23 @@ class StoredZip:
         WriteError
             The name is taken or too long; objects or records; the disk is full.
         """
-        fortran = not array.flags.c_contiguous and array.flags.f_contiguous
-        header = npy_header(array.dtype, array.shape, fortran=fortran)
-        if fortran:
-            array = array.T
+        fortran = array.flags.fnc
+        header, crc, native = _npy(array.dtype, array.shape, fortran)
         size = array.nbytes
-        if size < _TINY:
-            self._add_small(name, header, array_bytes(array))
-        elif size < _BEHIND:
-            self._add_small(name, header, b"".join(blocks(array)))
+        if size < _TINY and native:
+            self._add_small(name, header, array.tobytes("A"), crc)
+            return
+        data = blocks(array.T if fortran else array)
+        if size < _BEHIND:
+            self._add_small(name, header, b"".join(data), crc)
         else:
-            self._add_large(name, len(header) + size, _after(header, blocks(array)))
+            self._add_large(name, len(header) + size, chain([header], data))
 
     def add(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Add a member of bytes; errors as in :meth:`add_array`."""
         size = memoryview(data).nbytes
         if size < _BEHIND:
-            self._add_small(name, b"", bytes(data))
+            self._add_small(name, b"", bytes(data), 0)
         else:
             self._add_large(name, size, [memoryview(data).cast("B")])
 
@@ -172,51 +165,69 @@ class StoredZip:
         self._names.add(name)
         return raw
 
-    def _add_small(self, name: str, header: bytes, data: bytes) -> None:
+    def _add_small(self, name: str, header: bytes, data: bytes, crc: int) -> None:
+        """Write header and data; ``crc`` is the header's."""
         raw = self._encode(name)
-        file = self._file
-        offset, size = file.tell(), len(header) + len(data)
-        crc = zlib.crc32(data, zlib.crc32(header))
-        self._entries.append(_central_header(raw, crc, size, offset))
-        stop = offset + file.write(b"".join((_local_header(raw, crc, size, offset), header, data)))
-        if stop - self._settled >= _SUBMIT:
-            self._settled = stop
-            self._behind.after(lambda: file.settle(stop))
+        offset, size, crc = self._end, len(header) + len(data), zlib.crc32(data, crc)
+        local = _local_header(raw, crc, size, offset)
+        self._entries.append((raw, crc, size, offset))
+        self._pieces += (local, header, data)
+        self._end = offset + len(local) + size
+        if self._end - self._file.tell() >= BLOCK:
+            self._write_pieces(self._end - self._end % BLOCK)
+
+    def _write_pieces(self, stop: int) -> None:
+        """Write the small members' pieces up to ``stop``, a place where a block may end."""
+        start = self._file.tell()
+        if not self._pieces:
+            return
+        joined = memoryview(b"".join(self._pieces))
+        self._file.write(joined[: stop - start])
+        self._pieces = [bytes(joined[stop - start :])]
+        self._behind.after(lambda: self._file.settle(stop))
 
     def _add_large(self, name: str, size: int, pieces: Iterable[bytes | memoryview]) -> None:
         """Write the data and have it summed behind, then the header's CRC-32 patched."""
         raw = self._encode(name)
-        file = self._file
-        entry = self._current = _Entry(raw, size, file.tell())
-        self._entries.append(entry)
-        file.write(_local_header(raw, 0, size, entry.offset))
-        first = self._summed = file.tell()
+        file, index, offset = self._file, len(self._entries), self._end
+        self._write_pieces(offset)
+        self._entries.append((raw, 0, size, offset))
+        file.write(_local_header(raw, 0, size, offset))
+        self._summed = file.tell()
+        stop = self._end = self._summed + size
+        self._large = True
         for piece in pieces:
             file.write(piece)
         file.flush()
-        stop = self._settled = file.tell()
-        if stop - first != size:
-            raise WriteError(f"{name!r} has {stop - first} bytes, {size} were announced")
-        self._current = None
-        self._behind.submit(self._summed, stop, entry.feed, lambda: self._finish(entry, stop))
+        self._large = False
+        if file.tell() != stop:
+            raise WriteError(f"{name!r} ended at byte {file.tell()}, expected {stop}")
+        self._behind.submit(self._summed, stop, self._feed, lambda: self._finish(index, stop))
 
     def _watch(self, taken: int) -> None:
         """Have what the kernel has taken of a large member summed."""
-        if self._current is not None and taken - self._summed >= _SUBMIT:
-            self._behind.submit(self._summed, taken, self._current.feed)
+        if self._large and taken - self._summed >= _SUBMIT:
+            self._behind.submit(self._summed, taken, self._feed)
             self._summed = taken
 
-    def _finish(self, entry: _Entry, stop: int) -> None:
-        header = _local_header(entry.name, entry.crc, entry.size, entry.offset)
-        self._behind.patch(entry.offset, header)
+    def _feed(self, block: memoryview) -> None:
+        self._crc = zlib.crc32(block, self._crc)
+
+    def _finish(self, index: int, stop: int) -> None:
+        """Patch a header, in the thread that sums; members come in order there."""
+        raw, _, size, offset = self._entries[index]
+        crc, self._crc = self._crc, 0
+        self._entries[index] = (raw, crc, size, offset)
+        self._behind.patch(offset, _local_header(raw, crc, size, offset))
         self._file.settle(stop)
 
     def close(self) -> None:
         """Write the directory; the file itself stays open."""
+        self._write_pieces(self._end)
         self._file.flush()
         self._behind.finish()
         self._file.settle(sys.maxsize)
-        start = self._file.tell()
+        start = self._end
         tail = hashlib.sha256()
         for piece in self._directory(start):
             tail.update(piece)
@@ -226,15 +237,17 @@ class StoredZip:
     def _directory(self, start: int) -> Iterable[bytes]:
         size = 0
         for first in range(0, len(self._entries), 1024):
-            piece = b"".join(map(_record, self._entries[first : first + 1024]))
+            piece = b"".join(starmap(_central_header, self._entries[first : first + 1024]))
             size += len(piece)
             yield piece
         yield _end(len(self._entries), size, start, self._comment)
 
 
-def _after(header: bytes, pieces: Iterable[memoryview]) -> Iterable[bytes | memoryview]:
-    yield header
-    yield from pieces
+@lru_cache(maxsize=1024)
+def _npy(dtype: np.dtype[Any], shape: tuple[int, ...], fortran: bool) -> tuple[bytes, int, bool]:
+    """Make an array's header, its CRC-32, and whether the elements' bytes are those in memory."""
+    header = npy_header(dtype, shape, fortran=fortran)
+    return header, zlib.crc32(header), little(dtype) == dtype
 
 
 def _local_header(name: bytes, crc: int, size: int, offset: int) -> bytes:
@@ -247,12 +260,6 @@ def _local_header(name: bytes, crc: int, size: int, offset: int) -> bytes:
         LOCAL_SIGNATURE, version, flags, 0, 0, _DATE, crc, stated, stated, len(name), len(extra)
     )
     return fixed + name + extra
-
-
-def _record(entry: _Entry | bytes) -> bytes:
-    if isinstance(entry, bytes):
-        return entry
-    return _central_header(entry.name, entry.crc, entry.size, entry.offset)
 
 
 def _central_header(name: bytes, crc: int, size: int, offset: int) -> bytes:

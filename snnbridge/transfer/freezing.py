@@ -191,7 +191,7 @@ def frozen_by(checkpoint: SNNCheckpoint, config: TransferConfig) -> set[str]:
         return frozen | _until(checkpoint, checkpoint.layer_names.index(until), "freeze_until")
     if type(until) is int and until == -1:
         return frozen
-    return frozen | _until(checkpoint, until, "freeze_until")
+    return frozen | _until(checkpoint, until, "freeze_until (-1 for none)")
 
 
 def rates_of(config: TransferConfig) -> tuple[float, float]:

@@ -148,7 +148,7 @@ def _leaves(node: Any, path: _Key) -> Iterator[_Key]:
     elif isinstance(node, list | tuple):
         for i, value in enumerate(node):
             yield from _leaves(value, (*path, str(i)))
-    else:
+    elif node is not None:  # an empty node in jax
         yield path
 
 
@@ -159,7 +159,7 @@ def _rebuilt(node: Any, labels: Iterator[str]) -> Any:
     if isinstance(node, list | tuple):
         items = [_rebuilt(value, labels) for value in node]
         return type(node)(*items) if hasattr(node, "_fields") else type(node)(items)
-    return next(labels)
+    return None if node is None else next(labels)
 
 
 def _owners(keys: list[_Key], checkpoint: SNNCheckpoint, config: TransferConfig) -> list[str]:

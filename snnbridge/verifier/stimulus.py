@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from snnbridge.model import Array, Neuron, Shape, SNNCheckpoint
-from snnbridge.simulate import coefficients, simulate
+from snnbridge.simulate import simulate
+from snnbridge.simulate.coefficients import coefficients
 from snnbridge.simulate.network import Network, network_of
 from snnbridge.simulate.unknowns import missing_values, refuse_unknown
 

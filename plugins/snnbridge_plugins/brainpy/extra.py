@@ -28,7 +28,7 @@ from snnbridge import ReadError, SNNCheckpoint
 from snnbridge.document import from_document, to_document
 from snnbridge.statedict import RESERVED, Form, StateDict
 from snnbridge.storage import Limits, dump_json, parse_json
-from snnbridge.wire import pack_into
+from snnbridge.wire import MAX_DEPTH, pack_into
 
 _Write = Callable[[Any], object]
 _BLOCK = 4 << 20
@@ -167,7 +167,8 @@ def read_document(entry: Mapping[str, Any], tree: Mapping[str, Any]) -> SNNCheck
         return form.held(stored)
 
     text = entry["document"].encode()
-    limits = Limits(json_bytes=len(text), json_items=max(Limits().json_items, len(text) // 8))
+    items = max(Limits().json_items, len(text) // 8)
+    limits = Limits(json_bytes=len(text), json_items=items, depth=MAX_DEPTH)
     where = "the description in the file"
     return from_document(parse_json(text, where=where, limits=limits), fetch)
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from snnbridge import ReadError, SNNCheckpoint
-from snnbridge.statedict import from_tree
+from snnbridge.statedict import from_tree, to_tree
 from snnbridge.storage import ZipReader, view
 from snnbridge_plugins.brainpy.head import DUPLICATES
 
@@ -52,12 +52,12 @@ def _from_flat(
         )
     found = {**arrays, **{key: arrays[target] for key, target in zip(keys, targets, strict=True)}}
     checkpoint = from_tree(found, **{"net": ".", **options})
-    nodes = checkpoint.extras["brainpy"]["nodes"] if checkpoint.extras else {}
-    groups: dict[str, set[tuple[str, str]]] = {}
+    native = to_tree(checkpoint)
+    paths = {at[-1]: path for path, (at, _) in native.places.items() if path[0] == "layers"}
+    groups: dict[str, set[tuple[str, ...]]] = {}
     for key, target in zip((*keys, *targets), (*targets, *targets), strict=True):
-        layer, role = nodes.get(key) or ("", "")
-        if role.startswith("p:"):
-            groups.setdefault(target, set()).add((layer, role[2:]))
+        if key in paths:
+            groups.setdefault(target, set()).add(paths[key][1:])
     ties = tuple(frozenset(tie) for tie in groups.values() if len(tie) > 1)
     # The tree of the newer releases is nested, and so is what this checkpoint becomes there.
     return replace(checkpoint, extras={}, ties=ties)

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from snnbridge import CheckpointError, Layer, Parameter, ReadError, SNNCheckpoint
+from snnbridge import (
+    UNKNOWN,
+    CheckpointError,
+    Layer,
+    Opaque,
+    Parameter,
+    ReadError,
+    SNNCheckpoint,
+)
 from snnbridge.statedict import StateDict, class_of, from_tree
 
 _Path = tuple[str, ...]
@@ -78,15 +86,40 @@ def _lost_of_layer(name: str, layer: Layer, back: Layer | None) -> Iterator[tupl
     elif type(layer) is not type(back):
         yield path, _told_by_name(name, layer)
     else:
-        for field in fields(layer):
-            left, right = getattr(layer, field.name), getattr(back, field.name)
-            if field.name == "origin":
-                if not _same(left, right):
-                    yield (*path, "origin"), _told_by_name(name, layer)
-            elif field.name == "parameters":
+        for field in _names(layer):
+            left, right = getattr(layer, field), getattr(back, field)
+            if field == "parameters":
                 yield from _lost_of_tree("", left, right, _STATES, path)
             elif not _same(left, right):
-                yield (*path, field.name), _STATES
+                reason = _told_by_name(name, layer) if field == "origin" else _STATES
+                yield (*path, field), reason
+
+
+_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Return the fields of a dataclass's instance."""
+    found = _NAMES.get(type(value))
+    if found is None:
+        found = _NAMES[type(value)] = tuple(field.name for field in fields(value))
+    return found
+
+
+def says_more(checkpoint: SNNCheckpoint) -> bool:
+    """Whether a checkpoint surely says more than its tree does; a quick look, no proof.
+
+    Layers of another framework, and what BrainPy keeps in no file at all, are found at once.
+    """
+    more = (
+        checkpoint.provenance, checkpoint.metadata, checkpoint.frozen_layers, checkpoint.ties,
+        checkpoint.connections is not UNKNOWN, checkpoint.dt is not UNKNOWN,
+    )  # fmt: skip
+    return any(more) or any(
+        layer.origin is None or layer.origin.version is not UNKNOWN
+        for layer in checkpoint.layers.values()
+        if not isinstance(layer, Opaque)
+    )
 
 
 def _told_by_name(name: str, layer: Layer) -> str:
@@ -124,7 +157,7 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.generic):
         return bool(a.dtype == b.dtype) and a.tobytes() == b.tobytes()
     if is_dataclass(a):
-        return all(_same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+        return all(_same(getattr(a, name), getattr(b, name)) for name in _names(a))
     return bool(a == b or (a != a and b != b))
 
 

@@ -60,17 +60,19 @@ def fill(like: str, checkpoint: SNNCheckpoint) -> StateDict:
     problems = list(_unmatched(template, checkpoint, pairs))
     found: dict[_Path, Any] = {}
     places: dict[_Path, tuple[_Path, Form]] = {}
+    tried: set[_Path] = set()
     for path, (at, form) in native.places.items():
         if path[0] == "training" or path[1] not in pairs:
             continue
         source = (path[0], pairs[path[1]], *path[2:])
+        tried.add(source)
         array = _array(checkpoint, source)
         reason = _misfit(array, _array(template, path))
         if not reason:
             found[at], places[source] = form.stored(array), (at, form)
         elif path[0] == "layers":
             problems.append(f"{'.'.join(at[-1:])} of the template {reason}")
-    problems += _left_over(checkpoint, pairs, places)
+    problems += _left_over(checkpoint, pairs, tried)
     if problems:
         more = f", and {len(problems) - 12} more" if len(problems) > 12 else ""
         raise WriteError(
@@ -155,8 +157,10 @@ def _unmatched(
 
 
 def _described(layer: Layer) -> str:
-    shape = getattr(layer, "shape", None) or next(iter(_shapes(layer).values()), "")
-    return f"{layer.name!r} ({layer.kind}{f' {shape}' if shape else ''})"
+    shape = getattr(layer, "shape", UNKNOWN)
+    if shape is UNKNOWN:
+        shape = next(iter(_shapes(layer).values()), UNKNOWN)
+    return f"{layer.name!r} ({layer.kind}{'' if shape is UNKNOWN else f' {shape}'})"
 
 
 def _array(checkpoint: SNNCheckpoint, path: _Path) -> Any:
@@ -185,14 +189,14 @@ def _misfit(array: Any, place: Any) -> str:
 
 
 def _left_over(
-    checkpoint: SNNCheckpoint, pairs: Mapping[str, str], places: Mapping[_Path, Any]
+    checkpoint: SNNCheckpoint, pairs: Mapping[str, str], tried: set[_Path]
 ) -> Iterator[str]:
     """Name the weights of matched layers for which the template has no place."""
     for name in pairs.values():
         layer = checkpoint.layers[name]
         if isinstance(layer, _WITH_ARRAYS):
             for parameter, held in layer.parameters.items():
-                stands = ("layers", name, parameter) in places or parameter == "epsilon"
+                stands = ("layers", name, parameter) in tried or parameter == "epsilon"
                 if held.value is not UNKNOWN and not stands:
                     yield f"{parameter} of layer {name!r} has no place in the template"
 

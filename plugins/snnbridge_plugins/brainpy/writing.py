@@ -10,7 +10,7 @@ from snnbridge.statedict import StateDict, to_tree
 from snnbridge.storage import Target
 from snnbridge.wire import pack_into
 from snnbridge_plugins.brainpy.extra import write_with_document
-from snnbridge_plugins.brainpy.losses import lost
+from snnbridge_plugins.brainpy.losses import lost, says_more
 from snnbridge_plugins.brainpy.template import fill
 
 
@@ -53,7 +53,7 @@ def _native(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> StateDict:
 
 def _is_all(checkpoint: SNNCheckpoint, native: StateDict) -> bool:
     """Whether the tree alone says everything that the checkpoint does."""
-    return not checkpoint.provenance and next(lost(checkpoint, native), None) is None
+    return not says_more(checkpoint) and next(lost(checkpoint, native), None) is None
 
 
 def _packing(checkpoint: SNNCheckpoint) -> dict[str, Any]:

@@ -8,10 +8,14 @@ in ``docs/formats/hdf5.md``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from snnbridge import EVERYTHING, Format, Option, Probe, SNNCheckpoint, hookimpl
-from snnbridge.formats import Options
-from snnbridge.storage import Source, Target
+from snnbridge import EVERYTHING, Format, Option, Probe, hookimpl
+
+if TYPE_CHECKING:
+    from snnbridge import SNNCheckpoint
+    from snnbridge.formats import Options
+    from snnbridge.storage import Source, Target
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TYPE = b"snnbridge.checkpoint"

@@ -146,10 +146,10 @@ def _undone(
             sums = chunks.filters[:number].count(FLETCHER32)
             try:
                 result = _UNDO[chunks.filters[number]](result, size + 4 * sums, itemsize)
+            except IntegrityError as error:
+                raise IntegrityError(f"a chunk of dataset {path!r} is damaged: {error}") from error
             except (zlib.error, ValueError) as error:
                 raise ReadError(f"a chunk of dataset {path!r} is damaged: {error}") from error
-            except IntegrityError as error:
-                raise IntegrityError(f"a chunk of dataset {path!r}: {error}") from error
     if len(result) != size:
         raise ReadError(f"a chunk of dataset {path!r} has {len(result)} bytes, expected {size}")
     return result
@@ -176,7 +176,7 @@ def _check_sum(raw: bytes | memoryview, size: int, itemsize: int) -> bytes | mem
         raise ValueError("it has no room for its checksum")
     found, stated = _fletcher32(raw[:-4]), int.from_bytes(raw[-4:], "little")
     if found != (stated % 65536 % 65535, (stated >> 16) % 65535):
-        raise IntegrityError("its checksum differs; the file was damaged")
+        raise IntegrityError("its checksum differs")
     return raw[:-4]
 
 

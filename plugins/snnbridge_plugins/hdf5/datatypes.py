@@ -26,6 +26,9 @@ _FLOATS = {
 
 _FIRST_FOREIGN = 256
 
+#: Bytes of one text: numpy has no longer ones.
+LONGEST_TEXT = (1 << 31) - 1
+
 
 class Form(NamedTuple):
     """How the elements of a dtype are stored.
@@ -156,5 +159,5 @@ def stored_dtype(message: bytes) -> str | None:
     """
     if message[0] == 0x13 and message[1:4] in (b"\1\0\0", b"\x11\0\0"):
         size = int.from_bytes(message[4:8], "little")
-        return f"|S{size}" if size and len(message) == 8 else None
+        return f"|S{size}" if 0 < size <= LONGEST_TEXT and len(message) == 8 else None
     return _known().get(message)

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnbridge.document import dtype_name, to_document
+from snnbridge.errors import WriteError
 from snnbridge.model import Array, Layer, Parameter, Path, SNNCheckpoint, Subgraph
 from snnbridge.storage import dump_json
-from snnbridge_plugins.hdf5.datatypes import form
+from snnbridge_plugins.hdf5.datatypes import LONGEST_TEXT, form
 from snnbridge_plugins.hdf5.description import DEPTH
 from snnbridge_plugins.hdf5.encode import Label
 from snnbridge_plugins.hdf5.names import link_name
@@ -319,4 +320,9 @@ def _fill_texts(texts: dict[str, Dataset], document: dict[str, Any]) -> None:
     values.update((path, document[name]) for name, path in SECTIONS.items())
     for path, value in values.items():
         texts[path].text = text = dump_json(value)
+        if len(text) > LONGEST_TEXT:
+            raise WriteError(
+                f"document {path!r} would have {len(text)} bytes, more than HDF5 text can have; "
+                "keep large pieces of bytes as arrays"
+            )
         texts[path].dtype = np.dtype(f"S{len(text)}")

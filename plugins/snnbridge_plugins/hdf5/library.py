@@ -19,6 +19,7 @@ from snnbridge.errors import ReadError
 from snnbridge_plugins.hdf5.description import DEPTH, Chunks, Description, Stored
 
 _OBJECT_BYTES = 40
+_CHUNK_BYTES = 8
 _ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 
 
@@ -45,6 +46,8 @@ def structure(data: memoryview) -> Description:
     try:
         with h5py.File(_Bytes(data), "r") as file:
             return dict(_datasets(file.id, len(data)))
+    except ReadError:
+        raise
     except _ERRORS as error:
         raise ReadError(f"the HDF5 library cannot read its structure: {error}") from error
 
@@ -85,8 +88,8 @@ def _datasets(root: Any, size: int) -> Iterator[tuple[str, Stored]]:
     while pending:
         path, group = pending.pop()
         if path.count("/") > DEPTH:
-            raise ReadError(f"group {path!r} lies more than {DEPTH} groups deep")
-        for name in _hard_links(group, path):
+            raise ReadError(f"group {path[:80]!r}... lies more than {DEPTH} groups deep")
+        for name in _hard_links(group, path, size // _OBJECT_BYTES):
             here = f"{path}/{name.decode()}"
             info = h5o.get_info(group, name)
             if info.rc != 1 or info.addr in seen:
@@ -97,30 +100,32 @@ def _datasets(root: Any, size: int) -> Iterator[tuple[str, Stored]]:
             if info.type == h5o.TYPE_GROUP:
                 pending.append((here, h5g.open(group, name)))
             elif info.type == h5o.TYPE_DATASET:
-                yield here, _stored(h5d.open(group, name), here)
+                yield here, _stored(h5d.open(group, name), here, size)
             else:
                 raise ReadError(f"{here!r} is a named datatype; expected a group or a dataset")
 
 
-def _hard_links(group: Any, path: str) -> list[bytes]:
-    """List the links of a group; all must be hard."""
+def _hard_links(group: Any, path: str, most: int) -> list[bytes]:
+    """List the links of a group, one more than `most` at most; all must be hard."""
     from h5py import h5l
 
-    found: list[bytes] = []
+    found: list[tuple[bytes, int]] = []
 
-    def visit(name: bytes, info: Any) -> None:
-        if info.type != h5l.TYPE_HARD:
+    def visit(name: bytes, info: Any) -> bool | None:  # must not raise: it is called from C
+        found.append((name, info.type))
+        return True if len(found) > most else None
+
+    group.links.iterate(visit, info=True)
+    for name, kind in found:
+        if kind != h5l.TYPE_HARD:
             raise ReadError(
                 f"{path + '/' + name.decode(errors='replace')!r} is a soft or external link; "
                 "expected groups and datasets only"
             )
-        found.append(name)
-
-    group.links.iterate(visit, info=True)
-    return found
+    return [name for name, _ in found]
 
 
-def _stored(dataset: Any, path: str) -> Stored:
+def _stored(dataset: Any, path: str, size: int) -> Stored:
     from h5py import h5d, h5s
 
     settings = dataset.get_create_plist()
@@ -133,7 +138,7 @@ def _stored(dataset: Any, path: str) -> Stored:
     dtype = _dtype(dataset.get_type(), path)
     stored = Stored(dtype.str, tuple(space.get_simple_extent_dims()))
     if layout == h5d.CHUNKED:
-        return stored._replace(chunks=_chunks(dataset, settings))
+        return stored._replace(chunks=_chunks(dataset, settings, size))
     if layout == h5d.COMPACT:
         return stored._replace(data=_compact(dataset, stored))
     offset = dataset.get_offset()
@@ -180,12 +185,14 @@ def _compact(dataset: Any, stored: Stored) -> bytes:
     return data.tobytes()
 
 
-def _chunks(dataset: Any, settings: Any) -> Chunks:
+def _chunks(dataset: Any, settings: Any, size: int) -> Chunks:
     filters = tuple(settings.get_filter(i)[0] for i in range(settings.get_nfilters()))
     found: list[tuple[tuple[int, ...], int, int, int]] = []
+    most = size // _CHUNK_BYTES
 
-    def visit(info: Any) -> None:
+    def visit(info: Any) -> bool | None:
         found.append((info.chunk_offset, info.byte_offset, info.size, info.filter_mask))
+        return True if len(found) > most else None
 
     dataset.chunk_iter(visit)
     return Chunks(tuple(settings.get_chunk()), filters, found)

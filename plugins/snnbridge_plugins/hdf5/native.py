@@ -113,7 +113,7 @@ class _Walk:
         while pending:
             path, address, depth = pending.pop()
             if depth > DEPTH:
-                raise ReadError(f"group {path!r} lies more than {DEPTH} groups deep")
+                raise ReadError(f"group {path[:80]!r}... lies more than {DEPTH} groups deep")
             item = self._object(address)
             if LAYOUT in item.found:
                 found[path] = self._dataset(item)

@@ -34,18 +34,19 @@ def part_of(document: dict[str, Any], names: Sequence[str]) -> list[str]:
         If the document is damaged.
     """
     try:
-        return _reduced(document, names)
+        present = [layer["name"] for layer in document["layers"]]
+        missing = [name for name in names if name not in present]
+        notes = [] if missing else _reduce(document, set(names), len(present))
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         raise ReadError(f"the document is damaged: {error!r}") from error
-
-
-def _reduced(document: dict[str, Any], names: Sequence[str]) -> list[str]:
-    chosen, present = set(names), [layer["name"] for layer in document["layers"]]
-    unknown = [name for name in names if name not in present]
-    if unknown:
+    if missing:
         shown = ", ".join(map(repr, present[:8])) + (", ..." if len(present) > 8 else "")
-        raise OptionError(f"there is no layer {unknown[0]!r} to read; the file has {shown}")
-    notes = [f"only {len(chosen)} of {len(present)} layers were read"]
+        raise OptionError(f"there is no layer {missing[0]!r} to read; the file has {shown}")
+    return notes
+
+
+def _reduce(document: dict[str, Any], chosen: set[str], count: int) -> list[str]:
+    notes = [f"only {len(chosen)} of {count} layers were read"]
     keep = _Keeper(document, notes)
     keep("layers", lambda layer: layer["name"] in chosen)
     if isinstance(document["connections"], list):

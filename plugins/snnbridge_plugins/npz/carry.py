@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from snnbridge import ReadError
-from snnbridge.document import dtype_of, from_inline, inline
 from snnbridge.document import dtype_name as _dtype_name
+from snnbridge.document import dtype_of, from_inline, inline
 from snnbridge.model import Array
 
 dtype_name = cache(_dtype_name)  # numpy takes microseconds to make up a name

@@ -119,7 +119,8 @@ def _read_documented(
         ) from error
     if not isinstance(checkpoint.metadata, dict):
         raise ReadError(f"{pair.name!r}: the document's metadata must be an object")
-    checkpoint.metadata = _merged(record, checkpoint.metadata)
+    finite = held.get("dialect") != PERMISSIVE
+    checkpoint.metadata = _merged(record, checkpoint.metadata, finite=finite)
     checkpoint.frozen_layers += [n for n in record.frozen if n in checkpoint.layers]
     checkpoint.validate()
     checkpoint.source = SourceInfo(dialect=STRICT if record.is_strict else PERMISSIVE)
@@ -141,16 +142,17 @@ def _document(pair: Pair, held: Mapping[str, Any]) -> Any:
     return parse_json(data, where=where, limits=limits_for(len(data)))
 
 
-def _merged(record: Record, held: dict[str, Any]) -> dict[str, Any]:
+def _merged(record: Record, held: dict[str, Any], *, finite: bool) -> dict[str, Any]:
     """Join the metadata that the framework sees with what only the document can say.
 
-    What the framework sees counts: a value that was changed there, or taken out.
+    What the framework sees counts: a value that was changed there, or taken out. With `finite`,
+    it never saw NaN and infinity.
     """
     native = {key: value for key, value in record.metadata.items() if key != OURS}
     kept = {
         key: native.get(key, value)
         for key, value in held.items()
-        if key in native or key == OURS or not is_plain({key: value}, finite=record.is_strict)
+        if key in native or key == OURS or not is_plain({key: value}, finite=finite)
     }
     return {**kept, **native}
 

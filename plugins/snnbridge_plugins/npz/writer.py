@@ -79,6 +79,7 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any])
 def _with_document(record: Record, plan: Plan, fingerprint: str) -> Record:
     held = {
         "version": VERSION,
+        "dialect": STRICT if record.is_strict else PERMISSIVE,
         "document": _document_text(plan.document),
         "names": digest_of_names(record.names),
         "archive": fingerprint,

@@ -1,0 +1,87 @@
+"""What becomes of each thing in a conversion."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from snnbridge.compare import Difference
+from snnbridge.model import Path
+
+
+class Status(enum.Enum):
+    """What becomes of one thing in a conversion."""
+
+    EXACT = "exact"
+    REWRITTEN = "rewritten"
+    ROUNDED = "rounded"
+    APPROXIMATED = "approximated"
+    DROPPED = "dropped"
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether it needs the user's permission."""
+        return self in (Status.APPROXIMATED, Status.DROPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a ledger.
+
+    Parameters
+    ----------
+    status : Status
+    path : tuple of str
+        As in :func:`snnbridge.differences`; stands for everything below it.
+    what : str
+        The thing in words.
+    reason : str
+        Why it is not exact; empty if it is.
+    """
+
+    status: Status
+    path: Path
+    what: str
+    reason: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry as JSON values."""
+        return {
+            "status": self.status.value,
+            "path": list(self.path),
+            "what": self.what,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Everything that a checkpoint uses, and what becomes of it in a target.
+
+    Parameters
+    ----------
+    entries : tuple of Entry
+    """
+
+    entries: tuple[Entry, ...] = ()
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def losses(self) -> tuple[Entry, ...]:
+        """The entries that need the user's permission."""
+        return tuple(entry for entry in self.entries if entry.status.is_loss)
+
+    def explains(self, difference: Difference) -> bool:
+        """Whether a difference between what was planned and what was read back is a known loss."""
+        return any(difference.path[: len(entry.path)] == entry.path for entry in self.losses)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the ledger as JSON values."""
+        return [entry.as_json() for entry in self.entries]

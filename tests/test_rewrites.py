@@ -1,0 +1,200 @@
+"""A rewritten network does the same: both sides are run, at the threshold above all."""
+
+import numpy as np
+import pytest
+
+from snnbridge import (
+    CheckpointError,
+    Connection,
+    Flatten,
+    Input,
+    Linear,
+    Neuron,
+    Parameter,
+    SNNCheckpoint,
+    StateVariable,
+    Status,
+    rewrites,
+    rules,
+    verify,
+)
+from snnbridge.model import Compare, Reset, ResetTiming
+from snnbridge.simulate import simulate
+
+
+def net(lif, dyadic=True, bias=False):
+    rng = np.random.default_rng(3)
+    weight = rng.integers(-64, 96, (6, 9)) / 64 if dyadic else rng.normal(0.1, 0.4, (6, 9))
+    own = (rng.integers(-8, 8, 6) / 64).astype(np.float32) if bias else None
+    fc = Linear("fc", weight.astype(np.float32), own)
+    return SNNCheckpoint([fc, lif], [Connection("fc", "lif")])
+
+
+def leaky(**more):
+    given = {"beta": 0.5, "threshold": 1.0, **more}
+    return rules.get("snntorch", "Leaky").build("lif", shape=(6,), **given)
+
+
+def spikes(checkpoint, steps=60):
+    rng = np.random.default_rng(1)
+    drive = (rng.random((steps, 3, 9)) < 0.4).astype(np.float32)
+    return simulate(checkpoint, drive, record={"lif": "spikes"}).spikes["lif"]
+
+
+def same_spikes(a, b):
+    left = spikes(a)
+    assert left.any()
+    return np.array_equal(left, spikes(b))
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("dyadic", [True, False])
+def test_greater_becomes_greater_or_equal_without_a_different_spike(reset, dyadic):
+    source = net(leaky(reset_mechanism=reset), dyadic)
+    new, entry = rewrites.with_compare(source, "lif", Compare.GREATER_EQUAL)
+    assert entry.status is Status.REWRITTEN
+    assert new.layers["lif"].rule.compare is Compare.GREATER_EQUAL
+    assert same_spikes(source, new)
+    assert verify(source, new).layers[0].differing == 0
+
+
+def test_without_the_neighbouring_float_the_comparison_would_differ():
+    from dataclasses import replace
+
+    source = net(leaky(reset_mechanism="zero"))
+    lif = source.layers["lif"]
+    naive = replace(lif, rule=replace(lif.rule, compare=Compare.GREATER_EQUAL))
+    wrong = replace(source, layers={**source.layers, "lif": naive})
+    assert verify(source, wrong).verdict == "different"
+
+
+def test_what_a_spike_subtracts_stays_when_the_threshold_moves():
+    source = net(leaky(reset_mechanism="subtract"))
+    new, _ = rewrites.with_compare(source, "lif", Compare.GREATER_EQUAL)
+    assert new.layers["lif"].parameters["reset_amount"].value == 1.0
+
+
+def test_a_comparison_there_and_back_is_the_same_network():
+    source = net(leaky(reset_mechanism="zero"))
+    there, _ = rewrites.with_compare(source, "lif", Compare.GREATER_EQUAL)
+    back, _ = rewrites.with_compare(there, "lif", Compare.GREATER)
+    assert back.layers["lif"].parameters["threshold"].value == 1.0
+
+
+def test_a_reset_before_the_next_leak_acts_at_once_without_a_different_spike():
+    source = net(leaky(reset_mechanism="zero"))
+    assert source.layers["lif"].rule.reset_timing is ResetTiming.NEXT_BEFORE_LEAK
+    new, entry = rewrites.with_immediate_reset(source, "lif")
+    assert entry.status is Status.REWRITTEN
+    assert same_spikes(source, new)
+
+
+@pytest.mark.parametrize("dyadic", [True, False])
+def test_a_delayed_subtraction_acts_at_once_with_the_amount_over_beta(dyadic):
+    source = net(leaky(reset_mechanism="subtract"), dyadic)
+    new, entry = rewrites.with_immediate_reset(source, "lif")
+    assert entry.status is Status.ROUNDED
+    assert new.layers["lif"].parameters["reset_amount"].value == 2.0
+    assert same_spikes(source, new)
+
+
+def test_a_state_of_a_delayed_rule_is_reset_when_the_rule_becomes_immediate():
+    source = net(leaky(reset_mechanism="subtract"))
+    source.state["lif", "v"] = StateVariable(np.full((1, 6), 1.5, np.float32), 0)
+    new, _ = rewrites.with_immediate_reset(source, "lif")
+    assert np.array_equal(new.state["lif", "v"].value, np.full((1, 6), -0.5, np.float32))
+    drive = np.full((20, 1, 9), 0.25, np.float32)
+    ran = [
+        simulate(c, drive, record={"lif": "spikes"}, initial=c.state).spikes["lif"]
+        for c in (source, new)
+    ]
+    assert np.array_equal(*ran)
+
+
+@pytest.mark.parametrize("exponent", [-3, 1, 7])
+@pytest.mark.parametrize("dyadic", [True, False])
+def test_a_power_of_two_scales_a_layer_without_a_different_bit(exponent, dyadic):
+    source = net(leaky(reset_mechanism="subtract"), dyadic, bias=True)
+    new, entry = rewrites.scaled(source, "lif", exponent)
+    assert entry.status is Status.REWRITTEN
+    assert same_spikes(source, new)
+    rng = np.random.default_rng(5)
+    drive = (rng.random((40, 2, 9)) < 0.3).astype(np.float32)
+    a, b = (simulate(c, drive, record={"lif": "v"}).traces["lif", "v"] for c in (source, new))
+    assert np.array_equal(a * np.float32(2.0**exponent), b)
+    assert verify(source, new).verdict == "equivalent"
+
+
+def test_scaling_out_of_the_normal_range_is_refused():
+    with pytest.raises(CheckpointError, match="normal range"):
+        rewrites.scaled(net(leaky()), "lif", -140)
+
+
+def test_a_gain_is_folded_into_the_weights():
+    lif = rules.get("sinabs", "LIF").build("lif", shape=(6,), tau_mem=4.0, spike_threshold=1.0)
+    source = net(lif, dyadic=False, bias=True)
+    new, entry = rewrites.with_gain_in_weights(source, "lif")
+    assert entry.status is Status.ROUNDED
+    assert same_spikes(source, new)
+
+
+def conv_end(order):
+    rng = np.random.default_rng(0)
+    weight = (rng.integers(-32, 48, (6, 2 * 3 * 4)) / 32).astype(np.float32)
+    flat = Flatten("flat", order=order, input_shape=(2, 3, 4))
+    parts = [Input("in", (2, 3, 4)), flat, Linear("fc", weight), leaky()]
+    return SNNCheckpoint(
+        parts, [Connection("in", "flat"), Connection("flat", "fc"), Connection("fc", "lif")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "other"),
+    [("channels last", "channels first"), ("channels first", "channels last")],
+)
+def test_the_order_of_a_flatten_moves_into_the_next_weights(order, other):
+    source = conv_end(order)
+    new, entry = rewrites.with_flatten_order(source, "flat", other)
+    assert entry.status is Status.REWRITTEN
+    assert not np.array_equal(source.weights[0], new.weights[0])
+    found = verify(source, new)
+    assert found.verdict == "equivalent"
+    assert found.layers[0].spikes_left > 0
+    back, _ = rewrites.with_flatten_order(new, "flat", order)
+    assert np.array_equal(source.weights[0], back.weights[0])
+
+
+def test_the_source_stays_as_it_is():
+    source = net(leaky())
+    before = source.layers["fc"].weight.value.copy()
+    rewrites.scaled(source, "lif", 2)
+    rewrites.with_compare(source, "lif", Compare.GREATER_EQUAL)
+    assert np.array_equal(source.layers["fc"].weight.value, before)
+    assert source.layers["lif"].rule.compare is Compare.GREATER
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda c: rewrites.with_compare(c, "fc", Compare.GREATER), "no neuron"),
+        (lambda c: rewrites.with_compare(c, "lif", Compare.GREATER), "already"),
+        (lambda c: rewrites.with_compare(c, "unknown", Compare.GREATER_EQUAL), "is unknown"),
+        (lambda c: rewrites.with_immediate_reset(c, "unknown"), "is unknown"),
+        (lambda c: rewrites.with_flatten_order(c, "fc", "channels first"), "no Flatten"),
+    ],
+)
+def test_what_has_no_other_form_is_refused(act, message):
+    source = net(leaky())
+    source.layers["unknown"] = Neuron("unknown", (6,), {"threshold": Parameter(1.0)})
+    with pytest.raises(CheckpointError, match=message):
+        act(source)
+
+
+def test_a_dropped_input_has_no_immediate_form():
+    synaptic = leaky(reset_mechanism="subtract")
+    from dataclasses import replace
+
+    rule = replace(synaptic.rule, reset=Reset.SET)
+    source = net(replace(synaptic, rule=rule))
+    with pytest.raises(CheckpointError, match="no immediate form"):
+        rewrites.with_immediate_reset(source, "lif")

@@ -1,0 +1,40 @@
+"""The named rules do what the real frameworks were recorded to do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import recorded
+from snnbridge.model import Neuron
+from snnbridge.simulate import simulate
+
+CASES = list(recorded.cases())
+
+
+def scale_of(layer):
+    held = layer.parameters.get("threshold") if isinstance(layer, Neuron) else None
+    return 1.0 if held is None else float(np.min(np.abs(held.value)))
+
+
+@pytest.mark.parametrize(("folder", "stem", "name"), CASES, ids=["/".join(c) for c in CASES])
+def test_a_recorded_network_is_reproduced(folder, stem, name):
+    case = recorded.Recorded(folder, stem, name)
+    wanted = {}
+    for layer, variable, _ in case.truth():
+        wanted.setdefault(layer, []).append(variable)
+    found = simulate(case.net, case.seen("input"), record=wanted, initial=case.initial())
+    for layer, variable, truth in case.truth():
+        ours = found.traces[layer, variable].reshape(truth.shape)
+        if variable == "output":
+            assert (ours == truth).all(), f"{int((ours != truth).sum())} spikes of {layer!r} differ"
+        elif case.dyadic:
+            assert (ours == truth).all(), f"{variable} of {layer!r} differs in its bits"
+        else:
+            error = np.abs(ours - truth).max() / scale_of(case.layers[layer])
+            assert error < 1e-4, f"{variable} of {layer!r} is off by {error:.2g} of the threshold"
+
+
+def test_every_framework_is_recorded():
+    frameworks = {folder.rpartition("-")[0] for folder, _, _ in CASES}
+    assert {"snntorch", "spikingjelly", "norse", "sinabs", "rockpool", "spyx"} <= frameworks
