@@ -277,7 +277,8 @@ def test_a_rewritten_form_with_unknown_parameters_cannot_be_judged(tmp_path):
 
     def flip(checkpoint):
         known = replace(checkpoint, connections=(Connection("fc", "lif"),))
-        return checkpoint, rewrites.scaled(known, "lif", 1)[1]
+        new, entry = rewrites.scaled(known, "lif", 1)
+        return replace(new, connections=UNKNOWN), entry
 
     write(source, tmp_path / "a.toy", registry=TOY)
     done = convert(tmp_path / "a.toy", tmp_path / "b.toy", registry=preparing(flip))

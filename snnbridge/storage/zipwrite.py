@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Self
 from snnbridge.errors import WriteError
 from snnbridge.storage.arrays import blocks, little
 from snnbridge.storage.npy import npy_header
-from snnbridge.storage.output import BLOCK
 from snnbridge.storage.zipformat import (
     CENTRAL,
     CENTRAL_SIGNATURE,
@@ -94,8 +93,7 @@ class StoredZip:
         self._names: set[str] = set()
         self._behind = file.read_behind()
         self._fingerprint = ""
-        self._pieces: list[bytes] = []  # of small members, not yet written
-        self._end = self._summed = self._crc = 0
+        self._settled = self._summed = self._crc = 0
         self._large = False
         file.watcher = self._watch
         file.defer()
@@ -168,33 +166,23 @@ class StoredZip:
     def _add_small(self, name: str, header: bytes, data: bytes, crc: int) -> None:
         """Write header and data; ``crc`` is the header's."""
         raw = self._encode(name)
-        offset, size, crc = self._end, len(header) + len(data), zlib.crc32(data, crc)
-        local = _local_header(raw, crc, size, offset)
+        file = self._file
+        offset, size, crc = file.tell(), len(header) + len(data), zlib.crc32(data, crc)
         self._entries.append((raw, crc, size, offset))
-        self._pieces += (local, header, data)
-        self._end = offset + len(local) + size
-        if self._end - self._file.tell() >= BLOCK:
-            self._write_pieces(self._end - self._end % BLOCK)
-
-    def _write_pieces(self, stop: int) -> None:
-        """Write the small members' pieces up to ``stop``, a place where a block may end."""
-        start = self._file.tell()
-        if not self._pieces:
-            return
-        joined = memoryview(b"".join(self._pieces))
-        self._file.write(joined[: stop - start])
-        self._pieces = [bytes(joined[stop - start :])]
-        self._behind.after(lambda: self._file.settle(stop))
+        stop = offset + file.write(b"".join((_local_header(raw, crc, size, offset), header, data)))
+        if stop - self._settled >= _SUBMIT:
+            self._settled = stop
+            self._behind.after(lambda: file.settle(stop))
 
     def _add_large(self, name: str, size: int, pieces: Iterable[bytes | memoryview]) -> None:
         """Write the data and have it summed behind, then the header's CRC-32 patched."""
         raw = self._encode(name)
-        file, index, offset = self._file, len(self._entries), self._end
-        self._write_pieces(offset)
+        file, index = self._file, len(self._entries)
+        offset = file.tell()
         self._entries.append((raw, 0, size, offset))
         file.write(_local_header(raw, 0, size, offset))
         self._summed = file.tell()
-        stop = self._end = self._summed + size
+        stop = self._settled = self._summed + size
         self._large = True
         for piece in pieces:
             file.write(piece)
@@ -223,11 +211,10 @@ class StoredZip:
 
     def close(self) -> None:
         """Write the directory; the file itself stays open."""
-        self._write_pieces(self._end)
         self._file.flush()
         self._behind.finish()
         self._file.settle(sys.maxsize)
-        start = self._end
+        start = self._file.tell()
         tail = hashlib.sha256()
         for piece in self._directory(start):
             tail.update(piece)
