@@ -45,6 +45,7 @@ def freeze_layers(
 
     Examples
     --------
+    >>> from snnbridge.transfer import load_checkpoint
     >>> model = load_checkpoint("fixtures/sc-neurocore-3.16.0/mlp")
     >>> freeze_layers(model, layers=["fc2"], until_index=0).frozen_layers
     ['fc1', 'fc2']
@@ -163,6 +164,7 @@ def apply_transfer_config(
 
     Examples
     --------
+    >>> from snnbridge.transfer import load_checkpoint
     >>> model = load_checkpoint("fixtures/sc-neurocore-3.16.0/mlp")
     >>> _, rates = apply_transfer_config(model, TransferConfig("fc2", 0.0, 0.01))
     >>> rates

@@ -228,10 +228,8 @@ def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tu
 
 
 def _reason(difference: Difference) -> str:
-    if difference.kind == "missing":
+    if difference.kind == "missing" or difference.right is None:
         return "a bare npz pair has no place for it"
-    if difference.kind == "added":
-        return f"a bare npz pair gives {describe(difference.right)} back there"
     if difference.kind == "order":
         return f"a bare npz pair has {difference.right!r} where {difference.left!r} stands"
     return f"a bare npz pair gives {describe(difference.right)} back"

@@ -1,0 +1,211 @@
+"""A verification finds every difference in behaviour, and says where it begins."""
+
+import re
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnbridge import (
+    CheckpointError,
+    Connection,
+    Linear,
+    Parameter,
+    SNNCheckpoint,
+    UnknownValue,
+    read,
+    rules,
+    verify,
+)
+from snnbridge.cli import main
+from snnbridge.model import Compare
+from snnbridge.verifier import VERDICTS, Comparison
+
+SNN, SPEC = "fixtures/brainpy-2.8.2/snn.bp", "fixtures/specs/snn.toml"
+
+
+def net(names=("fc1", "lif1", "fc2", "lif2"), **second):
+    rng = np.random.default_rng(2)
+    first, last = (
+        (rng.integers(-16, 32, shape) / 32).astype(np.float32) for shape in ((8, 10), (4, 8))
+    )
+    leaky = rules.get("snntorch", "Leaky")
+    given = {"beta": 0.75, "threshold": 1.0}
+    fc1, lif1, fc2, lif2 = names
+    parts = [
+        Linear(fc1, first),
+        leaky.build(lif1, shape=(8,), **given),
+        Linear(fc2, last),
+        leaky.build(lif2, shape=(4,), **{**given, **second}),
+    ]
+    return SNNCheckpoint(parts, [Connection(a, b) for a, b in pairwise(names)])
+
+
+def changed(checkpoint, name, **changes):
+    layer = checkpoint.layers[name]
+    new = replace(layer, **changes)
+    return replace(checkpoint, layers={**checkpoint.layers, name: new})
+
+
+def test_equal_networks_are_identical_and_nothing_is_simulated():
+    found = verify(net(), net())
+    assert (found.verdict, found.layers) == ("identical", ())
+
+
+def test_what_does_not_bear_on_behaviour_does_not_count():
+    other = net()
+    other.metadata["note"] = "x"
+    other.frozen_layers.append("fc1")
+    assert verify(net(), other).verdict == "identical"
+
+
+def test_the_first_divergence_is_named_with_layer_neuron_step_and_values():
+    found = verify(net(), net(threshold=1.25))
+    assert found.verdict == "different"
+    layer, first = found.first
+    assert layer.left == "lif2"
+    assert found.layers[0].differing == 0
+    assert (first.left > 1.0, first.right <= 1.25) == (True, True)
+    assert 0 <= first.step < found.steps
+
+
+def test_a_hit_of_the_threshold_tells_greater_from_greater_or_equal():
+    source = net()
+    rule = replace(source.layers["lif1"].rule, compare=Compare.GREATER_EQUAL)
+    found = verify(source, changed(source, "lif1", rule=rule))
+    assert found.verdict == "different"
+    assert found.layers[0].first.left == 1.0
+
+
+def test_a_last_bit_of_a_weight_is_never_called_equivalent_near_the_threshold():
+    source = net()
+    weight = source.layers["fc1"].weight.value * np.float32(1.0000002)
+    other = changed(source, "fc1", weight=Parameter(weight))
+    assert verify(source, other).verdict in ("different", "indeterminate")
+
+
+def test_a_difference_below_every_margin_is_equivalent():
+    source = net()
+    drive = np.zeros((20, 1, 10), np.float32)
+    drive[::4] = 1
+    weight = source.layers["fc1"].weight.value.copy()
+    weight[0, 0] += np.float32(1e-6)
+    found = verify(source, changed(source, "fc1", weight=Parameter(weight)), inputs=drive)
+    assert found.verdict == "equivalent"
+    assert 0 < found.layers[0].largest_difference < 1e-5
+    assert found.layers[0].smallest_margin > 0
+
+
+def test_a_tolerance_settles_what_is_indeterminate():
+    source = net()
+    weight = source.layers["fc1"].weight.value * np.float32(1.0000002)
+    other = changed(source, "fc1", weight=Parameter(weight))
+    drive = np.full((30, 1, 10), 0.25, np.float32)
+    strict = verify(source, other, inputs=drive)
+    loose = verify(source, other, inputs=drive, tolerance=1e-4)
+    assert loose.verdict == ("equivalent" if not strict.layers[0].differing else "different")
+    assert loose.layers[0].close <= strict.layers[0].close
+
+
+def test_layers_are_matched_by_structure_where_names_differ():
+    found = verify(net(), net(names=("a", "b", "c", "d")))
+    assert (found.verdict, found.matched_by) == ("equivalent", "structure")
+    assert [(x.left, x.right) for x in found.layers] == [("lif1", "b"), ("lif2", "d")]
+
+
+def test_networks_of_other_sizes_cannot_be_matched():
+    leaky = rules.get("snntorch", "Leaky").build("lif", shape=(3,), beta=0.5, threshold=1.0)
+    other = SNNCheckpoint([Linear("fc", np.ones((3, 10))), leaky], [Connection("fc", "lif")])
+    with pytest.raises(CheckpointError, match="cannot be matched"):
+        verify(net(), other)
+
+
+def test_unknown_parameters_are_listed_and_nothing_is_simulated():
+    source = net()
+    decay = source.layers["lif1"].parameters["decay"]
+    unknown = changed(source, "lif1", parameters={"decay": decay})
+    with pytest.raises(UnknownValue, match="lif1"):
+        verify(source, unknown)
+
+
+def test_the_stimulus_is_seeded_and_reaches_every_threshold():
+    comparison = Comparison(net(), net(threshold=2.0), 0.0)
+    a, b, c = (comparison.stimulus(None, 20, seed, 0.1)["fc1"] for seed in (1, 1, 2))
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+    assert a.dtype == np.float32
+    found = verify(net(), net(threshold=2.0))
+    assert found.layers[0].smallest_margin == np.inf
+    assert found.samples == a.shape[1]
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"rate": 2.0}, {"tolerance": -1.0}])
+def test_a_stimulus_that_is_none_is_refused(wrong):
+    with pytest.raises(CheckpointError, match="steps must be"):
+        verify(net(), net(), **wrong)
+
+
+def test_blocks_of_steps_give_the_same_verdict(monkeypatch):
+    whole = verify(net(), net(threshold=1.25)).as_json()
+    monkeypatch.setattr("snnbridge.verifier._BLOCK_BYTES", 1)
+    assert verify(net(), net(threshold=1.25)).as_json() == whole
+
+
+def test_a_real_network_is_equivalent_to_its_conversion_and_not_to_another(tmp_path):
+    source = read(SNN, spec=SPEC)
+    assert verify(source, source).verdict == "identical"
+    tau = Parameter(10.5, "ms")
+    lif = source.layers["Lif0"]
+    other = changed(source, "Lif0", parameters={**lif.parameters, "tau": tau})
+    found = verify(source, other)
+    assert found.verdict == "different"
+    assert {x.left: x.spiking for x in found.layers} == {"Lif0": True, "Integrator0": False}
+
+
+def test_the_command_reports_and_leaves_with_the_verdict_s_code(tmp_path, capsys):
+    other = tmp_path / "other.toml"
+    other.write_text(Path(SPEC).read_text().replace("V_th = 1.0", "V_th = 1.5"))
+    page = tmp_path / "report.html"
+    arguments = ["verify", SNN, SNN, "--spec", SPEC, "--spec-b", str(other), "--report", str(page)]
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 1
+    out = capsys.readouterr().out
+    assert "first divergence: layer Lif0" in out
+    assert "verdict: different" in out
+    text = page.read_text()
+    assert "<svg" in text
+    assert not re.search(r'(src|href)="https?:|<script|<link|url\(http', text)
+
+
+def test_the_command_refuses_unknown_networks_with_2(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["verify", SNN, "fixtures/brainpy-2.8.2/a_training.bp"])
+    assert left.value.code == 2
+    assert "spec" in capsys.readouterr().err
+
+
+def test_simulate_writes_spikes_and_a_picture(tmp_path, capsys):
+    out, plot = tmp_path / "out.npz", tmp_path / "raster.png"
+    with pytest.raises(SystemExit) as left:
+        main(["simulate", SNN, "--spec", SPEC, "--out", str(out), "--plot", str(plot)])
+    assert left.value.code == 0
+    held = np.load(out)
+    assert held["Lif0.spikes"].shape == (100, 1, 10)
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert str(int(held["Lif0.spikes"].sum())) in capsys.readouterr().out
+
+
+def test_simulate_takes_a_stimulus_of_one_s_own(tmp_path, capsys):
+    drive = tmp_path / "drive.npy"
+    np.save(drive, np.ones((7, 2, 100), np.float32))
+    with pytest.raises(SystemExit) as left:
+        main(["simulate", SNN, "--spec", SPEC, "--input", str(drive)])
+    assert left.value.code == 0
+    assert "2 samples of 7 steps" in capsys.readouterr().out
+
+
+def test_every_verdict_has_a_meaning():
+    assert list(VERDICTS) == ["identical", "equivalent", "indeterminate", "different"]
