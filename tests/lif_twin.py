@@ -13,6 +13,7 @@ import numpy as np
 from snnbridge.model import (
     Clock,
     Compare,
+    Floor,
     Form,
     InputGain,
     Refractory,
@@ -27,11 +28,11 @@ from snnbridge.model import (
 
 
 def neuron(rule, p, v, x, clock, now):
-    """Return (v, z, shown, clock) after one step with input x."""
+    """Return (v, z, shown, clock) after one step; x holds one input, or several to add in turn."""
     late = rule.reset is not Reset.NONE and rule.reset_timing is not ResetTiming.NOW
     if rule.spiking is False:
         h = update(rule, p, v, x)
-        v = max(h, p["floor"])
+        v = bounded(rule, p, h)
         return v, p["output_gain"] * v, h if rule.trace is Trace.RAW else v, clock
     r = count(rule, p, v)
     if late and rule.reset_timing is ResetTiming.NEXT_BEFORE_LEAK:
@@ -49,14 +50,28 @@ def neuron(rule, p, v, x, clock, now):
         v = h - (s - r) * p["amount"] if rule.reset_timing is ResetTiming.RESIDUAL else h
     else:
         v = reset(rule, p, h, s)
-    v = max(v, p["floor"])
+    v = bounded(rule, p, v)
     if s > 0 and rule.refractory is not Refractory.NONE:
         clock = now if rule.clock is Clock.FLOAT32_TIME else p["hold"]
     return v, p["output_gain"] * s, h if rule.trace is Trace.RAW else v, clock
 
 
-def update(rule, p, v, x):
+def update(rule, p, v, inputs):
     """Return h, the membrane potential before threshold and reset."""
+    h = updated(rule, p, v, inputs[0])
+    for x in inputs[1:]:
+        h = h + p["gain"] * x
+    return h
+
+
+def bounded(rule, p, v):
+    """Return a membrane potential that keeps its lower bound."""
+    if rule.floor is Floor.SHIFTED and np.isfinite(p["floor"]):
+        return max(v - p["floor"], type(v)(0)) + p["floor"]
+    return max(v, p["floor"])
+
+
+def updated(rule, p, v, x):
     k, g, rest, c, tau = p["leak"], p["gain"], p["rest"], p["constant"], p["tau"]
     inside = rule.input_gain is InputGain.COMPLEMENT
     match rule.form:
@@ -131,10 +146,10 @@ def holds(rule, p, clock, now):
 
 
 def synapse(rule, p, i, rise, x):
-    """Return (i, rise, output) of one synapse after one step with input x."""
-    x = p["gain"] * x
+    """Return (i, rise, output) of one synapse after one step; x holds its inputs."""
+    x = [p["gain"] * one for one in x]
     if rule.form is Form.INTEGER_SHIFT_12:
-        x = type(i)(int(x * 4096) / 4096)
+        x = [type(i)(int(one * 4096) / 4096) for one in x]
     if rule.kind is SynapseKind.EXPONENTIAL:
         i, out = filtered(rule, i, x, p["leak"], p["tau"])
     elif rule.kind is SynapseKind.EXPONENTIAL_DIFFERENCE:
@@ -147,25 +162,26 @@ def synapse(rule, p, i, rise, x):
             i = i + p["leak"] * (-i / p["tau"] + drive)
         else:
             i = decayed(rule, i, p["leak"], p["tau"]) + drive
-        rise = decayed(rule, rise, p["leak_rise"], p["tau_rise"]) + x
+        rise = sum(x, decayed(rule, rise, p["leak_rise"], p["tau_rise"]))
         out = i
     return i, rise, p["output_gain"] * out
 
 
 def filtered(rule, i, x, k, tau):
-    """Return an exponential filter's state and output."""
+    """Return an exponential filter's state and output; sum adds one input after the other."""
     match rule.order:
         case SynapseOrder.DECAY_ADD_USE:
-            i = decayed(rule, i, k, tau) + x
+            i = sum(x, decayed(rule, i, k, tau))
             return i, i
         case SynapseOrder.ADD_DECAY_USE:
-            i = decayed(rule, i + x, k, tau)
+            i = decayed(rule, sum(x, i), k, tau)
             return i, i
         case SynapseOrder.ADD_USE_DECAY:
-            return decayed(rule, i + x, k, tau), i + x
+            out = sum(x, i)
+            return decayed(rule, out, k, tau), out
         case SynapseOrder.DECAY_USE_ADD:
             i = decayed(rule, i, k, tau)
-            return i + x, i
+            return sum(x, i), i
 
 
 def decayed(rule, i, k, tau):

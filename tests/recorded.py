@@ -31,7 +31,8 @@ FIXTURES = Path(__file__).parent.parent / "fixtures"
 OUTSIDE = {
     "snntorch": ("Leaky.inhibition",),  # a neuron that silences all others
     "spikingjelly": ("SynapseFilter",),  # a filter that decays where its input is not 1
-    "sinabs": ("ExpLeak.min_v_mem",),  # shows the potential as it was before its lower bound
+    # A reset that adds its value at every step; a readout shown before its lower bound.
+    "sinabs": ("LIF.reset_value", "ExpLeak.min_v_mem"),
 }
 
 
@@ -63,7 +64,7 @@ class Recorded:
         self.arrays = {k: stored[same.get(k, f"{name}/{k}")] for k in self.case["arrays"]}
         self.dyadic = self.case["dyadic"]
         self.images_last = self.framework == "spyx" and self.arrays["input"].ndim == 5
-        self.layers, self.edges, self.first = {}, [], {}
+        self.layers, self.edges, self.feedback, self.first = {}, [], [], {}
         self.dt = PER_STEP
         x = self.seen("input")
         self.layers["input"] = Input("input", x.shape[2:])
@@ -72,7 +73,7 @@ class Recorded:
             self.add(made)
         for source, target, delay in self.case["connections"]:
             self.connect(source, target, delay)
-        self.net = SNNCheckpoint(self.layers, connections=self.edges, dt=self.dt)
+        self.net = SNNCheckpoint(self.layers, connections=self.edges + self.feedback, dt=self.dt)
 
     def seen(self, key):
         """Return a recorded array, channels first."""
@@ -228,7 +229,7 @@ class Recorded:
                 weight = self.arrays[f"{name}.{key}"].T
                 self.put(Linear(f"{name}.{key}", weight), weight.shape[:1])
                 self.edges.append(Connection(name, f"{name}.{key}", delay))
-                self.edges.append(Connection(f"{name}.{key}", self.first[name]))
+                self.feedback.append(Connection(f"{name}.{key}", self.first[name]))
         self.layer_of_feedback(name)
 
     def layer_of_feedback(self, name):
@@ -245,6 +246,8 @@ class Recorded:
                 self.put(
                     Conv2d(inner, weight, self.arrays[f"{inner}.bias"], **options), self.shapes[name]
                 )
+        if inner in self.layers and inner not in str(self.case["connections"]):
+            self.edges += [Connection(name, inner, 1), Connection(inner, self.first[name])]
         inner = f"{name}.rec_connect"
         if f"{inner}.weight" in self.arrays:
             weight = self.arrays[f"{inner}.weight"]

@@ -17,6 +17,7 @@ from snnbridge.model import (
     Delay,
     Flatten,
     Input,
+    Inputs,
     Linear,
     MaxPool,
     Neuron,
@@ -65,21 +66,20 @@ class Twin:
     def arriving(self, name, t):
         if name in self.stimuli:
             return self.stimuli[name][t].astype(self.width)
-        total = None
+        layer = self.layers[name]
+        in_turn = isinstance(layer, Neuron | Synapse) and layer.rule.inputs is Inputs.IN_TURN
+        found = []
         for source, delay in self.incoming[name]:
-            layer = self.layers[source]
-            if isinstance(layer, Neuron):
-                delay += layer.rule.output_delay
+            if isinstance(self.layers[source], Neuron):
+                delay += self.layers[source].rule.output_delay
             x = self.output(source, t - delay)
             if x is None:
                 x = np.zeros_like(self.like(source))
-            total = x if total is None else total + x
-        if total is None:
-            layer = self.layers[name]
-            total = np.zeros(
-                layer.size[0] if isinstance(layer, Linear) else layer.shape, self.width
-            )
-        return total
+            found.append(x)
+        if not found:
+            shape = layer.size[0] if isinstance(layer, Linear) else layer.shape
+            found = [np.zeros(shape, self.width)]
+        return found if in_turn else sum(found[1:], found[0])
 
     def like(self, name):
         """Return an array of the shape that a layer gives."""
@@ -208,6 +208,7 @@ class Twin:
 
     def neuron(self, layer, x, t):
         rule, numbers = layer.rule, self.numbers[layer.name]
+        x = x if isinstance(x, list) else [x]
         clocked = rule.spiking and rule.refractory is not Refractory.NONE
         now = None
         if clocked and rule.clock is Clock.FLOAT32_TIME:
@@ -217,7 +218,9 @@ class Twin:
             p = {name: x[place] for name, x in numbers.items()}
             start = (p["initial"], np.float32(-1e7) if now is not None else 0)
             v, clock = self.state.get((layer.name, place), start)
-            v, z[place], shown[place], clock = lif_twin.neuron(rule, p, v, x[place], clock, now)
+            v, z[place], shown[place], clock = lif_twin.neuron(
+                rule, p, v, [one[place] for one in x], clock, now
+            )
             self.state[layer.name, place] = v, clock
         self.traces.setdefault((layer.name, "v"), []).append(shown)
         return z
@@ -226,13 +229,15 @@ class Twin:
         numbers = self.numbers[layer.name]
         several = layer.receptors != 1
         shape = (*layer.shape, layer.receptors)
-        x = x.reshape(shape)
+        x = [one.reshape(shape) for one in (x if isinstance(x, list) else [x])]
         z, kept = np.zeros(layer.shape, self.width), np.zeros(shape, self.width)
         for place in np.ndindex(shape):
             p = {n: a.reshape(shape)[place] for n, a in numbers.items()}
             zero = self.width(0)
             i, rise = self.state.get((layer.name, place), (zero, zero))
-            i, rise, out = lif_twin.synapse(layer.rule, p, i, rise, x[place])
+            i, rise, out = lif_twin.synapse(
+                layer.rule, p, i, rise, [one[place] for one in x]
+            )
             self.state[layer.name, place] = i, rise
             kept[place] = i
             z[place[:-1]] = out if place[-1] == 0 else z[place[:-1]] + out

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import recorded
+import recorded_brainpy
 from snnbridge.model import Neuron
 from snnbridge.simulate import simulate
 
@@ -38,3 +39,21 @@ def test_a_recorded_network_is_reproduced(folder, stem, name):
 def test_every_framework_is_recorded():
     frameworks = {folder.rpartition("-")[0] for folder, _, _ in CASES}
     assert {"snntorch", "spikingjelly", "norse", "sinabs", "rockpool", "spyx"} <= frameworks
+
+
+@pytest.mark.parametrize("name", recorded_brainpy.cases())
+def test_a_recorded_brainpy_network_is_reproduced(name):
+    case = recorded_brainpy.RecordedBrainPy(name)
+    wanted = {}
+    for layer, variable, _ in case.truth():
+        wanted.setdefault(layer, []).append(variable)
+    found = simulate(case.net, case.seen("input"), record=wanted, initial=case.initial())
+    for layer, variable, truth in case.truth():
+        ours = found.traces[layer, variable].reshape(truth.shape)
+        if variable == "output":
+            assert (ours == truth).all(), f"{int((ours != truth).sum())} spikes of {layer!r} differ"
+        elif name.startswith("lif_") and name.endswith("euler_dyadic"):
+            assert (ours == truth).all(), f"{variable} of {layer!r} differs in its bits"
+        else:
+            error = np.abs(ours - truth).max() / scale_of(case.layers[layer])
+            assert error < 1e-4, f"{variable} of {layer!r} is off by {error:.2g} of the threshold"

@@ -19,9 +19,11 @@ from snnbridge.model import (
     Conv2d,
     Delay,
     Flatten,
+    Floor,
     Form,
     Input,
     InputGain,
+    Inputs,
     Linear,
     MaxPool,
     Neuron,
@@ -97,11 +99,15 @@ def rules(draw, width):
     several = draw(st.sampled_from([1, 1, 1, 3, None]))
     if timing is ResetTiming.RESIDUAL and (reset is Reset.SET or old is SpikeSource.OLD):
         timing = ResetTiming.NOW
+    gain = draw(st.sampled_from(InputGain))
+    outside = form is Form.AFFINE or gain is not InputGain.COMPLEMENT
     late = old is SpikeSource.OLD or (reset is not Reset.NONE and timing is not ResetTiming.NOW)
     return NeuronRule(
         scheme=draw(st.sampled_from(scheme_for(form))),
         form=form,
-        input_gain=draw(st.sampled_from(InputGain)),
+        input_gain=gain,
+        inputs=draw(st.sampled_from(Inputs)) if outside else Inputs.SUMMED,
+        floor=draw(st.sampled_from(Floor)),
         compare=draw(st.sampled_from(Compare)) if several == 1 else Compare.GREATER_EQUAL,
         reset=reset,
         reset_timing=timing,
@@ -165,6 +171,7 @@ def synapse(draw, name, shape, width, receptors=1):
         scheme=draw(st.sampled_from([s for s in scheme_for(form) if s not in (Scheme.RC,)])),
         form=form,
         input_gain=draw(st.sampled_from([InputGain.ONE, InputGain.COMPLEMENT])),
+        inputs=draw(st.sampled_from(Inputs)),
         width=width,
     )
     whole = shape if receptors == 1 else (*shape, receptors)
@@ -226,6 +233,7 @@ def stacks(draw):
                 scheme=Scheme.STATED,
                 form=Form.AFFINE,
                 input_gain=InputGain.ONE,
+                inputs=syn.rule.inputs,
                 width=width,
             ),
             receptors=receptors,

@@ -88,7 +88,9 @@ LEAVES = [
 ]
 
 
-@pytest.mark.parametrize(("value", "expected"), LEAVES, ids=lambda v: repr(v)[:40])
+@pytest.mark.parametrize(
+    ("value", "expected"), LEAVES, ids=[f"{type(v).__name__}-{h[:40]}" for v, h in LEAVES]
+)
 def test_each_kind_of_value_has_the_bytes_of_the_framework(value, expected):
     assert pack({"k": value}).hex() == "81a16b" + expected
     assert pack(value).hex() == expected

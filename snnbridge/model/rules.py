@@ -64,6 +64,20 @@ class InputGain(enum.Enum):
     STATED = "stated"  # g = gain
 
 
+class Inputs(enum.Enum):
+    """How several inputs of one layer meet its state; without meaning where there is one."""
+
+    SUMMED = "summed"  # x = x1 + x2, then the update
+    IN_TURN = "in turn"  # the update adds x1, then x2
+
+
+class Floor(enum.Enum):
+    """How a lower bound is kept; without meaning where there is none."""
+
+    MAXIMUM = "maximum"  # max(v, v_min)
+    SHIFTED = "shifted"  # max(v - v_min, 0) + v_min
+
+
 class Compare(enum.Enum):
     """When a neuron spikes."""
 
@@ -145,17 +159,24 @@ class SynapseOrder(enum.Enum):
     DECAY_USE_ADD = "decay, use, add"  # i = alpha*i; out = i; i = i + x
 
 
+_SELDOM = ("inputs", "floor")
+
+
 class _Switches:
     """What rules have in common: which of their switches are unknown."""
 
     __slots__ = ()
 
     def unknown(self) -> tuple[str, ...]:
-        """Return the names of the switches that the source does not state."""
+        """Return the names of the switches that the source does not state.
+
+        ``inputs`` and ``floor`` are left out: only a layer with several inputs, or with a lower
+        bound, has a use for them.
+        """
         return tuple(
             field.name
             for field in fields(self)  # type: ignore[arg-type]
-            if getattr(self, field.name) is UNKNOWN
+            if getattr(self, field.name) is UNKNOWN and field.name not in _SELDOM
         )
 
     def __repr__(self) -> str:
@@ -173,8 +194,8 @@ class NeuronRule(_Switches):
 
     Parameters
     ----------
-    scheme, form, input_gain, compare, reset, reset_timing, spike_from, refractory, clock, \
-width, trace
+    scheme, form, input_gain, inputs, compare, reset, reset_timing, spike_from, floor, \
+refractory, clock, width, trace
         One member of the enumeration each, or ``UNKNOWN``.
     spiking : bool or UNKNOWN
         ``False`` for a readout, which shows its membrane potential and never spikes.
@@ -192,10 +213,12 @@ width, trace
     scheme: Scheme | Unknown = UNKNOWN
     form: Form | Unknown = UNKNOWN
     input_gain: InputGain | Unknown = UNKNOWN
+    inputs: Inputs | Unknown = UNKNOWN
     compare: Compare | Unknown = UNKNOWN
     reset: Reset | Unknown = UNKNOWN
     reset_timing: ResetTiming | Unknown = UNKNOWN
     spike_from: SpikeSource | Unknown = UNKNOWN
+    floor: Floor | Unknown = UNKNOWN
     refractory: Refractory | Unknown = UNKNOWN
     clock: Clock | Unknown = UNKNOWN
     spiking: bool | Unknown = UNKNOWN
@@ -211,7 +234,7 @@ class SynapseRule(_Switches):
 
     Parameters
     ----------
-    kind, order, scheme, form, input_gain, width
+    kind, order, scheme, form, input_gain, inputs, width
         One member of the enumeration each, or ``UNKNOWN``.
     """
 
@@ -220,6 +243,7 @@ class SynapseRule(_Switches):
     scheme: Scheme | Unknown = UNKNOWN
     form: Form | Unknown = UNKNOWN
     input_gain: InputGain | Unknown = UNKNOWN
+    inputs: Inputs | Unknown = UNKNOWN
     width: Width | Unknown = UNKNOWN
 
 

@@ -9,8 +9,10 @@ from snnbridge.model import (
     UNKNOWN,
     Clock,
     Compare,
+    Floor,
     Form,
     InputGain,
+    Inputs,
     Neuron,
     NeuronRule,
     Refractory,
@@ -31,9 +33,11 @@ from snnbridge.rules.table import Argument, FrameworkClass
 SPIKING = NeuronRule(
     form=Form.AFFINE,
     input_gain=InputGain.ONE,
+    inputs=Inputs.SUMMED,
     compare=Compare.GREATER,
     reset_timing=ResetTiming.NOW,
     spike_from=SpikeSource.NEW,
+    floor=Floor.MAXIMUM,
     refractory=Refractory.NONE,
     clock=Clock.COUNTER,
     spiking=True,
@@ -46,10 +50,12 @@ SPIKING = NeuronRule(
 READOUT = NeuronRule(
     form=Form.AFFINE,
     input_gain=InputGain.ONE,
+    inputs=Inputs.SUMMED,
     compare=Compare.GREATER,
     reset=Reset.NONE,
     reset_timing=ResetTiming.NOW,
     spike_from=SpikeSource.NEW,
+    floor=Floor.MAXIMUM,
     refractory=Refractory.NONE,
     clock=Clock.COUNTER,
     spiking=False,
@@ -107,6 +113,7 @@ class Table:
         scheme: Scheme | Any = UNKNOWN,
         form: Form = Form.AFFINE,
         input_gain: InputGain = InputGain.ONE,
+        inputs: Inputs = Inputs.SUMMED,
         width: Width = Width.FLOAT32,
         **more: Any,
     ) -> FrameworkClass:
@@ -117,6 +124,7 @@ class Table:
             scheme=scheme,
             form=form,
             input_gain=input_gain,
+            inputs=inputs,
             width=width,
         )
         return self._add(kind, Synapse, rule, equation, arguments, **more)

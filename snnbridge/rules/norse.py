@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge.model import Form, InputGain, Refractory, Reset, Scheme, SynapseOrder
+from snnbridge.model import Form, InputGain, Inputs, Refractory, Reset, Scheme, SynapseOrder
 from snnbridge.rules.common import READOUT, SPIKING, Table, joint, stated
 from snnbridge.rules.table import Argument, Derived
 
@@ -48,6 +48,7 @@ _SYNAPSE = _TABLE.synapse(
     {"tau_syn_inv": stated("tau_inv", 200.0, "inverse of the synaptic one", unit="1/s")},
     scheme=Scheme.EULER_INVERSE,
     form=Form.DIFFERENCE,
+    inputs=Inputs.IN_TURN,
 )
 _LIF_ARGUMENTS = {
     "tau_mem_inv": _TAU_MEM,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge.model import Compare, Parameter, Reset, Scheme, SynapseOrder, parameter
+from snnbridge.model import Compare, Inputs, Parameter, Reset, Scheme, SynapseOrder, parameter
 from snnbridge.rules.common import SPIKING, Table, joint, stated
 from snnbridge.rules.table import Argument, Derived
 
@@ -62,6 +62,7 @@ _TABLE.neuron(
         SynapseOrder.ADD_DECAY_USE,
         "isyn = beta*(isyn + x)",
         _arguments(*_CURRENT),
+        inputs=Inputs.IN_TURN,
         derive=_leak(*_CURRENT),
     ),
 )

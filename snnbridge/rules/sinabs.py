@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge.model import Compare, InputGain, Reset, Scheme, SynapseOrder
+from snnbridge.model import Compare, Floor, InputGain, Reset, Scheme, SynapseOrder
 from snnbridge.rules.common import READOUT, SPIKING, Table, joint, stated
 from snnbridge.rules.table import Argument, Derived
 
 _TABLE = Table("sinabs", "sinabs.layers; sinabs 3.1")
-_SPIKING = replace(SPIKING, compare=Compare.GREATER_EQUAL)
+_SPIKING = replace(SPIKING, compare=Compare.GREATER_EQUAL, floor=Floor.SHIFTED)
 _MIN = stated("v_min", None, "lower bound of the membrane potential")
 _FIRE = {
     "spike_threshold": stated("threshold", 1.0, "threshold"),
@@ -27,7 +27,7 @@ _LEAKS = {
     True: {"input_gain": InputGain.COMPLEMENT},
     False: {"input_gain": InputGain.ONE},
 }
-_STEP = "spikes = trunc(h/threshold) where h > 0; v = h - spikes*threshold; v = max(v, min_v_mem)"
+_STEP = "spikes = trunc(h/threshold) where h > 0; v = h - spikes*threshold; v = max(v - min_v_mem, 0) + min_v_mem"
 
 
 def _decay(name: str) -> Any:
@@ -60,7 +60,9 @@ def _fire(given: Mapping[str, Any]) -> Derived:
             name, value = name
         switches["reset"] = {"MembraneSubtract": Reset.SUBTRACT, "MembraneReset": Reset.SET}[name]
         if name == "MembraneReset":
-            found["v_reset"] = 0.0 if value is None else value
+            if value:
+                raise ValueError("MembraneReset adds a value other than 0 at every step")
+            found["v_reset"] = 0.0
         elif value is not None:
             found["reset_amount"] = value
     return found, switches
@@ -109,7 +111,7 @@ for _kind in ("IAF", "IAFSqueeze", "IAFRecurrent", "IAFRecurrentSqueeze"):
 for _kind in ("ExpLeak", "ExpLeakSqueeze"):
     _TABLE.neuron(
         _kind,
-        READOUT,
+        replace(READOUT, floor=Floor.SHIFTED),
         "v = alpha*v + x, or alpha*v + (1 - alpha)*x with norm_input; returns v",
         {
             **_DECAYS,

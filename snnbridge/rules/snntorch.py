@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge.model import InputGain, Reset, ResetTiming, Scheme, SynapseOrder, Trace
+from snnbridge.model import InputGain, Inputs, Quantity, Reset, ResetTiming, Scheme, SynapseOrder, Trace
 from snnbridge.rules.common import SPIKING, Table, joint, stated
 from snnbridge.rules.table import Argument, Derived
 
@@ -51,7 +51,8 @@ _AFTER = _resets(ResetTiming.NEXT_AFTER_LEAK)
 
 def _lapicque(arguments: Mapping[str, Any]) -> Derived:
     """Complete R and C from beta as the constructor does."""
-    beta, r, c = (arguments.get(name) for name in ("beta", "R", "C"))
+    # The constructor's own defaults are False.
+    beta, r, c = (arguments.get(name) or None for name in ("beta", "R", "C"))
     dt = arguments.get("time_step", 1)
     found: dict[str, Any] = {}
     if beta is None and r is not None and c is not None:
@@ -89,10 +90,18 @@ _TABLE.neuron(
     derive=_AFTER,
     synapse=_SYNAPSE,
 )
-for _kind, _inner in (("RLeaky", None), ("RSynaptic", _SYNAPSE)):
+_RECURRENT_SYNAPSE = _TABLE.synapse(
+    "RSynaptic.synapse",
+    SynapseOrder.DECAY_ADD_USE,
+    "syn = (alpha*syn + x) + recurrent(spk)",
+    {"alpha": stated("decay", help="decay of the synaptic current; clamped to 0 to 1")},
+    scheme=Scheme.CLAMPED,
+    inputs=Inputs.IN_TURN,
+)
+for _kind, _inner in (("RLeaky", None), ("RSynaptic", _RECURRENT_SYNAPSE)):
     _TABLE.neuron(
         _kind,
-        _LEAKY,
+        replace(_LEAKY, inputs=Inputs.IN_TURN),
         _STEP + "zero: h = 0 where mem > threshold; its recurrent layer is a layer of its own, "
         "fed by the spikes of the step before, its bias acting from the first step",
         {"beta": _BETA, **_FIRE},
@@ -108,7 +117,12 @@ _TABLE.neuron(
         "beta": joint(None, "decay that R and C are made of"),
         "R": joint(None, "resistance"),
         "C": joint(None, "capacitance"),
-        "time_step": Argument(joint=True, default=1, help="time step"),
+        "time_step": Argument(
+            setting="dt",
+            default=1,
+            help="time step, in the unit of R*C",
+            convert=lambda value: Quantity(float(value), "s"),
+        ),
         **_FIRE,
     },
     derive=_lapicque,

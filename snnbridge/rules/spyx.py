@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from snnbridge.model import Reset, ResetTiming, Scheme, SynapseOrder
+from snnbridge.model import Inputs, Reset, ResetTiming, Scheme, SynapseOrder
 from snnbridge.rules.common import READOUT, SPIKING, Table, stated
 
 _TABLE = Table("spyx", "spyx.nn; Spyx 1.0, operation by operation (not fused by the compiler)")
@@ -27,7 +27,7 @@ _RECURRENT = "; recurrent_w is a layer of its own, without delay"
 for _kind in ("LIF", "RLIF"):
     _TABLE.neuron(
         _kind,
-        _LIF,
+        replace(_LIF, inputs=Inputs.IN_TURN),
         "spikes = [V > threshold]; V = (beta*V + x) - spikes*threshold"
         + _RECURRENT * (_kind[0] == "R"),
         {"beta": _BETA, "threshold": _THRESHOLD},
@@ -35,7 +35,7 @@ for _kind in ("LIF", "RLIF"):
 for _kind in ("IF", "RIF"):
     _TABLE.neuron(
         _kind,
-        replace(_LIF, scheme=Scheme.INTEGRATE),
+        replace(_LIF, scheme=Scheme.INTEGRATE, inputs=Inputs.IN_TURN),
         "spikes = [V > threshold]; V = (V + x) - spikes*threshold" + _RECURRENT * (_kind[0] == "R"),
         {"threshold": _THRESHOLD},
     )
@@ -45,6 +45,7 @@ _SYNAPSE = _TABLE.synapse(
     "I = alpha*I + x",
     {"alpha": stated("decay", help="decay of the current; clipped to 0 to 1")},
     scheme=Scheme.CLAMPED,
+    inputs=Inputs.IN_TURN,
 )
 for _kind in ("CuBaLIF", "RCuBaLIF"):
     _TABLE.neuron(

@@ -38,7 +38,7 @@ enum { DECAY_FACTOR, DECAY_DIFFERENCE, DECAY_QUOTIENT, DECAY_DERIVATIVE, DECAY_S
 /* A group of neurons: switches, and one number of the network's width for each neuron. */
 typedef struct {
     ptrdiff_t n;
-    int form, spiking, reset, timing, old, refractory, float_clock, raw;
+    int form, spiking, reset, timing, old, refractory, float_clock, raw, shifted_floor;
     double max_spikes; /* 1, or more, or infinity */
     void *leak, *tau, *gain, *rest, *constant; /* the update */
     void *least;                               /* the least h that spikes */

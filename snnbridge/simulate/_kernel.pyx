@@ -18,7 +18,7 @@ cdef extern from "_kernel.h" nogil:
     enum: TILE
     ctypedef struct neuron_t:
         ptrdiff_t n
-        int form, spiking, reset, timing, old, refractory, float_clock, raw
+        int form, spiking, reset, timing, old, refractory, float_clock, raw, shifted_floor
         double max_spikes
         void *leak
         void *tau
@@ -65,9 +65,9 @@ cdef extern from "_kernel.h" nogil:
     ctypedef void (*finish_f)(void *, const double *, const double *, ptrdiff_t) noexcept nogil
     ctypedef void (*conv_finish_f)(void *, const double *, const double *, ptrdiff_t,
                                    ptrdiff_t) noexcept nogil
-    ctypedef void (*neuron_f)(const neuron_t *, void *, const void *, void *, void *, void *,
-                              void *, float) noexcept nogil
-    ctypedef void (*synapse_f)(const synapse_t *, void *, void *, const void *,
+    ctypedef void (*neuron_f)(const neuron_t *, void *, const void *const *, int, void *, void *,
+                              void *, void *, float) noexcept nogil
+    ctypedef void (*synapse_f)(const synapse_t *, void *, void *, const void *const *, int,
                                void *) noexcept nogil
     ctypedef void (*add_f)(void *, const void *, ptrdiff_t) noexcept nogil
     ctypedef void (*convert_f)(void *, const void *, int, ptrdiff_t) noexcept nogil
@@ -97,6 +97,7 @@ cdef enum Kind:
 cdef enum:
     SLACK = 16  # indices that a scan may write beyond the last
     CHUNK = 96  # rows of a dense product at a time
+    INPUTS = 64  # the most that a step adds in turn
     FEWEST = 4  # rows for which a panel of weights is worth widening
 
 cdef struct Node:
@@ -113,7 +114,7 @@ cdef struct Op:
     int delay
     ptrdiff_t n_in
     ptrdiff_t n_out
-    int sources  # of a sum
+    int sources  # of a sum, or of a step that adds its inputs in turn
     int *source_of
     int *delay_of
     void *weight
@@ -253,6 +254,14 @@ cdef class Program:
         op.source_of = <int *> _address(sources, self.keep)
         op.delay_of = <int *> _address(delays, self.keep)
 
+    def also_reads(self, int op, int count, sources, delays):
+        """Have an operation's step add several inputs in turn: all of them, the first too."""
+        if count > INPUTS:
+            raise ValueError(f"a step adds at most {INPUTS} inputs in turn")
+        self.ops[op].sources = count
+        self.ops[op].source_of = <int *> _address(sources, self.keep)
+        self.ops[op].delay_of = <int *> _address(delays, self.keep)
+
     def add_linear(self, ptrdiff_t n, int source, int delay, weight, bint wide, bias):
         """Add a product with weights packed in tiles; see `tiles`."""
         cdef Op *op = self._add(LINEAR, n, source, delay)
@@ -325,7 +334,7 @@ cdef class Program:
         cdef neuron_t *p = &op.neuron
         p.n = n
         (p.form, p.spiking, p.reset, p.timing, p.old, p.refractory, p.float_clock,
-         p.raw) = switches
+         p.raw, p.shifted_floor) = switches
         p.max_spikes = max_spikes
         op.clock_step = clock_step
         p.leak = _address(arrays["leak"], self.keep)
@@ -889,12 +898,24 @@ cdef class Worker:
                 self.program.lanes.finish[self.program.width](
                     self._row(op.node, s, t), self.sums, NULL, op.n_out)
 
+    cdef int _inputs(self, Op *op, ptrdiff_t s, ptrdiff_t t, const void **x) noexcept nogil:
+        """Point to the rows that a step reads."""
+        cdef int k
+        if op.sources == 0:
+            x[0] = self._row(op.source, s, t - op.delay)
+            return 1
+        for k in range(op.sources):
+            x[k] = self._row(op.source_of[k], s, t - op.delay_of[k])
+        return op.sources
+
     cdef void _neuron(self, Op *op, ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t t0,
                       ptrdiff_t t1, int64_t first_step, ptrdiff_t first_row) noexcept nogil:
         cdef ptrdiff_t s, t, sample, size = op.n_out * self.program.item
         cdef ptrdiff_t tick = op.n_out * (4 if op.neuron.float_clock else 8)
         cdef char *shown = NULL
         cdef char *clock = NULL
+        cdef const void *x[INPUTS]
+        cdef int inputs
         for s in range(samples):
             sample = first_sample + s
             if op.second != NULL:
@@ -903,24 +924,28 @@ cdef class Worker:
                 if op.shown != NULL:
                     shown = (<char *> op.shown
                              + ((first_row + t) * self.program.batch + sample) * size)
+                inputs = self._inputs(op, s, t, x)
                 self.program.lanes.neuron[self.program.width](
-                    &op.neuron, <char *> op.state + sample * size,
-                    self._row(op.source, s, t - op.delay), self._row(op.node, s, t), shown,
-                    self.work, clock, <float> (first_step + t) * op.clock_step)
+                    &op.neuron, <char *> op.state + sample * size, x, inputs,
+                    self._row(op.node, s, t), shown, self.work, clock,
+                    <float> (first_step + t) * op.clock_step)
 
     cdef void _synapse(self, Op *op, ptrdiff_t first_sample, ptrdiff_t samples, ptrdiff_t t0,
                        ptrdiff_t t1, ptrdiff_t first_row) noexcept nogil:
         cdef ptrdiff_t s, t, sample
         cdef ptrdiff_t size = op.n_out * op.synapse.receptors * self.program.item
         cdef char *second = NULL
+        cdef const void *x[INPUTS]
+        cdef int inputs
         for s in range(samples):
             sample = first_sample + s
             if op.second != NULL:
                 second = <char *> op.second + sample * size
             for t in range(t0, t1):
+                inputs = self._inputs(op, s, t, x)
                 self.program.lanes.synapse[self.program.width](
-                    &op.synapse, <char *> op.state + sample * size, second,
-                    self._row(op.source, s, t - op.delay), self._row(op.node, s, t))
+                    &op.synapse, <char *> op.state + sample * size, second, x, inputs,
+                    self._row(op.node, s, t))
                 if op.shown != NULL:
                     memcpy(<char *> op.shown
                            + ((first_row + t) * self.program.batch + sample) * size,

@@ -23,9 +23,11 @@ typedef struct {
     void (*finish[2])(void *out, const double *sum, const double *bias, ptrdiff_t n);
     void (*conv_finish[2])(void *out, const double *sum, const double *bias, ptrdiff_t places,
                            ptrdiff_t outputs);
-    void (*neuron[2])(const neuron_t *p, void *v, const void *x, void *z, void *shown, void *work,
-                      void *clock, float now);
-    void (*synapse[2])(const synapse_t *p, void *i, void *rise, const void *x, void *z);
+    /* `x` are the inputs: more than one where the step adds them in turn. */
+    void (*neuron[2])(const neuron_t *p, void *v, const void *const *x, int inputs, void *z,
+                      void *shown, void *work, void *clock, float now);
+    void (*synapse[2])(const synapse_t *p, void *i, void *rise, const void *const *x, int inputs,
+                       void *z);
     void (*add[2])(void *out, const void *x, ptrdiff_t n);
     void (*convert[2])(void *out, const void *x, int kind, ptrdiff_t n);
     int (*finite[2])(const void *x, ptrdiff_t n);

@@ -138,6 +138,20 @@ static void W(update)(const neuron_t *p, REAL *RESTRICT h, const REAL *v, const 
     }
 }
 
+/* Keep the lower bound. */
+static void W(bound)(const neuron_t *p, REAL *v, const REAL *from)
+{
+    const REAL *least = (const REAL *)p->floor;
+    ptrdiff_t j;
+    if (p->shifted_floor)
+        for (j = 0; j < p->n; j++) {
+            const REAL above = from[j] - least[j];
+            v[j] = (above < 0 ? (REAL)0 : above) + least[j];
+        }
+    else
+        for (j = 0; j < p->n; j++) v[j] = from[j] < least[j] ? least[j] : from[j];
+}
+
 /* Spikes of a membrane potential: 0 or 1, or how often the threshold goes into it. */
 static void W(count)(const neuron_t *p, REAL *RESTRICT s, const REAL *h)
 {
@@ -242,50 +256,46 @@ static void W(fire)(const neuron_t *p, REAL *v, const REAL *h, REAL *z)
 }
 
 /* One step of one sample. `work` holds three rows; `shown` may be NULL. */
-static void W(neuron)(const neuron_t *p, void *membrane, const void *input, void *output,
-                      void *shown, void *work, void *clock, float now)
+static void W(neuron)(const neuron_t *p, void *membrane, const void *const *x, int inputs,
+                      void *output, void *shown, void *work, void *clock, float now)
 {
     const ptrdiff_t n = p->n;
     REAL *v = (REAL *)membrane, *z = (REAL *)output;
     REAL *h = (REAL *)work, *before = h + n, *s = before + n;
-    const REAL *floor_of = (const REAL *)p->floor, *gain = (const REAL *)p->output_gain;
+    const REAL *gain = (const REAL *)p->output_gain, *in = (const REAL *)p->gain;
     const int late = p->spiking && p->timing != NOW;
     ptrdiff_t j;
     if (late || (p->spiking && p->old)) W(count)(p, before, v);
     if (late && p->timing == BEFORE_LEAK) W(reset)(p, v, v, before);
-    W(update)(p, h, v, (const REAL *)input);
+    W(update)(p, h, v, (const REAL *)x[0]);
+    for (int k = 1; k < inputs; k++)
+        for (j = 0; j < n; j++) h[j] = h[j] + in[j] * ((const REAL *)x[k])[j];
     if (late && p->timing != BEFORE_LEAK) W(reset)(p, h, h, before);
     if (!p->spiking) {
-        for (j = 0; j < n; j++) v[j] = h[j] < floor_of[j] ? floor_of[j] : h[j];
+        W(bound)(p, v, h);
         for (j = 0; j < n; j++) z[j] = gain[j] * v[j];
-        if (shown) memcpy(shown, p->raw ? h : v, (size_t)n * sizeof(REAL));
-        return;
-    }
-    if (p->max_spikes == 1 && p->timing == NOW && p->refractory == FREE && !p->old) {
+    } else if (p->max_spikes == 1 && p->timing == NOW && p->refractory == FREE && !p->old
+               && !p->shifted_floor) {
         W(fire)(p, v, h, z);
-        if (shown) memcpy(shown, p->raw ? h : v, (size_t)n * sizeof(REAL));
-        return;
+    } else {
+        if (p->refractory != FREE) W(hold)(p, before, h, v, clock, now);
+        if (p->old)
+            memcpy(s, before, (size_t)n * sizeof(REAL));
+        else
+            W(count)(p, s, h);
+        if (p->refractory == HOLD || p->refractory == CLAMP)
+            for (j = 0; j < n; j++) s[j] = before[j] != 0 ? (REAL)0 : s[j];
+        if (p->timing == NOW)
+            W(reset)(p, v, h, s);
+        else if (p->timing == RESIDUAL) {
+            const REAL *amount = (const REAL *)p->amount;
+            for (j = 0; j < n; j++) v[j] = h[j] - (s[j] - before[j]) * amount[j];
+        } else
+            memcpy(v, h, (size_t)n * sizeof(REAL));
+        W(bound)(p, v, v);
+        if (p->refractory != FREE) W(wind)(p, s, clock, now);
+        for (j = 0; j < n; j++) z[j] = gain[j] * s[j];
     }
-    if (p->refractory != FREE) {
-        REAL *held = before; /* free: only the spikes of resets that come late stand there */
-        W(hold)(p, held, h, v, clock, now);
-        W(count)(p, s, h);
-        if (p->refractory != HOLD_TESTED)
-            for (j = 0; j < n; j++) s[j] = held[j] != 0 ? (REAL)0 : s[j];
-    } else if (p->old)
-        memcpy(s, before, (size_t)n * sizeof(REAL));
-    else
-        W(count)(p, s, h);
-    if (p->timing == NOW)
-        W(reset)(p, v, h, s);
-    else if (p->timing == RESIDUAL) {
-        const REAL *amount = (const REAL *)p->amount;
-        for (j = 0; j < n; j++) v[j] = h[j] - (s[j] - before[j]) * amount[j];
-    } else
-        memcpy(v, h, (size_t)n * sizeof(REAL));
-    for (j = 0; j < n; j++) v[j] = v[j] < floor_of[j] ? floor_of[j] : v[j];
-    if (p->refractory != FREE) W(wind)(p, s, clock, now);
-    for (j = 0; j < n; j++) z[j] = gain[j] * s[j];
     if (shown) memcpy(shown, p->raw ? h : v, (size_t)n * sizeof(REAL));
 }
 
@@ -300,28 +310,39 @@ ALWAYS_INLINE REAL W(decayed)(int form, REAL i, REAL k, REAL tau)
     }
 }
 
-ALWAYS_INLINE REAL W(word_12)(int form, REAL x)
+/* What one input adds: scaled, and cut to whole units where the state counts them. */
+ALWAYS_INLINE REAL W(given)(const synapse_t *p, const void *x, ptrdiff_t m)
 {
-    return form == DECAY_SHIFT_12 ? (REAL)((double)(int64_t)(4096.0 * (double)x) / 4096.0) : x;
+    const REAL in = ((const REAL *)p->gain)[m] * ((const REAL *)x)[m];
+    return p->decay == DECAY_SHIFT_12 ? (REAL)((double)(int64_t)(4096.0 * (double)in) / 4096.0)
+                                      : in;
 }
 
-ALWAYS_INLINE REAL W(exponential)(REAL *state, REAL x, int order, int form, REAL k, REAL tau)
+ALWAYS_INLINE REAL W(added)(const synapse_t *p, REAL i, const void *const *x, int inputs,
+                            ptrdiff_t m)
+{
+    for (int k = 0; k < inputs; k++) i = i + W(given)(p, x[k], m);
+    return i;
+}
+
+ALWAYS_INLINE REAL W(exponential)(const synapse_t *p, REAL *state, const void *const *x,
+                                  int inputs, ptrdiff_t m, REAL k, REAL tau)
 {
     REAL i = *state, out;
-    switch (order) {
+    switch (p->order) {
     case DECAY_ADD_USE:
-        out = i = W(decayed)(form, i, k, tau) + x;
+        out = i = W(added)(p, W(decayed)(p->decay, i, k, tau), x, inputs, m);
         break;
     case ADD_DECAY_USE:
-        out = i = W(decayed)(form, i + x, k, tau);
+        out = i = W(decayed)(p->decay, W(added)(p, i, x, inputs, m), k, tau);
         break;
     case ADD_USE_DECAY:
-        out = i + x;
-        i = W(decayed)(form, out, k, tau);
+        out = W(added)(p, i, x, inputs, m);
+        i = W(decayed)(p->decay, out, k, tau);
         break;
     default:
-        out = W(decayed)(form, i, k, tau);
-        i = out + x;
+        out = W(decayed)(p->decay, i, k, tau);
+        i = W(added)(p, out, x, inputs, m);
         break;
     }
     *state = i;
@@ -329,37 +350,37 @@ ALWAYS_INLINE REAL W(exponential)(REAL *state, REAL x, int order, int form, REAL
 }
 
 /* One step of one sample; the receptors of a neuron stand together and are summed in order. */
-static void W(synapse)(const synapse_t *p, void *first, void *second, const void *input,
-                       void *output)
+static void W(synapse)(const synapse_t *p, void *first, void *second, const void *const *x,
+                       int inputs, void *output)
 {
     REAL *i = (REAL *)first, *rise = (REAL *)second, *z = (REAL *)output;
-    const REAL *x = (const REAL *)input;
     const REAL *k = (const REAL *)p->leak, *tau = (const REAL *)p->tau;
     const REAL *gain = (const REAL *)p->gain, *scale = (const REAL *)p->output_gain;
     const REAL *kr = (const REAL *)p->leak_rise, *tr = (const REAL *)p->tau_rise;
-    const int receptors = p->receptors, form = p->decay, order = p->order;
-    if (p->kind == EXPONENTIAL && form == DECAY_FACTOR && order == DECAY_ADD_USE && receptors == 1) {
-        for (ptrdiff_t j = 0; j < p->n; j++) i[j] = k[j] * i[j] + gain[j] * x[j];
+    const int form = p->decay;
+    if (p->kind == EXPONENTIAL && form == DECAY_FACTOR && p->order == DECAY_ADD_USE
+        && p->receptors == 1 && inputs == 1) {
+        const REAL *in = (const REAL *)x[0];
+        for (ptrdiff_t j = 0; j < p->n; j++) i[j] = k[j] * i[j] + gain[j] * in[j];
         for (ptrdiff_t j = 0; j < p->n; j++) z[j] = scale[j] * i[j];
         return;
     }
     for (ptrdiff_t j = 0; j < p->n; j++)
-        for (int r = 0; r < receptors; r++) {
-            const ptrdiff_t m = j * receptors + r;
-            const REAL in = W(word_12)(form, gain[m] * x[m]);
+        for (int r = 0; r < p->receptors; r++) {
+            const ptrdiff_t m = j * p->receptors + r;
             REAL out;
             if (p->kind == EXPONENTIAL)
-                out = W(exponential)(i + m, in, order, form, k[m], tau[m]);
+                out = W(exponential)(p, i + m, x, inputs, m, k[m], tau[m]);
             else if (p->kind == EXPONENTIAL_DIFFERENCE) {
-                out = W(exponential)(i + m, in, order, form, k[m], tau[m]);
-                out = out - W(exponential)(rise + m, in, order, form, kr[m], tr[m]);
+                out = W(exponential)(p, i + m, x, inputs, m, k[m], tau[m]);
+                out = out - W(exponential)(p, rise + m, x, inputs, m, kr[m], tr[m]);
             } else {
                 const REAL drive = p->kind == ALPHA ? rise[m] / tau[m] : rise[m];
                 if (form == DECAY_DERIVATIVE)
                     i[m] = i[m] + k[m] * (-i[m] / tau[m] + drive);
                 else
                     i[m] = W(decayed)(form, i[m], k[m], tau[m]) + drive;
-                rise[m] = W(decayed)(form, rise[m], kr[m], tr[m]) + in;
+                rise[m] = W(added)(p, W(decayed)(form, rise[m], kr[m], tr[m]), x, inputs, m);
                 out = i[m];
             }
             out = scale[m] * out;

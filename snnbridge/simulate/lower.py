@@ -20,8 +20,10 @@ from snnbridge.model import (
     Conv2d,
     Delay,
     Flatten,
+    Floor,
     Form,
     InputGain,
+    Inputs,
     Layer,
     Linear,
     MaxPool,
@@ -166,6 +168,13 @@ def _refuse_form(name: str, layer: Neuron | Synapse) -> None:
             f"layer {name!r}: the form {rule.form.value!r} is made of the scheme "  # type: ignore[union-attr]
             f"{' or '.join(repr(s.value) for s in expected)}, not {rule.scheme.value!r}"  # type: ignore[union-attr]
         )
+    inside = rule.input_gain is InputGain.COMPLEMENT and rule.form is not Form.AFFINE
+    if isinstance(layer, Neuron) and rule.inputs is Inputs.IN_TURN and (
+        inside or rule.form in (Form.INTEGER_SHIFT_12, Form.FIXED_Q8_8)
+    ):
+        raise CheckpointError(
+            f"layer {name!r}: the form {rule.form.value!r} does not add its inputs in turn"  # type: ignore[union-attr]
+        )
     if isinstance(layer, Synapse) and rule.form is Form.FIXED_Q8_8:
         raise CheckpointError(f"layer {name!r}: no synapse computes in the form 'fixed q8.8'")
     integer = rule.form in (Form.INTEGER_SHIFT_12, Form.FIXED_Q8_8)
@@ -259,6 +268,10 @@ class Lowering:
         add: Callable[..., None] = _ADDERS[type(node.layer)]
         shape = self.network.shapes_in[node.key[0]]
         add(self, node.layer, node, (node.size, *places[0]), shape)
+        if len(places) > 1:
+            sources = np.array([p for p, _ in places], np.int32)
+            delays = np.array([d for _, d in places], np.int32)
+            self.program.also_reads(self.index[node.key], len(places), sources, delays)
 
     def _array(self, layer: Layer, name: str) -> Array:
         value = layer.parameters[name].value
@@ -358,6 +371,7 @@ class Lowering:
             _REFRACTORY.get(rule.refractory, 0),  # type: ignore[arg-type]
             floating,
             rule.trace is Trace.RAW,
+            "v_min" in layer.parameters and rule.floor is Floor.SHIFTED,
         )
         most = math.inf if rule.max_spikes is None else float(rule.max_spikes or 1)  # type: ignore[arg-type]
         tick = float(clock_step(layer, dt)) if floating else 0.0

@@ -17,6 +17,7 @@ from snnbridge.model import (
     Delay,
     Flatten,
     Input,
+    Inputs,
     Layer,
     Neuron,
     Output,
@@ -25,6 +26,7 @@ from snnbridge.model import (
     Shape,
     SNNCheckpoint,
     Subgraph,
+    Synapse,
     TimeStep,
     Unknown,
 )
@@ -317,13 +319,26 @@ def _make_nodes(network: Network) -> dict[Key, Node]:
             shape = network.shapes_out[name]
             nodes[name, "out"] = Node((name, "out"), layer, what, shape, sources)
             continue
-        if stimulated or len(sources) != 1:
+        if not _takes_all(layer, sources, stimulated):
             what = "stimulus" if stimulated else "sum"
             shape = network.shapes_in[name]
             nodes[name, "in"] = Node((name, "in"), layer, what, shape, sources)
             sources = [((name, "in"), 0)]
         nodes[name, "out"] = Node((name, "out"), layer, "layer", network.shapes_out[name], sources)
     return nodes
+
+
+def _takes_all(layer: Layer, sources: list[tuple[Key, int]], stimulated: bool) -> bool:
+    """Whether a layer's step reads its sources itself, and not their sum."""
+    if stimulated or not sources:
+        return False
+    if len(sources) == 1:
+        return True
+    if not isinstance(layer, Neuron | Synapse):
+        return False
+    if layer.rule.inputs is UNKNOWN:
+        refuse_unknown([(layer.name, "rule.inputs")])
+    return layer.rule.inputs is Inputs.IN_TURN
 
 
 def _computes(network: Network, name: str, layer: Layer) -> bool:

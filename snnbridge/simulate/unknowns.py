@@ -114,7 +114,7 @@ def unknown_of(layer: Layer, dt: TimeStep) -> Iterator[str]:
 
 def _of_neuron(layer: Neuron, dt: TimeStep) -> Iterator[str]:
     rule = layer.rule
-    yield from (f"rule.{name}" for name in _switches(rule) if getattr(rule, name) is UNKNOWN)
+    yield from (f"rule.{name}" for name in _switches(rule, "v_min" in layer.parameters) if getattr(rule, name) is UNKNOWN)
     needed = [*_sources(rule, layer.parameters)]
     if rule.spiking is True:
         needed.append("threshold")
@@ -127,8 +127,10 @@ def _of_neuron(layer: Neuron, dt: TimeStep) -> Iterator[str]:
         yield "dt"
 
 
-def _switches(rule: NeuronRule) -> Iterator[str]:
+def _switches(rule: NeuronRule, bounded: bool) -> Iterator[str]:
     yield from ("scheme", "form", "input_gain", "spiking", "output_delay", "width")
+    if bounded:
+        yield "floor"
     if rule.spiking is False:
         return
     yield from ("reset", "max_spikes", "spike_from", "refractory")

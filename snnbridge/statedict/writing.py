@@ -92,10 +92,12 @@ def to_tree(checkpoint: SNNCheckpoint) -> StateDict:
     beside = _at(training, net)
     arranger = _Arranger(checkpoint, layout, net)
     entries = arranger.arrange(beside if isinstance(beside, dict) else {})
-    places: dict[Path, tuple[Path, Form]] = {
-        ("training", *path): (path, PLAIN) for path in _arrays(training, ())
-    }
     tree = _nested(entries, layout, net, training)
+    places: dict[Path, tuple[Path, Form]] = {
+        ("training", *path): (path, PLAIN)
+        for path in _arrays(training, ())
+        if _at(tree, path) is _at(training, path)
+    }
     return StateDict(tree, net, places | arranger.places)
 
 
@@ -177,12 +179,11 @@ class _Arranger:
 
     def arrange(self, beside: dict[str, Tree]) -> dict[str, Tree]:
         """Return the net's entries, those that stand in ``training`` included."""
-        rest = dict(beside)
         entries: dict[str, Tree] = {}
         for key, entry in self.layout.nodes.items():
             if entry is None:
-                if key in rest:
-                    entries[key] = rest.pop(key)
+                if key in beside:
+                    entries[key] = beside[key]
             elif isinstance(entry, tuple):
                 self._put(entries, (key,), *entry)
             elif entry is True:
@@ -193,13 +194,15 @@ class _Arranger:
                 entries[key] = {}
                 for inner, text in entry.items():
                     self._put(entries[key], (key, inner), key, text)
-        self._append_rest(entries)
-        return entries | rest
+        self._append_rest(entries, beside)
+        return entries | {key: value for key, value in beside.items() if key not in entries}
 
-    def _append_rest(self, entries: dict[str, Tree]) -> None:
+    def _append_rest(self, entries: dict[str, Tree], beside: dict[str, Tree]) -> None:
         """Add what the layout does not mention, under the usual keys."""
         flat = self.layout.is_flat
         for name, slots in self.pending.items():
+            if name in entries and entries[name] is beside.get(name):
+                continue  # a key of the training run stands there
             if slots and flat and name not in entries:
                 self._append(entries, name, slots, flat=True)
             elif slots:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SMALL = 1 << 20
 """Pieces below this size are gathered."""
 
-BLOCK = 1 << 20
+BLOCK = 4 << 20
 """Size of a gathered block, and what the ends of writes are aligned to: the page cache takes
 its memory in large pieces then, which makes a write several times faster."""
 

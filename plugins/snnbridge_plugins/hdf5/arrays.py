@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from snnbridge.document import dtype_of
 from snnbridge.errors import IntegrityError, ReadError
 from snnbridge.model import Array, Shape
 from snnbridge.storage import Limits, parse_json, view
+from snnbridge_plugins.hdf5.checksum import Checksum
 from snnbridge_plugins.hdf5.chunks import expand
 from snnbridge_plugins.hdf5.datatypes import form
 from snnbridge_plugins.hdf5.description import Description, Stored
@@ -156,10 +156,12 @@ class Arrays:
         if stored.chunks is not None:
             offset = min(address for _, address, _, _ in stored.chunks.stored)
         if offset in self._checksums:  # documents are part of the structure, which was checked
-            size, crc = self._checksums[offset]
-            if zlib.crc32(self._data[offset : offset + size]) != crc:
+            size, stated = self._checksums[offset]
+            found = Checksum()
+            found.add(self._data[offset : offset + size])
+            if found.value() != stated:
                 raise IntegrityError(
-                    f"dataset {path!r} has another CRC-32 than the seal states; it was damaged"
+                    f"dataset {path!r} has another checksum than the seal states; it was damaged"
                 )
 
 

@@ -9,7 +9,7 @@ numbers little-endian:
 16 bytes            ``snnbridge-seal-1``
 u64                 address of the first byte of the structure, which ends at the seal
 u32                 number of arrays
-per array           u64 offset, u64 bytes, u32 CRC-32 of them, in the order of their offsets
+per array           u64 offset, u64 bytes, u32 checksum (:mod:`.checksum`)
 32 bytes            SHA-256 of the head (256 bytes), the structure, and the seal up to here
 ==================  =====================================================================
 """
@@ -37,7 +37,7 @@ class Seal:
 
     Parameters
     ----------
-    arrays : dict of int to (bytes, CRC-32)
+    arrays : dict of int to (bytes, checksum)
         By their offset.
     """
 
@@ -56,7 +56,7 @@ def make(
     structure : bytes
         Everything from `start` to the seal.
     start : int
-    arrays : sequence of (offset, bytes, CRC-32)
+    arrays : sequence of (offset, bytes, checksum)
     """
     body = _FIXED.pack(_MAGIC, start, len(arrays)) + b"".join(_RECORD.pack(*a) for a in arrays)
     return body + hashlib.sha256(head + structure + body).digest()
@@ -102,4 +102,4 @@ def check(data: memoryview, end: int) -> Seal | None:
             "the structure's SHA-256 is not the one in the seal; the file was damaged"
         )
     records = _RECORD.iter_unpack(body[_FIXED.size :])
-    return Seal({offset: (size, crc) for offset, size, crc in records})
+    return Seal({offset: (size, checksum) for offset, size, checksum in records})

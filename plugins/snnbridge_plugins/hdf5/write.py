@@ -2,7 +2,7 @@
 
 =============  ===========================================================================
 byte 0         superblock (96 bytes), then words for whoever looks at the bytes, up to 256
-byte 256       the arrays, each at a multiple of 64
+byte 256       the arrays, each at a multiple of 64, large ones at a page
 behind them    documents, labels, object headers: the structure; its last one is the root
 behind those   the seal
 =============  ===========================================================================
@@ -10,7 +10,6 @@ behind those   the seal
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,13 +19,15 @@ from snnbridge.formats import Options
 from snnbridge.model import Array, Shape, SNNCheckpoint
 from snnbridge.storage import StagedFile, Target, array_bytes, blocks
 from snnbridge_plugins.hdf5 import encode, seal
+from snnbridge_plugins.hdf5.checksum import Checksum
 from snnbridge_plugins.hdf5.chunks import chunk_shape, compressed
 from snnbridge_plugins.hdf5.datatypes import datatype, text
 from snnbridge_plugins.hdf5.elements import LAYOUT, TYPE, Dataset, Group, elements
 
 _WORDS = f"{TYPE}, layout {LAYOUT}: an HDF5 file; its root group says what is in it\n".encode()
 _ALIGNMENT = 64
-_PIECE = 4 << 20
+_PAGE = 4096
+_WORTH_A_PAGE = 256 << 10
 _GATHER = 1 << 20
 _WORTH_CHUNKS = 1024
 _LEVEL = 4
@@ -55,12 +56,12 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
         if name in options:
             raise OptionError(f"option {name!r} of format 'hdf5' is for reading")
     root = elements(checkpoint)
-    with target.open() as file, ThreadPoolExecutor(1, "snnbridge-crc") as beside:
+    with target.open() as file, ThreadPoolExecutor(1, "snnbridge-checksum") as beside:
         _Writer(file, beside, gzip=options.get("compression") == "gzip").run(root)
 
 
 class _Sum:
-    """A CRC-32 that another thread computes while the bytes are written.
+    """A checksum that another thread computes while the bytes are written.
 
     Parameters
     ----------
@@ -70,26 +71,27 @@ class _Sum:
 
     def __init__(self, beside: ThreadPoolExecutor) -> None:
         self._beside = beside
-        self._value = 0
+        self._checksum = Checksum()
         self._pending: deque[Future[None]] = deque()
 
     def add(self, piece: bytes | memoryview) -> None:
         """Have more bytes summed; they must stay as they are until :meth:`wait`."""
         if len(piece) < _WORTH_A_THREAD and not self._pending:
-            self._add(piece)
+            self._checksum.add(piece)
             return
-        self._pending.append(self._beside.submit(self._add, piece))
+        self._pending.append(self._beside.submit(self._checksum.add, piece))
         if len(self._pending) > _AHEAD:
             self._pending.popleft().result()
 
-    def _add(self, piece: bytes | memoryview) -> None:
-        self._value = zlib.crc32(piece, self._value)
-
-    def wait(self) -> int:
-        """Return the sum of everything so far."""
+    def wait(self) -> None:
+        """Wait until everything so far is summed."""
         while self._pending:
             self._pending.popleft().result()
-        return self._value
+
+    def value(self) -> int:
+        """Return the checksum of everything; nothing can be added then."""
+        self.wait()
+        return self._checksum.value()
 
 
 class _Writer:
@@ -125,14 +127,14 @@ class _Writer:
         file.write(structure.content)
         head = encode.superblock(address, file.tell()) + _WORDS
         head += bytes(seal.HEAD_SIZE - len(head))
-        sums = [(offset, size, total.wait()) for offset, size, total in self._sums]
+        sums = [(offset, size, total.value()) for offset, size, total in self._sums]
         file.write(seal.make(head, structure.content, start, sums))
         file.flush()
         with file.staged.open("r+b") as again:  # only now is it known where the root is
             again.write(head)
 
     def _write_array(self, dataset: Dataset) -> None:
-        self._file.align(_ALIGNMENT)
+        self._file.align(_PAGE if dataset.nbytes >= _WORTH_A_PAGE else _ALIGNMENT)
         offset, total = self._file.tell(), _Sum(self._beside)
         if self._is_chunked(dataset):
             self._places[dataset] = self._write_chunks(dataset, total)
@@ -191,9 +193,9 @@ def _datasets(group: Group) -> Iterator[Dataset]:
 
 
 def _pieces(parts: list[Array], total: _Sum | None) -> Iterator[bytes | memoryview]:
-    """Give the bytes of arrays in C order, little-endian, in pieces of up to 4 MiB.
+    """Give the bytes of arrays in C order, little-endian, large ones as they are.
 
-    Small arrays are joined. A piece that is no array's own memory is used again for the next
+    Small ones are joined. A piece that is no array's own memory is used again for the next
     one, once `total` has summed it.
     """
     gathered: list[bytes] = []
@@ -215,7 +217,6 @@ def _pieces(parts: list[Array], total: _Sum | None) -> Iterator[bytes | memoryvi
 
 def _blocks(array: Array, total: _Sum | None) -> Iterator[memoryview]:
     for block in blocks(array):
-        for start in range(0, len(block), _PIECE):
-            yield block[start : start + _PIECE]
+        yield block
         if total is not None and len(block) < array.nbytes:
             total.wait()
