@@ -18,8 +18,9 @@ from .errors import (
     UnknownValue,
     WriteError,
 )
-from .formats import EVERYTHING, Feature, Format, Option, Options, Probe, features
+from .formats import EVERYTHING, Feature, Format, Option, Options, Probe
 from .hookspecs import hookimpl
+from .ledger import Entry, Ledger, Status
 from .model import (
     PER_STEP,
     UNKNOWN,
@@ -50,8 +51,8 @@ from .model import (
     Synapse,
     SynapseRule,
 )
-from .ledger import Entry, Ledger, Status
 from .registry import Registry
+from .usage import dtype_feature, features
 from .verifier import Verification, verify
 from .version import __version__
 
@@ -116,6 +117,7 @@ __all__ = [
     "convert",
     "differences",
     "document",
+    "dtype_feature",
     "features",
     "hookimpl",
     "model",

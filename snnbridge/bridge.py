@@ -403,7 +403,7 @@ def _verdict(
     registry: Registry,
 ) -> str:
     """Say whether the target will do the same; simulate both where its form is another."""
-    bearing = [e for e in ledger if e.reason and e.path[0] not in _BESIDE_BEHAVIOUR]
+    bearing = [e for e in ledger.told if e.path[0] not in _BESIDE_BEHAVIOUR]
     if not bearing:
         return "identical"
     from snnbridge.verifier import verify  # the simulator is not needed to read and write
@@ -431,7 +431,7 @@ def _with_provenance(checkpoint: SNNCheckpoint, ledger: Ledger, verdict: str) ->
     record = {
         "by": f"snnbridge {__version__}",
         "source": _info_json(info),
-        "ledger": [entry.as_json() for entry in ledger if entry.reason],
+        "ledger": [entry.as_json() for entry in ledger.told],
         "verdict": verdict,
     }
     return replace(checkpoint, provenance=[*checkpoint.provenance, record])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +62,20 @@ class Ledger:
 
     Parameters
     ----------
-    entries : tuple of Entry
+    told : tuple of Entry
+        What is not exact.
+    kept : function returning entries
+        What is exact; asked only when somebody looks, since there may be one for each of many
+        thousands of layers.
     """
 
-    entries: tuple[Entry, ...] = ()
+    told: tuple[Entry, ...] = ()
+    kept: Callable[[], Iterable[Entry]] = tuple
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries: first what is exact, then the rest."""
+        return (*self.kept(), *self.told)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
@@ -76,7 +86,7 @@ class Ledger:
     @property
     def losses(self) -> tuple[Entry, ...]:
         """The entries that need the user's permission."""
-        return tuple(entry for entry in self.entries if entry.status.is_loss)
+        return tuple(entry for entry in self.told if entry.status.is_loss)
 
     def explains(self, difference: Difference) -> bool:
         """Whether a difference between what was planned and what was read back is a known loss."""

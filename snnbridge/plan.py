@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from snnbridge.formats import Feature, Format, Options, features
+from snnbridge.formats import EVERYTHING, Feature, Format, Options
 from snnbridge.ledger import Entry, Ledger, Status
 from snnbridge.model import UNKNOWN, Layer, Path, SNNCheckpoint
+from snnbridge.usage import features
 
 
 def plan(
@@ -35,7 +37,9 @@ def plan(
         checkpoint, entries = format.prepare(checkpoint, options)
         changed = list(entries)
     held = format.holds_bare if options.get("bare") else format.holds
-    lost = list(_dropped(features(checkpoint), format, held, bare=bool(options.get("bare"))))
+    lost: list[Entry] = []
+    if held != EVERYTHING:
+        lost = list(_dropped(features(checkpoint), format, held, bare=bool(options.get("bare"))))
     if format.losses is not None:
         lost += [
             Entry(Status.DROPPED, path, _words(path), reason)
@@ -43,8 +47,14 @@ def plan(
         ]
     told = [*_outermost(lost), *changed]
     gone = {entry.path for entry in told}
-    kept = (Entry(Status.EXACT, path, what) for path, what in _things(checkpoint))
-    return checkpoint, Ledger((*(entry for entry in kept if entry.path not in gone), *told))
+    snapshot = copy.copy(checkpoint)
+    snapshot.layers = dict(checkpoint.layers)
+
+    def kept() -> list[Entry]:
+        things = ((path, what) for path, what in _things(snapshot) if path not in gone)
+        return [Entry(Status.EXACT, path, what) for path, what in things]
+
+    return checkpoint, Ledger(tuple(told), kept)
 
 
 def _dropped(

@@ -7,6 +7,7 @@ operators round once each; `p` holds one neuron's coefficients by name.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -96,10 +97,14 @@ def updated(rule, p, v, x):
             return (v + (k * (((f1 + two * f2) + two * f3) + f4)) / six) + c
         case Form.DERIVATIVE if rule.input_gain is InputGain.TIME_STEP:
             return (v + (((rest - v) * k) / tau + (g * x) * k)) + c
-        case Form.DERIVATIVE | Form.EXPONENTIAL_EULER if inside:
+        case Form.DERIVATIVE if inside:
             return (v + k * (((rest - v) + g * x) / tau)) + c
-        case Form.DERIVATIVE | Form.EXPONENTIAL_EULER:
+        case Form.DERIVATIVE:
             return ((v + k * ((rest - v) / tau)) + g * x) + c
+        case Form.EXPONENTIAL_EULER if inside:
+            return fma(k, (rest - v) + g * x, v) + c
+        case Form.EXPONENTIAL_EULER:
+            return (fma(k, rest - v, v) + g * x) + c
         case Form.INTEGER_SHIFT_12:
             word = shift_12(v, k) + int(g * x * 4096) + int(c * 4096)
             return type(v)(word / 4096)
@@ -107,6 +112,18 @@ def updated(rule, p, v, x):
             old, resting = int(v * 256), int(rest * 256)
             word = old + ((resting - old) * int(k) >> 8) + (words(x) * words(g) >> 8) + words(c)
             return type(v)(((word + 32768) % 65536 - 32768) / 256)
+
+
+def fma(a, b, c):
+    """Return a*b + c, rounded once: the nearest number to the exact one, of two the even."""
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    near = type(a)(float(exact))
+    around = (np.nextafter(near, type(a)(-np.inf)), near, np.nextafter(near, type(a)(np.inf)))
+    return min(around, key=lambda x: (abs(Fraction(float(x)) - exact), _odd(x)))
+
+
+def _odd(x):
+    return int(x.view(np.int32 if x.dtype == np.float32 else np.int64)) & 1
 
 
 def words(x):
@@ -158,8 +175,11 @@ def synapse(rule, p, i, rise, x):
         out = slow - fast
     else:
         drive = rise / p["tau"] if rule.kind is SynapseKind.ALPHA else rise
-        if rule.form in (Form.DERIVATIVE, Form.EXPONENTIAL_EULER):
+        if rule.form is Form.DERIVATIVE:
             i = i + p["leak"] * (-i / p["tau"] + drive)
+        elif rule.form is Form.EXPONENTIAL_EULER:
+            towards = rise if rule.kind is SynapseKind.ALPHA else p["tau"] * rise
+            i = fma(p["leak"], towards - i, i)
         else:
             i = decayed(rule, i, p["leak"], p["tau"]) + drive
         rise = sum(x, decayed(rule, rise, p["leak_rise"], p["tau_rise"]))
@@ -192,8 +212,10 @@ def decayed(rule, i, k, tau):
             return i - k * i
         case Form.QUOTIENT:
             return i - i / k
-        case Form.DERIVATIVE | Form.EXPONENTIAL_EULER:
+        case Form.DERIVATIVE:
             return i + k * (-i / tau)
+        case Form.EXPONENTIAL_EULER:
+            return fma(k, -i, i)
         case Form.INTEGER_SHIFT_12:
             return type(i)(shift_12(i, k) / 4096)
 

@@ -172,7 +172,9 @@ class Recorded:
         if self.framework == "rockpool":
             self.dt = Quantity(0.001, "s")
         shape = next(
-            self.seen(f"{name}.{k}").shape[2:] for k in ("v", "spikes", "i") if f"{name}.{k}" in self.arrays
+            self.seen(f"{name}.{k}").shape[2:]
+            for k in ("v", "spikes", "i")
+            if f"{name}.{k}" in self.arrays
         )
         receptors = 1
         if self.framework == "rockpool":
@@ -219,7 +221,10 @@ class Recorded:
 
     def recurrence(self, name, kind):
         if kind == "LIFRecurrentCell":
-            for key, source, delay in (("input_weights", "input", 0), ("recurrent_weights", name, 1)):
+            for key, source, delay in (
+                ("input_weights", "input", 0),
+                ("recurrent_weights", name, 1),
+            ):
                 weight = self.arrays[f"{name}.{key}"]
                 self.put(Linear(f"{name}.{key}", weight), weight.shape[:1])
                 self.edges.append(Connection(source, f"{name}.{key}", delay))
@@ -244,7 +249,8 @@ class Recorded:
                 self.shapes[inner] = self.shapes[name]
                 options = {"stride": 1, "padding": 1, "dilation": 1, "groups": 1}
                 self.put(
-                    Conv2d(inner, weight, self.arrays[f"{inner}.bias"], **options), self.shapes[name]
+                    Conv2d(inner, weight, self.arrays[f"{inner}.bias"], **options),
+                    self.shapes[name],
                 )
         if inner in self.layers and inner not in str(self.case["connections"]):
             self.edges += [Connection(name, inner, 1), Connection(inner, self.first[name])]

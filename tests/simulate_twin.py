@@ -235,9 +235,7 @@ class Twin:
             p = {n: a.reshape(shape)[place] for n, a in numbers.items()}
             zero = self.width(0)
             i, rise = self.state.get((layer.name, place), (zero, zero))
-            i, rise, out = lif_twin.synapse(
-                layer.rule, p, i, rise, [one[place] for one in x]
-            )
+            i, rise, out = lif_twin.synapse(layer.rule, p, i, rise, [one[place] for one in x])
             self.state[layer.name, place] = i, rise
             kept[place] = i
             z[place[:-1]] = out if place[-1] == 0 else z[place[:-1]] + out

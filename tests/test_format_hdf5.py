@@ -196,6 +196,15 @@ def test_trees_and_subgraphs_may_be_as_deep_as_the_model_allows(path):
     assert differences(checkpoint, back(checkpoint, path)) == []
 
 
+def test_more_large_arrays_than_a_group_should_have_come_back(path, monkeypatch):
+    monkeypatch.setattr("snnbridge_plugins.hdf5.elements.FEW", 1)
+    monkeypatch.setattr("snnbridge_plugins.hdf5.elements.MANY", 2)
+    large = [np.full((700, 700 + i), i, np.float32) for i in range(4)]
+    checkpoint = SNNCheckpoint([], training={"a": [large[0], np.ones(3, "f4"), *large[1:]]})
+    for compression in ("none", "gzip"):
+        assert differences(checkpoint, back(checkpoint, path, compression=compression)) == []
+
+
 def test_the_arrays_of_two_layers_may_be_one(path):
     array = np.ones((2, 2))
     checkpoint = SNNCheckpoint([Linear("a", array), Linear("b", array)])
@@ -328,6 +337,21 @@ def test_h5py_reads_compressed_datasets(path):
         np.testing.assert_array_equal(dataset, array)
 
 
+@pytest.mark.parametrize(
+    "shape", [(1,), (17,), (300, 40), (3, 5, 7), (1, 1, 999), (70, 1, 3), (2, 2, 2, 2, 5)], ids=str
+)
+@pytest.mark.parametrize("dtype", ["u1", "f8", "D", "S3"])
+def test_arrays_of_many_chunks_are_read_by_h5py_and_here(shape, dtype, path, monkeypatch):
+    monkeypatch.setattr("snnbridge_plugins.hdf5.chunks._CHUNK", 32)
+    monkeypatch.setattr("snnbridge_plugins.hdf5.write._WORTH_CHUNKS", 1)
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    checkpoint = SNNCheckpoint([Opaque("a", {"x": array})])
+    assert differences(checkpoint, back(checkpoint, path, compression="gzip")) == []
+    with h5py.File(path) as file:
+        assert file["layers/a/x"].id.get_num_chunks() >= array.nbytes // 64
+        np.testing.assert_array_equal(file["layers/a/x"], array)
+
+
 def test_many_small_arrays_share_a_dataset_for_each_dtype(path):
     layers = [Linear(f"l{i}", np.full((2, 3), i, np.float32)) for i in range(2000)]
     save(SNNCheckpoint([*layers, Linear("large", np.eye(200))]), path)
@@ -412,6 +436,20 @@ def test_options_for_reading_are_refused_when_writing_and_the_other_way(net, pat
     save(net, path)
     with pytest.raises(OptionError, match="is for writing"):
         load(path, compression="gzip")
+
+
+@given(st.lists(names, unique=True))
+def test_links_are_legal_and_unique(given_names):
+    from snnbridge_plugins.hdf5.names import link_name
+
+    links = [link_name(name) for name in given_names]
+    assert len(set(links)) == len(links)
+    for link in links:
+        assert link not in ("", ".", "..")
+        assert "/" not in link
+        assert link.isprintable()
+        assert len(link) <= 120
+        assert link_name(link, {link}) != link
 
 
 # What other programs rewrote.
@@ -863,6 +901,34 @@ def test_forged_structures_are_refused_though_their_seal_fits(net, path):
         load(path)
 
 
+def test_no_forged_structure_gets_past_the_readers_own_errors(net, path, monkeypatch):
+    from snnbridge_plugins.hdf5 import library, native
+
+    def unread(data):
+        raise ReadError("left to the HDF5 library")
+
+    monkeypatch.setattr(library, "structure", unread)
+    net.training["large"] = np.arange(2e5).reshape(10, -1)
+    save(net, path, compression="gzip")
+    original = path.read_bytes()
+    end = native.end_of(memoryview(original))
+    start = int.from_bytes(original[end + 16 : end + 24], "little")
+    rng = np.random.default_rng(0)
+    refused = []
+    for _ in range(600):
+        data = bytearray(original)
+        for at in rng.integers(start, end, rng.integers(1, 4)):
+            data[at] = rng.choice([0, 255, data[at] ^ 1 << rng.integers(8)])
+        path.write_bytes(data)
+        reseal(path)
+        try:
+            load(path)
+        except SNNBridgeError as error:
+            refused.append(str(error))
+    assert len(refused) > 100
+    assert not [text for text in refused if "cannot be read as" in text]  # other errors, mapped
+
+
 def test_a_group_that_contains_itself_is_refused(net, path):
     save(net, path)
     with h5py.File(path) as file:
@@ -880,6 +946,16 @@ def test_the_format_is_found_by_content_whatever_the_name(net, tmp_path):
     path = tmp_path / "net.bin"
     save(net, path)
     assert read(path, registry=REGISTRY).source.format == "hdf5"
+
+
+def test_a_file_is_recognised_where_another_program_put_its_type_at_the_end(net, tmp_path):
+    save(net, tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5") as a, h5py.File(tmp_path / "b.h5", "w") as b:
+        b["first"] = np.zeros(3 << 20, "u1")
+        for name in a:
+            a.copy(name, b)
+        b.attrs["type"] = a.attrs["type"]
+    assert differences(net, read(tmp_path / "b.h5", registry=REGISTRY)) == []
 
 
 def test_other_hdf5_files_are_not_claimed(tmp_path):

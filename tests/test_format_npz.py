@@ -473,6 +473,20 @@ def test_a_pair_that_another_tool_saved_again_says_so(tmp_path):
     assert "re-saved by another tool" in read(tmp_path / "net.npz").source.notes[0]
 
 
+def test_values_that_another_tool_trained_in_float64_are_not_rounded(tmp_path):
+    base = tmp_path / "net"
+    write(plain(), beside(base, ".npz"))
+    save_again(base)
+    with np.load(beside(base, ".npz")) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    arrays["layer_0"] = arrays["layer_0"] + 1e-9
+    np.savez(beside(base, ".npz"), **arrays)
+    checkpoint = read(base)
+    np.testing.assert_array_equal(checkpoint.weights[0], arrays["layer_0"])
+    assert checkpoint.weights[1].dtype == np.float32
+    assert any("'fc1'" in note and "float64" in note for note in checkpoint.source.notes)
+
+
 def change(base, **keys):
     save_again(base)
     tree = {**metadata(base), **keys}

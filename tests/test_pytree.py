@@ -302,8 +302,10 @@ class DynView(DynamicalSystem):
 class Integrator:
     """A node without a state."""
 
+    name = "ExponentialEuler0"
+
     def nodes(self):
-        return {"ExponentialEuler0": self}
+        return {self.name: self}
 
 
 def network():

@@ -7,7 +7,7 @@ import pytest
 
 import recorded
 import recorded_brainpy
-from snnbridge.model import Neuron
+from snnbridge.model import Neuron, SNNCheckpoint
 from snnbridge.simulate import simulate
 
 CASES = list(recorded.cases())
@@ -57,3 +57,17 @@ def test_a_recorded_brainpy_network_is_reproduced(name):
         else:
             error = np.abs(ours - truth).max() / scale_of(case.layers[layer])
             assert error < 1e-4, f"{variable} of {layer!r} is off by {error:.2g} of the threshold"
+
+
+def test_a_potential_that_reaches_the_threshold_to_the_last_bit_spikes():
+    """The framework rounds its sum before the bias too, so the neuron is fed with its currents."""
+    case = recorded_brainpy.RecordedBrainPy("lif_exact_threshold")
+    exact = case.truth_of["exact_threshold"]
+    weight, bias = case.array("Dense0.W").astype(np.float64), case.array("Dense0.b")
+    current = (case.seen("input").astype(np.float64) @ weight).astype(np.float32) + bias
+    alone = SNNCheckpoint([case.layers["Lif0"]], connections=(), dt=case.net.dt)
+    found = simulate(alone, current, record={"Lif0": ("spikes", "v")})
+    row, step = exact["row"], exact["step"]
+    assert (found.spikes["Lif0"][:, row] == case.seen("Lif0.spike")[:, row]).all()
+    same = found.traces["Lif0", "v"][: step + 1, row] == case.seen("Lif0.V")[: step + 1, row]
+    assert same[:, exact["neuron"]].all()

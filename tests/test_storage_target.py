@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import stat
 import subprocess
@@ -131,9 +132,35 @@ def test_the_digest_is_known_without_being_announced(tmp_path):
             file.write(b"abc")
             with pytest.raises(ValueError, match="close"):
                 file.sha256  # noqa: B018
-        assert file.sha256 == hashlib.sha256(b"abc").hexdigest()
         with pytest.raises(ValueError, match="closed"):
             file.write(b"more")
+    assert file.sha256 == hashlib.sha256(b"abc").hexdigest()
+
+
+@pytest.mark.parametrize("most", [7, 1000, 100_000])
+def test_a_system_that_takes_less_than_it_is_given_gets_the_rest_again(tmp_path, monkeypatch, most):
+    written = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: written(descriptor, data[:most]))
+    data = np.random.default_rng(0).bytes(1000 * most if most < 1000 else 3_000_000)
+    with Target(tmp_path / "a") as target, target.open(sha256=True) as file:
+        file.write(data[:100])
+        file.write(data[100:])
+    assert (tmp_path / "a").read_bytes() == data
+    assert file.sha256 == hashlib.sha256(data).hexdigest()
+
+
+@posix
+def test_a_file_that_shrinks_while_it_is_written_is_reported(tmp_path):
+    def write():
+        with Target(tmp_path / "a") as target:
+            file = target.open(sha256=True)
+            file.write(bytes(2_000_000))  # too little for another thread to be reading it yet
+            os.truncate(file.staged, 5)
+            file.close()
+
+    with pytest.raises(WriteError, match="read back"):
+        write()
+    assert names(tmp_path) == []
 
 
 def test_writing_takes_little_memory(tmp_path):
@@ -358,7 +385,7 @@ def test_an_error_at_any_step_leaves_old_or_new(tmp_path, monkeypatch, step, sin
 
 
 CRASHES = textwrap.dedent("""
-    import os, shutil, sys
+    import json, os, shutil, sys
     from pathlib import Path
     sys.path.insert(0, sys.argv[1])
     from test_storage_target import load, save
@@ -413,7 +440,7 @@ CRASHES = textwrap.dedent("""
         assert left == ["a.bin", "a.json"], (number, left)
         if not crashed:
             break
-    print(seen)
+    print(json.dumps(seen))
 """)
 
 
@@ -427,7 +454,7 @@ def test_a_crash_before_any_step_leaves_old_or_new_and_the_next_writer_cleans_up
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    seen = eval(done.stdout)
+    seen = json.loads(done.stdout)
     old = None if start == "first" else 1
     assert set(seen) == {old, 2}
     assert seen == sorted(seen, key=lambda value: value == 2)
@@ -461,6 +488,21 @@ def test_writers_and_readers_at_once_see_whole_sets(tmp_path):
         thread.join()
     assert not problems
     assert seen <= {1, 2, 3, 4}
+    assert names(tmp_path) == ["a.bin", "a.json"]
+
+
+@posix
+def test_a_writer_does_not_wait_forever_for_another(tmp_path, monkeypatch):
+    import fcntl
+
+    save(tmp_path / "a", 1)
+    monkeypatch.setattr("snnbridge.storage.system._PATIENCE", 0.01)
+    with (tmp_path / ".a.json.snnb-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(WriteError, match="another process"):
+            save(tmp_path / "a", 2)
+        assert load(tmp_path / "a") == 1
+    save(tmp_path / "a", 3)
     assert names(tmp_path) == ["a.bin", "a.json"]
 
 

@@ -26,6 +26,8 @@ def kind_of(node: Any) -> str:
         return f"{kind.__module__}.{kind.__qualname__}"
     if getattr(node, "mask", None) is not None:
         return f"{kind.__name__} with a mask"
+    if kind.__name__ == "Alpha" and "DualExpon" in _classes(node):
+        return "Alpha of BrainPy before 2.4.3"  # another equation
     holes = getattr(node, "lhs_dilation", 1)
     if any(n != 1 for n in np.atleast_1d(holes)):
         return f"{kind.__name__} with a dilated input"
@@ -52,7 +54,9 @@ def arguments_of(node: Any, layer: Layer, known: FrameworkClass) -> dict[str, An
         found["shape"] = _moved(tuple(int(n) for n in node.varshape))
         found |= _rule_arguments(node, known)
     if isinstance(layer, Flatten):
-        found |= {"order": "channels last", "start": node.start_dim, "end": node.end_dim}
+        # Releases before 2.4.3 run over all axes but that of the batch.
+        start, end = getattr(node, "start_dim", 0), getattr(node, "end_dim", -1)
+        found |= {"order": "channels last", "start": start, "end": end}
     if isinstance(layer, AvgPool):
         found["count_padding"] = False
     if isinstance(found.get("kernel_size"), int):  # over all axes, and nobody says how many
@@ -97,9 +101,10 @@ def _rule_arguments(node: Any, known: FrameworkClass) -> dict[str, Any]:
 
 def _amplitude(node: Any, kind: str) -> Any:
     """Return the amplitude of a double exponential, from the factor that the node keeps."""
-    factor = np.asarray(_plain(node.a), np.float64)
     if kind != "DualExpon":
-        return np.asarray(_plain(node.a))
+        return _plain(node.a)
+    # Releases before 2.4.3 take the input as it is.
+    factor = np.asarray(_plain(getattr(node, "a", 1.0)), np.float64)
     decay, rise = (np.asarray(_plain(x), np.float64) for x in (node.tau_decay, node.tau_rise))
     return factor * rise * decay / (decay - rise) if np.all(decay != rise) else None
 

@@ -36,7 +36,7 @@ from snnbridge.model import (
     SNNCheckpoint,
     Synapse,
 )
-from snnbridge.plan import Ledger
+from snnbridge.ledger import Ledger
 from snnbridge.statedict import WEIGHTED, from_tree, is_net, nodes_of, state_of
 
 __all__ = ["checkpoint_of", "export"]

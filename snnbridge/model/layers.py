@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
+from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -35,6 +36,12 @@ from snnbridge.model.values import (
 #: ceil(size / stride) places and the odd zero comes after, as in XLA), or UNKNOWN.
 Padding: TypeAlias = tuple[tuple[int, int], ...] | Literal["same"] | Unknown
 Weight: TypeAlias = Parameter | Array | Unknown
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """Return the names of a layer's fields; `dataclasses.fields` is slow for many layers."""
+    return tuple(f.name for f in fields(kind))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -69,12 +76,16 @@ class Layer:
     @property
     def parameters(self) -> Mapping[str, Parameter]:
         """The layer's parameters by name."""
-        found = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return {name: value for name, value in found if isinstance(value, Parameter)}
+        found = {}
+        for name in _names(type(self)):
+            value = getattr(self, name)
+            if isinstance(value, Parameter):
+                found[name] = value
+        return found
 
     def unknown(self) -> tuple[str, ...]:
         """Return what the source does not state of this layer, as dotted names."""
-        names = [f.name for f in fields(self) if getattr(self, f.name) is UNKNOWN]
+        names = [name for name in _names(type(self)) if getattr(self, name) is UNKNOWN]
         names += [name for name, p in self.parameters.items() if p.value is UNKNOWN]
         return tuple(names)
 
@@ -181,7 +192,7 @@ class Linear(Layer):
     @property
     def size(self) -> tuple[int | None, int | None]:
         """Inputs and outputs; ``None`` where the weight is unknown."""
-        weight = self.parameters["weight"].value
+        weight = self.weight.value  # type: ignore[union-attr]  # wrapped when it was made
         return (None, None) if weight is UNKNOWN else (weight.shape[1], weight.shape[0])
 
 

@@ -46,7 +46,9 @@ class Form(enum.Enum):
     BOX = "box"  # v + k*((x + v_rest) - v)
     QUOTIENT = "quotient"  # v + ((v_rest - v) + x) / tau
     DERIVATIVE = "derivative"  # v + dt*(((v_rest - v) + resistance*x) / tau), or its stages
-    EXPONENTIAL_EULER = "exponential euler"  # v + (dt*phi)*f(v), phi = exprel(dt*f'(v))
+    # fma((dt*phi) * (1/tau), (v_rest - v) + resistance*x, v), phi = exprel(-dt/tau), all in the
+    # network's width and fma rounding once
+    EXPONENTIAL_EULER = "exponential euler"
     INTEGER_SHIFT_12 = "integer shift 12"  # state in units of 2**-12, rounded towards zero
     FIXED_Q8_8 = "fixed q8.8"  # 16-bit words, floor shifts, wrapping
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from snnbridge.rules import (
     brainpy,
     lava,
+    nengo,
     nir,
     norse,
     rockpool,
@@ -23,7 +24,7 @@ from snnbridge.rules import (
 from snnbridge.rules.table import REQUIRED, Argument, FrameworkClass, RuleTable
 
 _MODULES = (
-    brainpy, lava, nir, norse, rockpool, sc_neurocore, sinabs, snntorch, spikingjelly, spyx,
+    brainpy, lava, nengo, nir, norse, rockpool, sc_neurocore, sinabs, snntorch, spikingjelly, spyx,
 )  # fmt: skip
 _TABLE = RuleTable(x for module in _MODULES for x in module.CLASSES)
 

@@ -117,11 +117,13 @@ def _synapse(
         kind=name,
         layer=Synapse,
         arguments={**arguments, "method": _METHOD},
-        rule=SynapseRule(kind=kind,
+        rule=SynapseRule(
+            kind=kind,
             order=order,
             input_gain=InputGain.ONE,
             inputs=Inputs.SUMMED,
-            width=Width.FLOAT32,),
+            width=Width.FLOAT32,
+        ),
         equation=equation,
         source=_DYN,
     )

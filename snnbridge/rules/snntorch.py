@@ -7,7 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge.model import InputGain, Inputs, Quantity, Reset, ResetTiming, Scheme, SynapseOrder, Trace
+from snnbridge.model import (
+    InputGain,
+    Inputs,
+    Quantity,
+    Reset,
+    ResetTiming,
+    Scheme,
+    SynapseOrder,
+    Trace,
+)
 from snnbridge.rules.common import SPIKING, Table, joint, stated
 from snnbridge.rules.table import Argument, Derived
 

@@ -2,8 +2,9 @@
  * have; the same operations in the same order in each, so that the results are the same bits.
  *
  * Nothing here may be contracted to a fused multiply-add, which rounds once where the definition
- * rounds twice. The one exception is written out where it is used: a product of two float32
- * numbers is exact in float64, so that fusing the addition to it changes nothing.
+ * rounds twice. Two exceptions are written out where they stand: the exponential Euler form, which
+ * is defined with one, and sums of products of float32 numbers in float64, where each product is
+ * exact, so that fusing the addition to it changes nothing.
  */
 #ifndef SNNBRIDGE_KERNEL_H
 #define SNNBRIDGE_KERNEL_H
@@ -26,14 +27,17 @@
 /* Which of the update's equations a neuron runs; the names are those of the Python side. */
 enum {
     AFFINE, DIFFERENCE_IN, DIFFERENCE_OUT, BOX_IN, QUOTIENT_IN, QUOTIENT_OUT, DERIVATIVE_IN,
-    DERIVATIVE_OUT, DERIVATIVE_STEP, RUNGE_KUTTA, SHIFT_12, Q8_8
+    DERIVATIVE_OUT, DERIVATIVE_STEP, RUNGE_KUTTA, SHIFT_12, Q8_8, EXPONENTIAL_IN, EXPONENTIAL_OUT
 };
 enum { RESET_NONE, RESET_SUBTRACT, RESET_SET };
 enum { NOW, BEFORE_LEAK, AFTER_LEAK, RESIDUAL };
 enum { FREE, HOLD, CLAMP, HOLD_TESTED };
 enum { EXPONENTIAL, DUAL_EXPONENTIAL, ALPHA, EXPONENTIAL_DIFFERENCE };
 enum { DECAY_ADD_USE, ADD_DECAY_USE, ADD_USE_DECAY, DECAY_USE_ADD };
-enum { DECAY_FACTOR, DECAY_DIFFERENCE, DECAY_QUOTIENT, DECAY_DERIVATIVE, DECAY_SHIFT_12 };
+enum {
+    DECAY_FACTOR, DECAY_DIFFERENCE, DECAY_QUOTIENT, DECAY_DERIVATIVE, DECAY_SHIFT_12,
+    DECAY_EXPONENTIAL
+};
 
 /* A group of neurons: switches, and one number of the network's width for each neuron. */
 typedef struct {

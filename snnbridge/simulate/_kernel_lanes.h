@@ -308,14 +308,18 @@ static ptrdiff_t NAME(scan_bytes)(const uint8_t *x, ptrdiff_t n, int32_t *index,
 }
 
 #define REAL float
+#define FUSE(a, b, c) fmaf(a, b, c)
 #define WIDTH_NAME(name) PASTE(name, float)
 #include "_kernel_steps.h"
 #undef REAL
+#undef FUSE
 #undef WIDTH_NAME
 #define REAL double
+#define FUSE(a, b, c) fma(a, b, c)
 #define WIDTH_NAME(name) PASTE(name, double)
 #include "_kernel_steps.h"
 #undef REAL
+#undef FUSE
 #undef WIDTH_NAME
 
 static const lanes_t NAME(lanes) = {

@@ -104,6 +104,13 @@ static void W(update)(const neuron_t *p, REAL *RESTRICT h, const REAL *v, const 
         for (j = 0; j < n; j++)
             h[j] = ((v[j] + k[j] * ((rest[j] - v[j]) / tau[j])) + g[j] * x[j]) + c[j];
         break;
+    case EXPONENTIAL_IN:
+        for (j = 0; j < n; j++)
+            h[j] = FUSE(k[j], (rest[j] - v[j]) + g[j] * x[j], v[j]) + c[j];
+        break;
+    case EXPONENTIAL_OUT:
+        for (j = 0; j < n; j++) h[j] = (FUSE(k[j], rest[j] - v[j], v[j]) + g[j] * x[j]) + c[j];
+        break;
     case DERIVATIVE_STEP:
         for (j = 0; j < n; j++)
             h[j] = (v[j] + (((rest[j] - v[j]) * k[j]) / tau[j] + (g[j] * x[j]) * k[j])) + c[j];
@@ -305,6 +312,7 @@ ALWAYS_INLINE REAL W(decayed)(int form, REAL i, REAL k, REAL tau)
     case DECAY_DIFFERENCE: return i - k * i;
     case DECAY_QUOTIENT: return i - i / k;
     case DECAY_DERIVATIVE: return i + k * (-i / tau);
+    case DECAY_EXPONENTIAL: return FUSE(k, -i, i);
     case DECAY_SHIFT_12: return (REAL)W(shift_12)((double)i, (double)k);
     default: return k * i;
     }
@@ -378,6 +386,8 @@ static void W(synapse)(const synapse_t *p, void *first, void *second, const void
                 const REAL drive = p->kind == ALPHA ? rise[m] / tau[m] : rise[m];
                 if (form == DECAY_DERIVATIVE)
                     i[m] = i[m] + k[m] * (-i[m] / tau[m] + drive);
+                else if (form == DECAY_EXPONENTIAL)
+                    i[m] = FUSE(k[m], (p->kind == ALPHA ? rise[m] : tau[m] * rise[m]) - i[m], i[m]);
                 else
                     i[m] = W(decayed)(form, i[m], k[m], tau[m]) + drive;
                 rise[m] = W(added)(p, W(decayed)(form, rise[m], kr[m], tr[m]), x, inputs, m);

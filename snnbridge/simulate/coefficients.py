@@ -194,7 +194,7 @@ class _Numbers:
         return beta, 1.0 - beta
 
     def exponential_euler(self, name: str) -> Array:
-        """Return dt * exprel(dt * f'), each operation in the network's own width."""
+        """Return (dt * exprel(-dt / tau)) * (1 / tau), each operation in the network's width."""
         tau, dt = self.once(self.positive(name)), self.width.type(self.time_step(name))
         z = dt * (self.width.type(-1.0) / tau)
         exponential = self.once(_each(math.exp, z.astype(np.float64)))
@@ -203,7 +203,8 @@ class _Numbers:
         series = one + z * half + z * z / self.width.type(6.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             phi = np.where(small, series, (exponential - one) / z)
-        return np.ascontiguousarray((dt * phi).astype(self.width))
+        scaled = (dt * phi).astype(self.width) * (one / tau)
+        return np.ascontiguousarray(scaled.astype(self.width))
 
     # Layers
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ _DECAYS = {
     Form.BOX: 1,
     Form.QUOTIENT: 2,
     Form.DERIVATIVE: 3,
-    Form.EXPONENTIAL_EULER: 3,
+    Form.EXPONENTIAL_EULER: 5,
     Form.INTEGER_SHIFT_12: 4,
 }
 
@@ -106,25 +107,38 @@ def width_of(network: Network) -> np.dtype[Any]:
     return np.dtype(np.float64 if wide else np.float32)
 
 
-def refuse_kinds(network: Network) -> None:
-    """Refuse what has no step here.
+def refuse_kinds(layers: Mapping[str, Layer]) -> None:
+    """Refuse layers that have no step here, in subgraphs too.
 
     Raises
     ------
     CheckpointError
-        For an opaque layer, a neuron kind of a plugin, or switches that do not go together.
+        For an opaque layer, or a neuron of a kind that a plugin defines.
     """
-    for name, layer in network.layers.items():
-        if isinstance(layer, Opaque | Subgraph):
+    for name, layer in layers.items():
+        if isinstance(layer, Subgraph):
+            refuse_kinds(layer.layers)
+        elif isinstance(layer, Opaque):
             kind = f" ({layer.origin.kind})" if layer.origin else ""
             raise CheckpointError(
                 f"layer {name!r}{kind} is of a kind that the model has no word for; it cannot be "
                 "simulated"
             )
-        if isinstance(layer, Neuron) and layer.model != "lif":
+        elif isinstance(layer, Neuron) and layer.model != "lif":
             raise CheckpointError(
                 f"layer {name!r} is a neuron of the kind {layer.model!r}, whose step is not known"
             )
+
+
+def refuse_rules(network: Network) -> None:
+    """Refuse switches that do not go together.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the layer and the switches.
+    """
+    for name, layer in network.layers.items():
         if isinstance(layer, Neuron):
             _refuse_switches(name, layer.rule)
         if isinstance(layer, Neuron | Synapse):
@@ -169,8 +183,10 @@ def _refuse_form(name: str, layer: Neuron | Synapse) -> None:
             f"{' or '.join(repr(s.value) for s in expected)}, not {rule.scheme.value!r}"  # type: ignore[union-attr]
         )
     inside = rule.input_gain is InputGain.COMPLEMENT and rule.form is not Form.AFFINE
-    if isinstance(layer, Neuron) and rule.inputs is Inputs.IN_TURN and (
-        inside or rule.form in (Form.INTEGER_SHIFT_12, Form.FIXED_Q8_8)
+    if (
+        isinstance(layer, Neuron)
+        and rule.inputs is Inputs.IN_TURN
+        and (inside or rule.form in (Form.INTEGER_SHIFT_12, Form.FIXED_Q8_8))
     ):
         raise CheckpointError(
             f"layer {name!r}: the form {rule.form.value!r} does not add its inputs in turn"  # type: ignore[union-attr]
@@ -197,7 +213,7 @@ def form_code(rule: NeuronRule) -> int:
         Form.BOX: (3, 2),
         Form.QUOTIENT: (4, 5),
         Form.DERIVATIVE: (6, 7),
-        Form.EXPONENTIAL_EULER: (6, 7),
+        Form.EXPONENTIAL_EULER: (12, 13),
         Form.INTEGER_SHIFT_12: (10, 10),
         Form.FIXED_Q8_8: (11, 11),
     }
@@ -399,8 +415,6 @@ class Lowering:
 
 
 def _with_shape(layer: Any, shape: Any) -> Any:
-    from dataclasses import replace
-
     return layer if layer.shape is not UNKNOWN else replace(layer, shape=shape)
 
 

@@ -25,7 +25,7 @@ from snnbridge.model import (
     SynapseKind,
 )
 from snnbridge.simulate._kernel import Program, Worker
-from snnbridge.simulate.lower import Lowering, refuse_kinds
+from snnbridge.simulate.lower import Lowering, refuse_kinds, refuse_rules
 from snnbridge.simulate.network import Key, Network, network_of
 from snnbridge.simulate.result import Block, Simulation, State, initial_value, wanted_traces
 from snnbridge.simulate.stimulus import Dense, Events, Stimulus, kind_of, stimuli_of
@@ -328,16 +328,13 @@ class _Run:
 def _prepared(checkpoint: SNNCheckpoint) -> Network:
     """Refuse what cannot be simulated, then lay out what can."""
     checkpoint.validate()
-    refuse_unknown(_of_simulated(checkpoint))
-    network = network_of(checkpoint)
-    refuse_kinds(network)
-    return network
-
-
-def _of_simulated(checkpoint: SNNCheckpoint) -> list[tuple[str, str]]:
     if not checkpoint.layers:
         raise CheckpointError("there is no layer to simulate")
-    return missing_values(checkpoint)
+    refuse_kinds(checkpoint.layers)
+    refuse_unknown(missing_values(checkpoint))
+    network = network_of(checkpoint)
+    refuse_rules(network)
+    return network
 
 
 def _recordable(network: Network) -> dict[str, tuple[str, ...]]:

@@ -72,7 +72,9 @@ def missing_values(checkpoint: SNNCheckpoint) -> list[tuple[str, str]]:
 
     Examples
     --------
-    >>> from snnbridge import Neuron, NeuronRule, Scheme, SNNCheckpoint  # doctest: +SKIP
+    >>> from snnbridge import Linear, SNNCheckpoint
+    >>> missing_values(SNNCheckpoint([Linear("fc")], connections=()))
+    [('fc', 'weight')]
     """
     found = list(_missing(checkpoint.layers, checkpoint.connections, "", checkpoint.dt))
     return list(dict.fromkeys(found))
@@ -114,9 +116,13 @@ def unknown_of(layer: Layer, dt: TimeStep) -> Iterator[str]:
 
 def _of_neuron(layer: Neuron, dt: TimeStep) -> Iterator[str]:
     rule = layer.rule
-    yield from (f"rule.{name}" for name in _switches(rule, "v_min" in layer.parameters) if getattr(rule, name) is UNKNOWN)
+    yield from (
+        f"rule.{name}"
+        for name in _switches(rule, "v_min" in layer.parameters)
+        if getattr(rule, name) is UNKNOWN
+    )
     needed = [*_sources(rule, layer.parameters)]
-    if rule.spiking is True:
+    if rule.spiking is not False:
         needed.append("threshold")
         if rule.reset is Reset.SET:
             needed.append("v_reset")

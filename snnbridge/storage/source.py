@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _DEFAULT = Limits()
-_DIGEST_BLOCK = 4 << 20
 _SMALL_READ = 1 << 20
 
 
@@ -80,23 +79,16 @@ class Source:
         actual: str | Path = self.path
         if self._staged:
             actual = self._staged.get(os.path.realpath(self.path), self.path)
-        if sys.platform == "win32" and Path(actual).is_dir():
-            self.size, self.is_dir, self.identity, self._descriptor = 0, True, (), -1
-            self._close = weakref.finalize(self, lambda: None)
-            return
         self._descriptor = self._open(actual, follow=follow)
-        status = os.fstat(self._descriptor)
+        status = Path(actual).stat() if self._descriptor < 0 else os.fstat(self._descriptor)
         self.is_dir = stat.S_ISDIR(status.st_mode)
         self.size = 0 if self.is_dir else status.st_size
-        self.identity: tuple[int, ...] = (
-            status.st_dev,
-            status.st_ino,
-            status.st_size,
-            status.st_mtime_ns,
-        )
-        self._close = weakref.finalize(self, os.close, self._descriptor)
+        self.identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        self._close = weakref.finalize(self, _close, self._descriptor)
 
     def _open(self, actual: str | Path, *, follow: bool) -> int:
+        if sys.platform == "win32" and Path(actual).is_dir():  # has no descriptor there
+            return -1
         try:
             return open_to_read(actual, follow=follow)
         except FileNotFoundError:
@@ -163,14 +155,11 @@ class Source:
         """Compute the SHA-256 of the whole file in hexadecimal, in bounded memory."""
         self._expect_file()
         result = hashlib.sha256()
-        if self.size:
-            with mmap.mmap(self._descriptor, self.size, access=mmap.ACCESS_READ) as mapping:
-                for start in range(0, self.size, _DIGEST_BLOCK):
-                    with memoryview(mapping)[start : start + _DIGEST_BLOCK] as block:
-                        result.update(block)
-                    if hasattr(mmap, "MADV_DONTNEED"):  # unmaps the pages, no more
-                        length = min(_DIGEST_BLOCK, self.size - start)
-                        mapping.madvise(mmap.MADV_DONTNEED, start, length)
+        for start in range(0, self.size, _SMALL_READ):
+            piece = self.read(start, _SMALL_READ)
+            if len(piece) != min(_SMALL_READ, self.size - start):
+                raise ReadError(f"{str(self.path)!r} became shorter while it was read")
+            result.update(piece)
         return result.hexdigest()
 
     def names(self, *, limits: Limits = _DEFAULT) -> list[str]:
@@ -240,3 +229,8 @@ class Source:
 
         paths = [self.path.with_name(name) for name in names]
         return read_set(paths, belongs, staged=self._staged)
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.close(descriptor)

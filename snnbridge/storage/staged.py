@@ -175,11 +175,11 @@ class StagedFile:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the closed file, hexadecimal; to be asked for before the commit."""
+        """The SHA-256 of the closed file, hexadecimal."""
         if not self.closed:
             raise ValueError(f"close the file for {str(self.path)!r} before asking for its digest")
         if self._digest is None:
-            with self.staged.open("rb") as file:
+            with (self.path if self._descriptor < 0 else self.staged).open("rb") as file:
                 self._digest = hashlib.file_digest(file, "sha256").hexdigest()
         return self._digest
 

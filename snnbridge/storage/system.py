@@ -27,21 +27,20 @@ HOLDS_OPEN = sys.platform != "win32"
 NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 _COMMON: int = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _READ: int = os.O_RDONLY | _COMMON | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_PATIENCE = 60.0
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK, errno.EBADF})
 _NO_DIRECTORY_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
 
 
-def open_to_read(path: str | Path, *, follow: bool = True, folder: int | None = None) -> int:
+def open_to_read(path: str | Path, *, follow: bool = True) -> int:
     """Open a regular file or a folder; nothing that could block or act when it is opened.
 
     Parameters
     ----------
     path
-        The file; relative to ``folder`` where that is given.
+        The file or folder.
     follow
         Whether the last component may be a symbolic link.
-    folder
-        Descriptor of an open folder.
 
     Returns
     -------
@@ -53,7 +52,7 @@ def open_to_read(path: str | Path, *, follow: bool = True, folder: int | None = 
         raise ReadError(f"the path {shown!r} holds a NUL character")
     flags = _READ if follow else _READ | NO_FOLLOW
     try:
-        descriptor = os.open(path, flags, dir_fd=folder)
+        descriptor = os.open(path, flags)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise ReadError(f"{shown!r} is a symbolic link that must not be followed") from error
@@ -166,33 +165,34 @@ def try_lock(descriptor: int) -> bool | None:
 
 def is_locked(path: Path) -> bool:
     """Whether a living process holds the lock file; needs no permission to write."""
-    if sys.platform == "win32":
-        return path.exists()
     try:
         descriptor = os.open(path, _READ | NO_FOLLOW)
     except OSError:
         return False
+    held = True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if sys.platform != "win32":
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            held = False
     except BlockingIOError:
-        return True
-    except OSError:
-        return False
+        pass
+    except OSError:  # no locks here
+        held = False
     finally:
         os.close(descriptor)
-    return False
+    return held
 
 
 @contextmanager
-def locked(path: Path, patience: float = 60.0) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold the lock file ``path``; it exists while somebody holds it.
 
     Raises
     ------
     WriteError
-        Another process held it for ``patience`` seconds.
+        Another process has held it for a minute.
     """
-    descriptor = _acquire(path, time.monotonic() + patience)
+    descriptor = _acquire(path, time.monotonic() + _PATIENCE)
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from snnbridge_plugins.hdf5.checksum import Checksum
 from snnbridge_plugins.hdf5.chunks import expand
 from snnbridge_plugins.hdf5.datatypes import form
 from snnbridge_plugins.hdf5.description import Description, Stored
-from snnbridge_plugins.hdf5.elements import CHECKPOINT, SECTIONS
+from snnbridge_plugins.hdf5.schema import CHECKPOINT, SECTIONS
 from snnbridge_plugins.hdf5.seal import Seal
 
 _NOTHING: list[Any] = [None, None, None, None]

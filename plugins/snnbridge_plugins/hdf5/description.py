@@ -14,9 +14,6 @@ import numpy as np
 from snnbridge.errors import ReadError
 from snnbridge.storage import Limits
 
-#: Groups inside groups; what is nested deeper is packed by the writer.
-DEPTH = 64
-
 
 class Chunks(NamedTuple):
     """How a dataset is cut into chunks.

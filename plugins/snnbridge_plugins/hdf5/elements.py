@@ -1,10 +1,8 @@
-"""A checkpoint as a tree of groups and datasets: what goes where, before anything has a place."""
+"""A checkpoint as a tree of groups and datasets: what goes where."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,113 +12,20 @@ from snnbridge.errors import WriteError
 from snnbridge.model import Array, Layer, Parameter, Path, SNNCheckpoint, Subgraph
 from snnbridge.storage import dump_json
 from snnbridge_plugins.hdf5.datatypes import LONGEST_TEXT, form
-from snnbridge_plugins.hdf5.description import DEPTH
 from snnbridge_plugins.hdf5.encode import Label
-from snnbridge_plugins.hdf5.names import link_name
-
-#: The version of this layout: of the file, and of each element.
-LAYOUT = 1
-#: What the root group's label ``type`` says, and the head of the file.
-TYPE = "snnbridge.checkpoint"
-#: Up to so many layers and arrays each is an element of its own.
-FEW = 1024
-#: Arrays of fewer bytes share a dataset where there are many.
-SMALL = 64 << 10
-#: So many large arrays at most are elements of their own.
-MANY = 4096
-#: HDF5 knows no more axes.
-RANK = 32
-#: Bytes of a label; what is longer is cut, or left out, because labels are for people.
-LABEL = 4096
-
-#: The sections of the document: which of its values each dataset holds, by path.
-CHECKPOINT = "/checkpoint"
-SECTIONS: Mapping[str, str] = {
-    "layers": "/layers/document",
-    "connections": "/connections",
-    "state": "/state/document",
-    "training": "/training/document",
-    "metadata": "/metadata",
-    "extras": "/extras/document",
-    "provenance": "/provenance",
-}
-
-
-@dataclass(slots=True, eq=False)
-class Dataset:
-    """A dataset that will be written.
-
-    Parameters
-    ----------
-    dtype : numpy.dtype
-        Of its elements in the file.
-    shape : tuple of int
-    labels : dict of str to str, int or bool
-    parts : list of numpy.ndarray
-        The arrays whose elements it holds one after the other.
-    text : bytes, optional
-        What it holds instead: UTF-8 text, one string.
-    """
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    labels: dict[str, Label]
-    parts: list[Array] = field(default_factory=list)
-    text: bytes | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of its elements."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-
-class Group:
-    """A group that will be written; its children have unique links.
-
-    Parameters
-    ----------
-    path : str
-        Absolute; empty for the root.
-    labels : dict of str to str, int or bool
-    """
-
-    def __init__(self, path: str, labels: dict[str, Label]) -> None:
-        self.path = path
-        self.labels = labels
-        self.children: dict[str, Group | Dataset] = {}
-        self._groups: dict[str, Group] = {}
-
-    @property
-    def depth(self) -> int:
-        """The groups above it."""
-        return self.path.count("/")
-
-    def group(self, name: str, labels: Mapping[str, Label]) -> Group:
-        """Return the group that stands for `name`; made with the labels if it is not there."""
-        found = self._groups.get(name)
-        if found is None:
-            link = link_name(name, self.children)
-            found = Group(f"{self.path}/{link}", _named(dict(labels), name, link))
-            self._groups[name] = self.children[link] = found
-        return found
-
-    def add(self, name: str, dataset: Dataset) -> str:
-        """Add a dataset; return its path."""
-        link = link_name(name, self.children)
-        dataset.labels = _named(dataset.labels, name, link)
-        self.children[link] = dataset
-        return f"{self.path}/{link}"
-
-
-def _named(labels: dict[str, Label], name: str, link: str) -> dict[str, Label]:
-    if link != name:
-        labels["name"] = _cut(name)
-    return labels
-
-
-def _cut(text: str) -> str:
-    raw = text.encode()
-    return text if len(raw) <= LABEL else raw[:LABEL].decode(errors="ignore")
+from snnbridge_plugins.hdf5.schema import (
+    CHECKPOINT,
+    DEPTH,
+    FEW,
+    LABEL,
+    LAYOUT,
+    MANY,
+    RANK,
+    SECTIONS,
+    SMALL,
+    TYPE,
+)
+from snnbridge_plugins.hdf5.tree import Dataset, Group, cut
 
 
 class _Held(NamedTuple):
@@ -198,7 +103,7 @@ def _divide(arrays: list[_Held], *, few: bool) -> tuple[list[_Held], list[_Held]
 def _add_layers(parent: Group, layers: Mapping[str, Layer]) -> None:
     """Add a group for each layer, in order."""
     for index, layer in enumerate(layers.values()):
-        labels = {**_label(layer.kind), "name": _cut(layer.name), "index": index}
+        labels = {**_label(layer.kind), "name": cut(layer.name), "index": index}
         found = parent.group(layer.name, labels)
         if isinstance(layer, Subgraph) and found.depth < DEPTH - 4:
             _add_layers(found.group("layers", _label("layers")), layer.layers)
@@ -262,7 +167,7 @@ def _parameter_labels(held: Parameter | None) -> dict[str, Label]:
         return _label("array")
     labels = _label("parameter")
     if held.unit is not None:
-        labels["unit"] = _cut(held.unit)
+        labels["unit"] = cut(held.unit)
     if isinstance(held.trainable, bool):
         labels["trainable"] = held.trainable
     return labels

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from snnbridge.errors import ReadError
-from snnbridge_plugins.hdf5.description import DEPTH, Chunks, Description, Stored
+from snnbridge_plugins.hdf5.description import Chunks, Description, Stored
+from snnbridge_plugins.hdf5.schema import DEPTH
 
 _OBJECT_BYTES = 40
 _CHUNK_BYTES = 8

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from snnbridge.errors import ReadError
 from snnbridge_plugins.hdf5.datatypes import stored_dtype
-from snnbridge_plugins.hdf5.description import DEPTH, Chunks, Description, Stored
+from snnbridge_plugins.hdf5.description import Chunks, Description, Stored
 from snnbridge_plugins.hdf5.encode import (
     ATTRIBUTE,
     CHUNK_TREE_RANK,
@@ -28,6 +28,7 @@ from snnbridge_plugins.hdf5.encode import (
     UNDEFINED,
     superblock,
 )
+from snnbridge_plugins.hdf5.schema import DEPTH
 
 _PLACES = struct.Struct("<Q16xQ")
 _HEADER = struct.Struct("<BxHII4x")

@@ -13,11 +13,11 @@ from snnbridge.storage import Limits, Source
 from snnbridge_plugins.hdf5 import description, library, native, seal
 from snnbridge_plugins.hdf5.arrays import Arrays
 from snnbridge_plugins.hdf5.description import Description
-from snnbridge_plugins.hdf5.elements import CHECKPOINT, LAYOUT, SECTIONS
 from snnbridge_plugins.hdf5.part import part_of
+from snnbridge_plugins.hdf5.schema import CHECKPOINT, LAYOUT, SECTIONS
 
 #: JSON may be nested as deep as the model's trees, in subgraphs.
-_DEPTH = 900
+_DEPTH = 500
 
 
 def read(source: Source, options: Options) -> SNNCheckpoint:

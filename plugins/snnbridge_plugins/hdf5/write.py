@@ -22,7 +22,9 @@ from snnbridge_plugins.hdf5 import encode, seal
 from snnbridge_plugins.hdf5.checksum import Checksum
 from snnbridge_plugins.hdf5.chunks import chunk_shape, compressed
 from snnbridge_plugins.hdf5.datatypes import datatype, text
-from snnbridge_plugins.hdf5.elements import LAYOUT, TYPE, Dataset, Group, elements
+from snnbridge_plugins.hdf5.elements import elements
+from snnbridge_plugins.hdf5.schema import LAYOUT, TYPE
+from snnbridge_plugins.hdf5.tree import Dataset, Group
 
 _WORDS = f"{TYPE}, layout {LAYOUT}: an HDF5 file; its root group says what is in it\n".encode()
 _ALIGNMENT = 64

@@ -70,7 +70,6 @@ FORMAT = Format(
             Feature.FLOATS,
             Feature.INTEGERS,
             Feature.COMPLEX,
-            Feature.NON_FINITE,
         }
     ),
     losses=losses,

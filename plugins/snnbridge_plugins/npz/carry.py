@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -123,7 +124,7 @@ def inlined(array: Array) -> dict[str, Any]:
     return {"inline": inline(array)}
 
 
-def restore(reference: Any, arrays: list[Array], changed: list[int]) -> Array:
+def restore(reference: Any, arrays: Sequence[Array], changed: list[int]) -> Array:
     """Return the array that a reference of the document means.
 
     Parameters
@@ -159,7 +160,7 @@ def restore(reference: Any, arrays: list[Array], changed: list[int]) -> Array:
 
 
 def _described(
-    reference: dict[str, Any], arrays: list[Array]
+    reference: dict[str, Any], arrays: Sequence[Array]
 ) -> tuple[int, np.dtype[Any], tuple[int, ...]]:
     index, name = reference.get("layer"), reference.get("dtype")
     if type(index) is not int or not 0 <= index < len(arrays) or not isinstance(name, str):

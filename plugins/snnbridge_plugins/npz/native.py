@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from snnbridge import (
-    UNKNOWN,
     Conv1d,
     Conv2d,
     Layer,
@@ -17,7 +16,7 @@ from snnbridge import (
     Origin,
     SNNCheckpoint,
 )
-from snnbridge.model import Array, is_weighted, parameter
+from snnbridge.model import Array, parameter
 from snnbridge_plugins.npz.names import legal, legal_names, neuron_names
 from snnbridge_plugins.npz.record import Record
 
@@ -106,7 +105,7 @@ def checkpoint_of(
         sizes.append(size_of(weight.shape))
         layers.append(_layer(name, weight, size, orientation, notes))
         if record.types and record.types[i]:
-            layers.append(_neuron(behind[i], legal(record.types[i])))
+            layers.append(neuron(behind[i], legal(record.types[i])))
     frozen = _frozen(record, names)
     kept = _kept(record, names, sizes, frozen, notes)
     checkpoint = SNNCheckpoint(
@@ -169,7 +168,8 @@ def _leads_with_channels(
     return orientation == "out-in" or (size[0] != size[1] and not set(size) & set(shape[2:]))
 
 
-def _neuron(name: str, kind: str) -> Neuron:
+def neuron(name: str, kind: str) -> Neuron:
+    """Return the neurons of a type, of which nothing else is known."""
     model = "lif" if kind.upper() in _FAMILY else kind
     return Neuron(name, origin=Origin(FRAMEWORK, kind), model=model)
 
@@ -210,65 +210,3 @@ def _note_names(record: Record, names: list[str], notes: Notes) -> None:
         notes.sentences.append(f"frozen_layers names {some(unknown)}, which is no layer")
     if record.other:
         notes.sentences.append(f"unknown keys in the JSON file: {some(list(record.other))}")
-
-
-def weights_of(checkpoint: SNNCheckpoint) -> list[tuple[Layer, Array]]:
-    """Return the layers that the framework knows, each with its weight."""
-    return [
-        (layer, layer.parameters["weight"].value)  # type: ignore[misc]
-        for layer in checkpoint.layers.values()
-        if is_weighted(layer)
-    ]
-
-
-def record_of(
-    checkpoint: SNNCheckpoint, weights: list[tuple[Layer, Array]], *, strict: bool
-) -> Record:
-    """Say of a checkpoint what the framework's record has words for.
-
-    Parameters
-    ----------
-    checkpoint : SNNCheckpoint
-    weights : list of pairs
-        What :func:`weights_of` gives of it.
-    strict : bool
-        For the text of 3.16.
-    """
-    names = [layer.name for layer, _ in weights]
-    known = set(names)
-    return Record(
-        names=names,
-        sizes=[size_of(weight.shape, _groups(layer)) for layer, weight in weights],
-        types=_types(checkpoint, names),
-        frozen=sorted(name for name in checkpoint.frozen_layers if name in known),
-        metadata=dict(checkpoint.metadata),
-        is_strict=strict,
-    )
-
-
-def _groups(layer: Layer) -> int:
-    groups = getattr(layer, "groups", 1)
-    return 1 if groups is UNKNOWN else groups
-
-
-def _types(checkpoint: SNNCheckpoint, names: list[str]) -> list[str]:
-    """Return what :attr:`SNNCheckpoint.neuron_types` does, in one pass over the graph."""
-    layers, found = checkpoint.layers, dict.fromkeys(names, "")
-    if checkpoint.connections is not UNKNOWN:
-        for edge in reversed(checkpoint.connections):
-            target = layers[edge.target]
-            if edge.source in found and isinstance(target, Neuron):
-                found[edge.source] = _type(target)
-    else:
-        last = None
-        for name, layer in layers.items():
-            if name in found:
-                last = name
-            elif isinstance(layer, Neuron) and last is not None:
-                found[last], last = _type(layer), None
-    types = list(found.values())
-    return types if any(types) else []
-
-
-def _type(neuron: Neuron) -> str:
-    return neuron.origin.kind if neuron.origin else neuron.model.upper()

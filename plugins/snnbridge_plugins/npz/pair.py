@@ -107,7 +107,9 @@ def _alone(source: Source, name: str) -> Pair:
 def ours(record: Record) -> dict[str, Any] | None:
     """Return what a record holds of ours, if anything."""
     found = record.metadata.get(OURS)
-    return found if isinstance(found, dict) and "document" in found else None
+    if not isinstance(found, dict) or not {"document", "arrays"} & found.keys():
+        return None
+    return found
 
 
 def _is_bound(record: Record, archive: ZipReader) -> bool:

@@ -24,7 +24,7 @@ from snnbridge.model import Array, parameter
 from snnbridge.storage import Source, parse_json
 from snnbridge_plugins.npz.carry import check_content, restore
 from snnbridge_plugins.npz.names import legal_names
-from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, record_of, some, weights_of
+from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, some
 from snnbridge_plugins.npz.pair import (
     Pair,
     check_total,
@@ -34,6 +34,7 @@ from snnbridge_plugins.npz.pair import (
     ours,
 )
 from snnbridge_plugins.npz.record import OURS, Record, is_plain, limits_for
+from snnbridge_plugins.npz.stated import record_of, weights_of
 from snnbridge_plugins.npz.writer import PERMISSIVE, STRICT, VERSION, digest_of_names
 
 _ZOO = re.compile(r"W([0-9]+|_rec[0-9]*)")
@@ -58,7 +59,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
         return _read_native(pair, pair.record, arrays, options)
     if held.get("names") != digest_of_names(pair.record.names):
         return _read_stale(pair, pair.record, arrays, options)
-    return _read_documented(pair, pair.record, arrays, held)
+    return _read_bound(pair, pair.record, arrays, held)
 
 
 def _dialect(record: Record, arrays: Sequence[Array]) -> str:
@@ -105,11 +106,48 @@ def _noted(checkpoint: SNNCheckpoint, *notes: str) -> SNNCheckpoint:
     return checkpoint
 
 
-def _read_documented(
+def _read_bound(
     pair: Pair, record: Record, arrays: list[Array], held: Mapping[str, Any]
 ) -> SNNCheckpoint:
-    document = _document(pair, held)
+    """Read a pair of ours: with a document, or with a note on how its arrays travel."""
+    if held.get("version") != VERSION:
+        raise ReadError(
+            f"{pair.name!r} has version {held.get('version')!r} of metadata[{OURS!r}]; this "
+            f"version of snnbridge reads {VERSION}; update snnbridge"
+        )
     changed: list[int] = []
+    if "document" in held:
+        checkpoint = _read_document(pair, record, arrays, held, changed)
+    else:
+        restored = _restored(pair, arrays, held["arrays"], changed)
+        checkpoint, _ = checkpoint_of(record.without_ours(), restored, "out-in")
+    checkpoint.source = SourceInfo(dialect=STRICT if record.is_strict else PERMISSIVE)
+    if not pair.is_bound:
+        _noted(checkpoint, *_resaved_notes(record, checkpoint, changed))
+    return checkpoint
+
+
+def _restored(pair: Pair, arrays: list[Array], references: Any, changed: list[int]) -> list[Array]:
+    if isinstance(references, str):
+        references = _parsed(pair, references)
+    if isinstance(references, dict):
+        references = [references] * len(arrays)
+    if not isinstance(references, list) or len(references) != len(arrays):
+        raise ReadError(f"{pair.name!r} must say of each of {len(arrays)} arrays how it travels")
+    return [
+        restore({**reference, "layer": i} if isinstance(reference, dict) else None, arrays, changed)
+        for i, reference in enumerate(references)
+    ]
+
+
+def _read_document(
+    pair: Pair,
+    record: Record,
+    arrays: list[Array],
+    held: Mapping[str, Any],
+    changed: list[int],
+) -> SNNCheckpoint:
+    document = _parsed(pair, held["document"])
     try:
         checkpoint = from_document(document, lambda place: restore(place, arrays, changed))
     except CheckpointError as error:
@@ -117,28 +155,18 @@ def _read_documented(
             f"{pair.name!r}: the document does not fit the arrays ({error}); if another tool "
             f"changed them, delete {OURS!r} from the metadata to read the pair without it"
         ) from error
-    if not isinstance(checkpoint.metadata, dict):
-        raise ReadError(f"{pair.name!r}: the document's metadata must be an object")
     finite = held.get("dialect") != PERMISSIVE
     checkpoint.metadata = _merged(record, checkpoint.metadata, finite=finite)
     checkpoint.frozen_layers += [n for n in record.frozen if n in checkpoint.layers]
     checkpoint.validate()
-    checkpoint.source = SourceInfo(dialect=STRICT if record.is_strict else PERMISSIVE)
-    if not pair.is_bound:
-        _noted(checkpoint, *_resaved_notes(record, checkpoint, changed))
     return checkpoint
 
 
-def _document(pair: Pair, held: Mapping[str, Any]) -> Any:
+def _parsed(pair: Pair, text: Any) -> Any:
     where = f"the document in {pair.name!r}"
-    if held.get("version") != VERSION:
-        raise ReadError(
-            f"{where} has version {held.get('version')!r}; this version of snnbridge reads "
-            f"{VERSION}; update snnbridge"
-        )
-    if not isinstance(held["document"], str):
+    if not isinstance(text, str):
         raise ReadError(f"{where} must be a string")
-    data = held["document"].encode()
+    data = text.encode()
     return parse_json(data, where=where, limits=limits_for(len(data)))
 
 

@@ -18,9 +18,10 @@ from snnbridge.model import Array, Path, describe
 from snnbridge.storage import StoredZip, Target, dump_json
 from snnbridge_plugins.npz.carry import Carried, inlined, is_inline
 from snnbridge_plugins.npz.names import Names
-from snnbridge_plugins.npz.native import EXTRAS, checkpoint_of, record_of, size_of, weights_of
+from snnbridge_plugins.npz.native import EXTRAS, checkpoint_of, size_of
 from snnbridge_plugins.npz.pair import COMMENT, base_name, digest_of
 from snnbridge_plugins.npz.record import OURS, Record, from_tree, is_plain
+from snnbridge_plugins.npz.stated import is_stated, record_of, weights_of
 
 STRICT = "3.16"
 PERMISSIVE = "permissive"
@@ -40,12 +41,15 @@ class Plan:
     arrays : list of Carried
         The weights, then what else the document needs.
     document : dict, optional
-        Where the pair alone does not hold everything.
+        Where the pair and the dtypes alone do not hold everything.
+    notes_arrays : bool
+        Whether to state how each array travels: what 3.16 changes, it can be undone.
     """
 
     record: Record
     arrays: list[Carried]
     document: dict[str, Any] | None = None
+    notes_arrays: bool = False
 
     def record_for(self, members: list[tuple[int, ...]]) -> Record:
         """Complete the record for members of these shapes."""
@@ -59,40 +63,52 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any])
     """Write a pair; docs/formats/npz.md has its layout."""
     plan = _plan(checkpoint, options)
     base = base_name(target.path.name)
-    has_document = plan.document is not None
+    is_bound = plan.document is not None or plan.notes_arrays
     shapes = []
     with (
         target.open(name=f"{base}.npz") as file,
-        StoredZip(file, comment=COMMENT if has_document else b"") as archive,
+        StoredZip(file, comment=COMMENT if is_bound else b"") as archive,
     ):
         for i, carried in enumerate(plan.arrays):
             member = carried.stored()
             archive.add_array(f"layer_{i}.npy", member)
             shapes.append(member.shape)
     record = plan.record_for(shapes)
-    if has_document:
-        record = _with_document(record, plan, archive.fingerprint)
+    if is_bound:
+        record = _bound(record, plan, archive.fingerprint)
     with target.open(name=f"{base}.json") as head:
         head.write(record.text())
 
 
-def _with_document(record: Record, plan: Plan, fingerprint: str) -> Record:
-    held = {
+def _bound(record: Record, plan: Plan, fingerprint: str) -> Record:
+    """Add what the framework has no word for, and the digests that bind the two files."""
+    held: dict[str, Any] = {
         "version": VERSION,
         "dialect": STRICT if record.is_strict else PERMISSIVE,
-        "document": _document_text(plan.document),
         "names": digest_of_names(record.names),
         "archive": fingerprint,
     }
+    if plan.document is None:
+        held["arrays"] = _references(plan.arrays)
+    else:
+        held["document"] = _json_text(plan.document)
     record = replace(record, metadata={**record.metadata, OURS: held})
     held["digest"] = digest_of(record)
     return record
 
 
-def _document_text(document: Any) -> str:
-    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
+def _references(arrays: list[Carried]) -> dict[str, Any] | str:
+    """Say how the arrays travel: once, if they all do in the same way."""
+    references = [carried.reference for carried in arrays]
+    if all(reference == references[0] for reference in references):
+        return references[0]
+    return _json_text(references)
+
+
+def _json_text(tree: Any) -> str:
+    text = json.dumps(tree, allow_nan=False, separators=(",", ":"))
     if "\\ud" in text:  # perhaps half of a surrogate pair, which is refused with its place
-        dump_json(document)
+        dump_json(tree)
     return text
 
 
@@ -112,8 +128,11 @@ def _plan(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Plan:
         plan = original
     if options.get("bare"):
         return _without_what_is_refused(plan)
-    if _holds_everything(plan, checkpoint):
+    stated = is_stated(checkpoint, weights, record)
+    if _survives(plan) and (stated or (not strict and _says_all(plan, checkpoint))):
         return plan
+    if stated:
+        return replace(plan, notes_arrays=True)
     return _documented(checkpoint, record, [array for _, array in weights])
 
 
@@ -150,16 +169,15 @@ def _read_back(plan: Plan) -> SNNCheckpoint:
     return checkpoint_of(plan.record_for([m.shape for m in members]), members)[0]
 
 
-def _holds_everything(plan: Plan, checkpoint: SNNCheckpoint) -> bool:
-    """Whether the pair needs no document, even after 3.16 itself has saved it again."""
-    strict = plan.record.is_strict
-    if checkpoint.provenance:
+def _survives(plan: Plan) -> bool:
+    """Whether the framework gives every array back as it is: 3.16 turns all into float64."""
+    if plan.record.is_strict and any(c.array.dtype != np.float64 for c in plan.arrays):
         return False
-    if strict and any(c.array.dtype != np.float64 or c.array.ndim != 2 for c in plan.arrays):
-        return False
-    if not all(carried.travels_as_numbers() for carried in plan.arrays):
-        return False
-    return not differences(_read_back(plan), checkpoint)
+    return all(carried.travels_as_numbers() for carried in plan.arrays)
+
+
+def _says_all(plan: Plan, checkpoint: SNNCheckpoint) -> bool:
+    return not checkpoint.provenance and not differences(_read_back(plan), checkpoint)
 
 
 def _without_what_is_refused(plan: Plan) -> Plan:

@@ -1,0 +1,124 @@
+"""From a checkpoint to the framework's own record, and whether that says everything."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from operator import attrgetter
+
+from snnbridge import UNKNOWN, Layer, Linear, Neuron, Parameter, SNNCheckpoint
+from snnbridge.model import Array, is_weighted
+from snnbridge_plugins.npz.names import neuron_names
+from snnbridge_plugins.npz.native import neuron, size_of
+from snnbridge_plugins.npz.record import Record
+
+#: What a plain matrix and its weight say beside their name and their array.
+_ABOUT_LINEAR = attrgetter(*(f.name for f in fields(Linear) if f.name not in ("name", "weight")))
+_ABOUT_WEIGHT = attrgetter(*(f.name for f in fields(Parameter) if f.name != "value"))
+_ABOUT_NEURON = attrgetter(*(f.name for f in fields(Neuron)))
+_PLAIN_LINEAR = _ABOUT_LINEAR(Linear(""))
+_PLAIN_WEIGHT = _ABOUT_WEIGHT(Parameter(UNKNOWN))
+
+
+def weights_of(checkpoint: SNNCheckpoint) -> list[tuple[Layer, Array]]:
+    """Return the layers that the framework knows, each with its weight."""
+    return [
+        (layer, layer.parameters["weight"].value)  # type: ignore[misc]
+        for layer in checkpoint.layers.values()
+        if is_weighted(layer)
+    ]
+
+
+def record_of(
+    checkpoint: SNNCheckpoint, weights: list[tuple[Layer, Array]], *, strict: bool
+) -> Record:
+    """Say of a checkpoint what the framework's record has words for.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+    weights : list of pairs
+        What :func:`weights_of` gives of it.
+    strict : bool
+        For the text of 3.16.
+    """
+    names = [layer.name for layer, _ in weights]
+    known = set(names)
+    return Record(
+        names=names,
+        sizes=[size_of(weight.shape, _groups(layer)) for layer, weight in weights],
+        types=_types(checkpoint, names),
+        frozen=sorted(name for name in checkpoint.frozen_layers if name in known),
+        metadata=dict(checkpoint.metadata),
+        is_strict=strict,
+    )
+
+
+def _groups(layer: Layer) -> int:
+    groups = getattr(layer, "groups", 1)
+    return 1 if groups is UNKNOWN else groups
+
+
+def _types(checkpoint: SNNCheckpoint, names: list[str]) -> list[str]:
+    """Return what :attr:`SNNCheckpoint.neuron_types` does, in one pass over the graph."""
+    layers, found = checkpoint.layers, dict.fromkeys(names, "")
+    if checkpoint.connections is not UNKNOWN:
+        for edge in reversed(checkpoint.connections):
+            target = layers[edge.target]
+            if edge.source in found and isinstance(target, Neuron):
+                found[edge.source] = _type(target)
+    else:
+        last = None
+        for name, layer in layers.items():
+            if name in found:
+                last = name
+            elif isinstance(layer, Neuron) and last is not None:
+                found[last], last = _type(layer), None
+    types = list(found.values())
+    return types if any(types) else []
+
+
+def _type(neuron: Neuron) -> str:
+    return neuron.origin.kind if neuron.origin else neuron.model.upper()
+
+
+def is_stated(
+    checkpoint: SNNCheckpoint, weights: list[tuple[Layer, Array]], record: Record
+) -> bool:
+    """Whether a record and matrices say all of a checkpoint but the dtypes, told fast.
+
+    They do if it has matrices and, behind them, neurons of which the type alone is known.
+    """
+    others = (checkpoint.training, checkpoint.state, checkpoint.ties, checkpoint.extras)
+    return (
+        checkpoint.connections is checkpoint.dt is UNKNOWN
+        and checkpoint.step is None
+        and not any(map(len, (*others, checkpoint.provenance)))
+        and len(record.metadata) == len(checkpoint.metadata)
+        and len(record.frozen) == len(checkpoint.frozen_layers)
+        and all(map(_is_plain, (layer for layer, _ in weights)))
+        and _neurons_follow(checkpoint, record)
+    )
+
+
+def _is_plain(layer: Layer) -> bool:
+    return (
+        type(layer) is Linear
+        and _ABOUT_LINEAR(layer) == _PLAIN_LINEAR
+        and _ABOUT_WEIGHT(layer.weight) == _PLAIN_WEIGHT
+    )
+
+
+def _neurons_follow(checkpoint: SNNCheckpoint, record: Record) -> bool:
+    if not record.types:
+        return list(checkpoint.layers) == record.names
+    expected: list[tuple[str, str]] = []
+    behind = neuron_names(record.names)
+    for name, kind, other in zip(record.names, record.types, behind, strict=True):
+        expected += [(name, "")] if not kind else [(name, ""), (other, kind)]
+    if [name for name, _ in expected] != list(checkpoint.layers):
+        return False
+    return all(
+        type(layer) is Neuron and _ABOUT_NEURON(layer) == _ABOUT_NEURON(neuron(name, kind))
+        for name, kind in expected
+        if kind and (layer := checkpoint.layers[name])
+    )
