@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -60,10 +59,14 @@ _SETTINGS = (
 )  # fmt: skip
 
 
-@cache
+_SETTINGS_OF: dict[type, tuple[str, ...]] = {}
+
+
 def _settings(kind: type) -> tuple[str, ...]:
     """Return the fields of a kind that state a window or a shape."""
-    return tuple(f.name for f in fields(kind) if f.name in _SETTINGS)
+    if kind not in _SETTINGS_OF:
+        _SETTINGS_OF[kind] = tuple(f.name for f in fields(kind) if f.name in _SETTINGS)
+    return _SETTINGS_OF[kind]
 
 
 class _Uses(dict[Feature, list[Path]]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import cache
 from pathlib import Path
@@ -185,7 +186,7 @@ class Recorded:
             chain = found.chain(name, receptors=receptors, shape=shape, **arguments)
         for layer in chain:
             self.put(layer, shape)
-        self.edges += [Connection(a.name, b.name) for a, b in zip(chain, chain[1:], strict=False)]
+        self.edges += [Connection(a.name, b.name) for a, b in itertools.pairwise(chain)]
         self.first[name] = chain[0].name
         self.recurrence(name, kind)
 

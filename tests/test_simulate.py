@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from simulate_twin import Twin
+
 from snnbridge import rules
 from snnbridge.errors import CheckpointError, UnknownValue
 from snnbridge.model import (
@@ -173,7 +176,7 @@ def test_blocks_handed_to_a_function_are_the_whole_and_nothing_is_kept():
         NET, X, record=EVERYTHING, on_block=blocks.append, progress=lambda *x: steps.append(x)
     )
     assert not streamed.traces
-    assert [b.start for b in blocks][0] == 0
+    assert next(b.start for b in blocks) == 0
     assert blocks[-1].stop == steps[-1][0] == steps[-1][1] == 60
     for key, trace in whole.traces.items():
         assert np.concatenate([b.traces[key] for b in blocks]).tobytes() == trace.tobytes()
@@ -231,17 +234,22 @@ def conv_net(conv, pool, shape, order, norm=True):
     ]
     layers += [Flatten("flat", order=order)]
     names = [layer.name for layer in layers]
-    edges = [Connection(a, b) for a, b in zip(names, names[1:], strict=False)]
+    edges = [Connection(a, b) for a, b in itertools.pairwise(names)]
     return SNNCheckpoint(layers, connections=edges)
 
 
+def conv2d(w, bias, stride=1, padding=0, dilation=1, groups=1):
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return Conv2d("conv", w, bias, **options)
+
+
 CONVS = {
-    "plain": Conv2d("conv", weights(4, 2, 3, 3), weights(4), stride=1, padding=0, dilation=1, groups=1),
-    "strided": Conv2d("conv", weights(6, 2, 3, 2), None, stride=(2, 1), padding=((1, 2), (0, 1)), dilation=1, groups=1),
-    "dilated groups": Conv2d("conv", weights(4, 1, 2, 3), weights(4), stride=1, padding=1, dilation=(2, 1), groups=2),
-    "same": Conv2d("conv", weights(9, 2, 3, 3), weights(9), stride=2, padding="same", dilation=1, groups=1),
-    "float64": Conv2d("conv", weights(3, 2, 3, 3).astype(float), None, stride=1, padding=1, dilation=1, groups=1),
-}  # fmt: skip
+    "plain": conv2d(weights(4, 2, 3, 3), weights(4)),
+    "strided": conv2d(weights(6, 2, 3, 2), None, stride=(2, 1), padding=((1, 2), (0, 1))),
+    "dilated groups": conv2d(weights(4, 1, 2, 3), weights(4), 1, 1, (2, 1), groups=2),
+    "same": conv2d(weights(9, 2, 3, 3), weights(9), stride=2, padding="same"),
+    "float64": conv2d(weights(3, 2, 3, 3).astype(float), None, padding=1),
+}
 POOLS = {
     "sum": SumPool("pool", (2, 2), (2, 2), 0),
     "mean": AvgPool("pool", (2, 2), (1, 2), 1, count_padding=True),
@@ -548,3 +556,13 @@ def test_a_clamped_neuron_rests_and_takes_no_input():
     net = SNNCheckpoint([lif], connections=(), dt=Quantity(1.0, "ms"))
     v = simulate(net, np.full((5, 1, 1), 2.0), record={"lif": "v"}).traces["lif", "v"].ravel()
     assert v[:4].tolist() == [-0.5, 0.25, 0.25, -0.5]
+
+
+def test_the_page_on_the_dynamics_holds_the_rules_of_today():
+    root = Path(__file__).parents[1] / "docs"
+    found = spec_from_file_location("make_rules_table", root / "make_rules_table.py")
+    module = module_from_spec(found)
+    found.loader.exec_module(module)
+    text = (root / "dynamics.md").read_text(encoding="utf-8")
+    assert text == module.page(text), "run python docs/make_rules_table.py"
+    assert all(f"`{kind}`" in text for _, kind in rules.classes if rules.get(_, kind).equation)

@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from simulate_twin import Twin
-from snnbridge.errors import CheckpointError
+
 from snnbridge.model import (
-    AvgPool,
-    BatchNorm,
     Clock,
     Compare,
     Connection,
-    Conv1d,
-    Conv2d,
-    Delay,
-    Flatten,
     Floor,
     Form,
     Input,
     InputGain,
     Inputs,
     Linear,
-    MaxPool,
     Neuron,
     NeuronRule,
-    Output,
     Parameter,
     Quantity,
     Refractory,
     Reset,
     ResetTiming,
-    Scale,
     Scheme,
     SNNCheckpoint,
     SpikeSource,
-    SumPool,
     Synapse,
     SynapseKind,
     SynapseOrder,
@@ -47,10 +35,9 @@ from snnbridge.model import (
     Width,
 )
 from snnbridge.simulate import simulate
-from snnbridge.simulate._kernel import instruction_sets
 
 SLOW = settings(
-    max_examples=60,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
@@ -155,9 +142,7 @@ def neuron(draw, name, shape, width):
         "v_init": numbers(draw, shape, -0.5, 1.5),
         "output_gain": numbers(draw, shape, 0.5, 2),
     }
-    for name_, value in optional.items():
-        if draw(st.booleans()):
-            p[name_] = value
+    p |= {key: value for key, value in optional.items() if draw(st.booleans())}
     return Neuron(name, shape, p, rule)
 
 
@@ -187,25 +172,6 @@ def synapse(draw, name, shape, width, receptors=1):
     if draw(st.booleans()):
         p["input_gain"] = numbers(draw, whole, 0.5, 2)
     return Synapse(name, shape, p, rule, receptors=receptors)
-
-
-def drop_unused(layer):
-    """Keep the parameters that the scheme starts from, as a source would."""
-    scheme = layer.rule.scheme
-    starts = {
-        Scheme.LOGIT: "logit",
-        Scheme.EULER_LOGIT: "logit",
-    }
-    drop = {"logit"} - {starts.get(scheme)}
-    if isinstance(layer, Synapse) and "logit" in starts.get(scheme, ""):
-        return None
-    kept = {k: v for k, v in layer.parameters.items() if k not in drop}
-    return type(layer)(layer.name, **{**_fields(layer), "parameters": kept})
-
-
-def _fields(layer):
-    held = {"shape": layer.shape, "rule": layer.rule}
-    return held | ({"receptors": layer.receptors} if isinstance(layer, Synapse) else {})
 
 
 @st.composite
@@ -281,3 +247,78 @@ def stacks(draw):
 def test_every_switch_gives_the_bits_of_the_definition(case, lanes):
     net, stimulus = case
     check(net, stimulus, len(stimulus), lanes=lanes, threads=1)
+
+
+@st.composite
+def integer_nets(draw):
+    """Synapse and neuron in integers of 2**-12, or a neuron in words of 16 bits."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    n = draw(st.integers(1, 9))
+    words = draw(st.booleans())
+    form, one = (Form.FIXED_Q8_8, 256) if words else (Form.INTEGER_SHIFT_12, 4096)
+    width = Width.INT16 if words else Width.INT64
+    rule = NeuronRule(
+        scheme=Scheme.STATED,
+        form=form,
+        input_gain=draw(st.sampled_from([InputGain.ONE, InputGain.STATED])),
+        inputs=Inputs.SUMMED,
+        compare=draw(st.sampled_from(Compare)),
+        reset=draw(st.sampled_from(Reset)),
+        reset_timing=draw(st.sampled_from([ResetTiming.NOW, ResetTiming.NEXT_AFTER_LEAK])),
+        spike_from=SpikeSource.NEW,
+        refractory=Refractory.NONE,
+        clock=Clock.COUNTER,
+        spiking=True,
+        max_spikes=1,
+        output_delay=0,
+        width=width,
+        trace=draw(st.sampled_from(Trace)),
+    )
+
+    def number(low, high):
+        return rng.integers(low, high, n) / one
+
+    p = {
+        "decay": number(0, one + 1),
+        "threshold": number(one // 4, one),
+        "gain": number(0, 2 * one),
+    }
+    p |= {"v_reset": number(-one // 4, 1), "v_rest": number(-one // 4, one // 4)}
+    p |= {"v_init": number(-one // 2, one // 2), "bias": number(-one // 8, one // 8)}
+    weight = rng.integers(-one, 2 * one, (n, 5)) / one
+    layers = [Input("in", (5,)), Linear("fc", weight), Neuron("lif", (n,), p, rule)]
+    edges = [Connection("in", "fc"), Connection("fc", "lif")]
+    if not words:
+        order = draw(st.sampled_from(SynapseOrder))
+        filtered = SynapseRule(
+            kind=draw(st.sampled_from([SynapseKind.EXPONENTIAL])),
+            order=order,
+            scheme=Scheme.STATED,
+            form=form,
+            input_gain=InputGain.ONE,
+            inputs=Inputs.SUMMED,
+            width=width,
+        )
+        layers.insert(2, Synapse("syn", (n,), {"decay": number(0, one + 1)}, filtered))
+        edges = [Connection("in", "fc"), Connection("fc", "syn"), Connection("syn", "lif")]
+    stimulus = rng.integers(-2, 3, (12, 2, 5)).astype(np.float32)
+    return SNNCheckpoint(layers, connections=edges), stimulus
+
+
+@SLOW
+@given(integer_nets(), st.integers(0, 2))
+def test_integer_neurons_give_the_bits_of_the_definition(case, lanes):
+    net, stimulus = case
+    check(net, stimulus, len(stimulus), lanes=lanes)
+
+
+@SLOW
+@given(stacks(), st.integers(1, 3), st.integers(1, 7))
+def test_blocks_and_threads_of_any_size_give_the_same_bits(case, threads, cut):
+    net, stimulus = case
+    names = [n for n in net.layers if n != "in"]
+    whole = simulate(net, stimulus, record=names, threads=1)
+    split = simulate(net, stimulus[:cut], record=names, threads=threads)
+    rest = simulate(net, stimulus[cut:], record=names, initial=split.state, threads=threads)
+    for key, trace in whole.traces.items():
+        assert same_bits(np.concatenate([split.traces[key], rest.traces[key]]), trace), key

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
-from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -38,10 +37,14 @@ Padding: TypeAlias = tuple[tuple[int, int], ...] | Literal["same"] | Unknown
 Weight: TypeAlias = Parameter | Array | Unknown
 
 
-@cache
+_NAMES: dict[type, tuple[str, ...]] = {}
+
+
 def _names(kind: type) -> tuple[str, ...]:
     """Return the names of a layer's fields; `dataclasses.fields` is slow for many layers."""
-    return tuple(f.name for f in fields(kind))
+    if kind not in _NAMES:
+        _NAMES[kind] = tuple(f.name for f in fields(kind))
+    return _NAMES[kind]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

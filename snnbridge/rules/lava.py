@@ -11,7 +11,7 @@ from snnbridge.rules.common import SPIKING, Table, joint, stated
 from snnbridge.rules.table import Derived
 
 _TABLE = Table("lava", "lava.lib.dl.slayer.neuron.cuba; lava-dl of 2024")
-_INTEGER = {"form": Form.INTEGER_SHIFT_12, "width": Width.INT64}
+_INTEGER: dict[str, Any] = {"form": Form.INTEGER_SHIFT_12, "width": Width.INT64}
 
 
 def _decay(name: str) -> Any:

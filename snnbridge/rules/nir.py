@@ -1,7 +1,7 @@
 """NIR's nodes, which are continuous: the two discretisations that platforms run them by.
 
-``method`` is ``"euler"`` or ``"exact"``; the time step is the checkpoint's. A ``v_reset`` of None is
-the subtracting reset that the documentation stated up to nir 1.0.4.
+``method`` is ``"euler"`` or ``"exact"``; the time step is the checkpoint's. A ``v_reset`` of None
+is the subtracting reset that the documentation stated up to nir 1.0.4.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from snnbridge.rules.common import READOUT, SPIKING, Table, joint, stated
 from snnbridge.rules.table import Argument, Derived
 
 _TABLE = Table("nir", "the nodes of nir 1.0.8")
-_COMPLEMENT = {"input_gain": InputGain.COMPLEMENT}
+_COMPLEMENT: dict[str, Any] = {"input_gain": InputGain.COMPLEMENT}
 _METHOD = Argument(
     choices={
         "euler": {"scheme": Scheme.EULER, "form": Form.DIFFERENCE},
@@ -50,7 +50,7 @@ _LIF = replace(SPIKING, **_COMPLEMENT)
 _LEAK = {"tau": _tau("tau"), "r": _R, "v_leak": _V_LEAK, "method": _METHOD}
 _TABLE.neuron("LIF", _LIF, f"{_MEMBRANE}; {_SPIKES}", {**_LEAK, **_FIRE}, derive=_resets)
 _TABLE.neuron("LI", replace(READOUT, **_COMPLEMENT), _MEMBRANE, _LEAK)
-_RAMP = {"scheme": Scheme.INTEGRATE, "input_gain": InputGain.TIME_STEP}
+_RAMP: dict[str, Any] = {"scheme": Scheme.INTEGRATE, "input_gain": InputGain.TIME_STEP}
 _TABLE.neuron(
     "IF", replace(SPIKING, **_RAMP), f"dv/dt = r*x; {_SPIKES}", {"r": _R, **_FIRE}, derive=_resets
 )

@@ -19,7 +19,7 @@ _TAU_MEM = stated("tau_inv", 100.0, "inverse of the membrane time constant", uni
 _V_LEAK = joint(0.0, "potential that the membrane leaks to and starts from")
 _V_TH = stated("threshold", 1.0, "threshold")
 _V_RESET = stated("v_reset", 0.0, "potential after a spike")
-_EULER = {"scheme": Scheme.EULER_INVERSE, "input_gain": InputGain.COMPLEMENT}
+_EULER: dict[str, Any] = {"scheme": Scheme.EULER_INVERSE, "input_gain": InputGain.COMPLEMENT}
 _LIF = replace(SPIKING, **_EULER, form=Form.DIFFERENCE, reset=Reset.SET)
 _MEMBRANE = "h = v + dt*tau_mem_inv*((v_leak - v) + i)"
 _FIRE = "spike = [h > v_th]; v = v_reset where it spikes"
@@ -32,7 +32,7 @@ def _rest(arguments: Mapping[str, Any]) -> Derived:
 
 
 def _box(arguments: Mapping[str, Any]) -> Derived:
-    found, switches = dict(_rest(arguments)[0]), {}
+    found, switches = dict(_rest(arguments)[0]), dict[str, Any]()
     if "reset_method" in arguments:
         name = str(arguments["reset_method"]).rpartition(".")[2]
         switches["reset"] = {"reset_value": Reset.SET, "reset_subtract": Reset.SUBTRACT}[name]

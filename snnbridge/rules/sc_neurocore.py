@@ -67,7 +67,7 @@ def _words(given: Mapping[str, Any]) -> Derived:
     if given.get("gain_k") is not None:
         found["gain"] = given["gain_k"] / 256
     if given.get("refractory_period") is not None:
-        found["tau_ref"] = Parameter(given["refractory_period"], "step")  # type: ignore[arg-type]
+        found["tau_ref"] = Parameter(given["refractory_period"], "step")
     return found, {}
 
 
@@ -82,8 +82,8 @@ _TABLE.neuron(
         refractory=Refractory.CLAMP,
         width=Width.INT16,
     ),
-    "v = wrap16(v + ((v_rest - v)*leak_k >> 8) + (I*gain_k >> 8)), words of 16 bits with 8 after the "
-    "point, shifts rounding down; spike = [v >= v_threshold], v = v_reset",
+    "v = wrap16(v + ((v_rest - v)*leak_k >> 8) + (I*gain_k >> 8)), words of 16 bits, 8 of them "
+    "after the point, shifts rounding down; spike = [v >= v_threshold], v = v_reset",
     {
         "v_rest": joint(0, "resting potential, in words"),
         "v_reset": joint(0, "potential after a spike, in words"),

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge.model import Compare, Floor, InputGain, Reset, Scheme, SynapseOrder
+from snnbridge.model import (
+    Compare,
+    Floor,
+    InputGain,
+    Parameter,
+    Reset,
+    Scheme,
+    SynapseOrder,
+    parameter,
+)
 from snnbridge.rules.common import READOUT, SPIKING, Table, joint, stated
 from snnbridge.rules.table import Argument, Derived
 
@@ -27,7 +36,10 @@ _LEAKS = {
     True: {"input_gain": InputGain.COMPLEMENT},
     False: {"input_gain": InputGain.ONE},
 }
-_STEP = "spikes = trunc(h/threshold) where h > 0; v = h - spikes*threshold; v = max(v - min_v_mem, 0) + min_v_mem"
+_STEP = (
+    "spikes = trunc(h/threshold) where h > 0; v = h - spikes*threshold; "
+    "v = max(v - min_v_mem, 0) + min_v_mem"
+)
 
 
 def _decay(name: str) -> Any:
@@ -42,8 +54,6 @@ def _decay(name: str) -> Any:
 
 
 def _steps(value: Any) -> Any:
-    from snnbridge.model import Parameter, parameter
-
     return Parameter(parameter(value).value, "step")
 
 

@@ -64,14 +64,14 @@ def _lapicque(arguments: Mapping[str, Any]) -> Derived:
     beta, r, c = (arguments.get(name) or None for name in ("beta", "R", "C"))
     dt = arguments.get("time_step", 1)
     found: dict[str, Any] = {}
-    if beta is None and r is not None and c is not None:
-        found = {"resistance": r, "capacitance": c}
-    elif beta is not None and r is None and c is None:
-        found = {"resistance": 1.0, "capacitance": dt / math.log(1 / beta)}
-    elif beta is not None and c is None:
-        found = {"resistance": r, "capacitance": dt / (r * math.log(1 / beta))}
-    elif beta is not None and r is None:
-        found = {"resistance": dt / (c * math.log(1 / beta)), "capacitance": c}
+    if beta is None:
+        if r is not None and c is not None:
+            found = {"resistance": r, "capacitance": c}
+    else:
+        product = dt / math.log(1 / beta)  # R*C
+        if r is None:
+            r = 1.0 if c is None else product / c
+        found = {"resistance": r, "capacitance": product / r if c is None else c}
     more, switches = _AFTER(arguments)
     return {**found, **more}, switches
 

@@ -126,7 +126,7 @@ _TABLE.neuron(
 
 
 def _without_rest(found: Derived) -> Derived:
-    """The potential decays to 0, whatever it is reset to."""
+    """Leave out the rest: the potential decays to 0, whatever it is reset to."""
     return {k: v for k, v in found[0].items() if k != "v_rest"}, found[1]
 
 

@@ -221,14 +221,14 @@ class _Numbers:
             if rule.max_spikes != 1 and not (threshold > 0).all():
                 raise self.refuse("several spikes a step need a threshold above 0")
             found |= {"threshold": self.once(threshold), **self._reset(rule.reset)}
-            found["hold"] = self._hold(rule.refractory, rule.clock.value)  # type: ignore[union-attr]
+            found["hold"] = self._hold(rule.refractory, rule.clock.value)
         return found
 
     def _update(self, layer: Neuron) -> dict[str, Array]:
         rule = layer.rule
         assert isinstance(rule.scheme, Scheme)
         rest, bias = self.get("v_rest", 0.0), self.get("bias", 0.0)
-        beta, complement, leak = self._leak(rule.scheme, rule.form)
+        _, complement, leak = self._leak(rule.scheme, rule.form)
         inside = rule.input_gain is InputGain.COMPLEMENT
         if rule.form is Form.AFFINE:
             gain = self.get("resistance", 1.0) * complement if inside else self._outer_gain(rule)
@@ -347,7 +347,7 @@ class _Numbers:
             [(r / d) ** (r / (r - d)) for r, d in zip(rise.flat, decay.flat, strict=True)],
             self.shape,
         )
-        normal = decay / (decay - rise) * peak
+        normal: Array = decay / (decay - rise) * peak
         return normal * (decay - rise) / rise / decay if dual else normal
 
 
@@ -370,7 +370,7 @@ def _sigmoid(x: float) -> float:
 
 
 def _runge_kutta(n: _Numbers, name: str) -> Array:
-    k = n.fraction(name)
+    k: Array = n.fraction(name)
     return 1 - k + k**2 / 2 - k**3 / 6 + k**4 / 24
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -51,6 +51,8 @@ from snnbridge.simulate.network import Network, Node, delay_steps
 from snnbridge.simulate.shapes import as_plane, placed, sides_of, taps
 
 _TILE = 64
+#: A node's size, the node that it reads and how many steps ago.
+Place: TypeAlias = tuple[int, int, int]
 _RESETS = {Reset.NONE: 0, Reset.SUBTRACT: 1, Reset.SET: 2}
 _TIMINGS = {
     ResetTiming.NOW: 0,
@@ -179,8 +181,8 @@ def _refuse_form(name: str, layer: Neuron | Synapse) -> None:
     expected = _SCHEMES.get(rule.form)  # type: ignore[arg-type]
     if expected is not None and rule.scheme not in expected:
         raise CheckpointError(
-            f"layer {name!r}: the form {rule.form.value!r} is made of the scheme "  # type: ignore[union-attr]
-            f"{' or '.join(repr(s.value) for s in expected)}, not {rule.scheme.value!r}"  # type: ignore[union-attr]
+            f"layer {name!r}: the form {rule.form.value!r} is made of the scheme "
+            f"{' or '.join(repr(s.value) for s in expected)}, not {rule.scheme.value!r}"
         )
     inside = rule.input_gain is InputGain.COMPLEMENT and rule.form is not Form.AFFINE
     if (
@@ -189,14 +191,14 @@ def _refuse_form(name: str, layer: Neuron | Synapse) -> None:
         and (inside or rule.form in (Form.INTEGER_SHIFT_12, Form.FIXED_Q8_8))
     ):
         raise CheckpointError(
-            f"layer {name!r}: the form {rule.form.value!r} does not add its inputs in turn"  # type: ignore[union-attr]
+            f"layer {name!r}: the form {rule.form.value!r} does not add its inputs in turn"
         )
     if isinstance(layer, Synapse) and rule.form is Form.FIXED_Q8_8:
         raise CheckpointError(f"layer {name!r}: no synapse computes in the form 'fixed q8.8'")
     integer = rule.form in (Form.INTEGER_SHIFT_12, Form.FIXED_Q8_8)
     if integer and rule.width is Width.FLOAT32:
         raise CheckpointError(
-            f"layer {name!r}: the form {rule.form.value!r} needs an integer width"  # type: ignore[union-attr]
+            f"layer {name!r}: the form {rule.form.value!r} needs an integer width"
         )
 
 
@@ -301,14 +303,14 @@ class Lowering:
         bias = self._array(layer, "bias").astype(np.float64)
         return np.ascontiguousarray(np.broadcast_to(bias, (outputs,)))
 
-    def _linear(self, layer: Linear, node: Node, place: tuple[int, ...], _: Any) -> None:
+    def _linear(self, layer: Linear, node: Node, place: Place, _: Any) -> None:
         weight = self._array(layer, "weight")
         packed = pack_tiles(weight)
         self.weight_bytes += packed.nbytes
         bias = self._bias(layer, weight.shape[0])
         self.program.add_linear(*place, packed, packed.dtype == np.float64, bias)
 
-    def _conv(self, layer: Conv1d | Conv2d, node: Node, place: tuple[int, ...], shape: Any) -> None:
+    def _conv(self, layer: Conv1d | Conv2d, node: Node, place: Place, shape: Any) -> None:
         weight = self._array(layer, "weight")
         held = _held(weight.dtype)
         kernel = as_plane(weight.shape[2:], 1)
@@ -324,7 +326,7 @@ class Lowering:
             self._bias(layer, outputs),
         )  # fmt: skip
 
-    def _pool(self, layer: Any, node: Node, place: tuple[int, ...], shape: Any) -> None:
+    def _pool(self, layer: Any, node: Node, place: Place, shape: Any) -> None:
         axes = len(layer.window)
         window = _window(layer, shape[-axes:], layer.window, (1,) * axes)
         channels = math.prod(shape[:-axes])
@@ -334,22 +336,22 @@ class Lowering:
             counts = np.ascontiguousarray(np.broadcast_to(counts, (channels, *counts.shape)))
         self.program.add_pool(*place, window, channels, counts, isinstance(layer, MaxPool))
 
-    def _flatten(self, layer: Flatten, node: Node, place: tuple[int, ...], shape: Any) -> None:
+    def _flatten(self, layer: Flatten, node: Node, place: Place, shape: Any) -> None:
         start = int(layer.start)  # type: ignore[arg-type]
         end = int(layer.end) % len(shape)  # type: ignore[arg-type]
         places = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
         moved = np.moveaxis(places, start, end)
         self.program.add_permute(*place, np.ascontiguousarray(moved).reshape(-1))
 
-    def _delay(self, layer: Delay, node: Node, place: tuple[int, ...], shape: Any) -> None:
+    def _delay(self, layer: Delay, node: Node, place: Place, shape: Any) -> None:
         steps = delay_steps(layer, self.network.steps[node.key[0]])
         self.program.add_delays(*place, np.ascontiguousarray(np.broadcast_to(steps, shape)))
 
-    def _scale(self, layer: Scale, node: Node, place: tuple[int, ...], shape: Any) -> None:
+    def _scale(self, layer: Scale, node: Node, place: Place, shape: Any) -> None:
         factor = self._array(layer, "factor").astype(np.float64)
         self.program.add_scale(*place, _spread(layer, "factor", factor, shape))
 
-    def _norm(self, layer: BatchNorm, node: Node, place: tuple[int, ...], shape: Any) -> None:
+    def _norm(self, layer: BatchNorm, node: Node, place: Place, shape: Any) -> None:
         numbers = {name: self._array(layer, name).astype(np.float64) for name in layer.parameters}
         spread = numbers["variance"] + numbers["epsilon"]
         if not (spread > 0).all():
@@ -368,7 +370,7 @@ class Lowering:
             *place, *(_spread(layer, "mean", a.reshape(columns), shape) for a in arrays)
         )
 
-    def _neuron(self, layer: Neuron, node: Node, place: tuple[int, ...], shape: Any) -> None:
+    def _neuron(self, layer: Neuron, node: Node, place: Place, shape: Any) -> None:
         rule, dt = layer.rule, self.network.steps[node.key[0]]
         numbers = self._numbers(layer, node, dt)
         floating = rule.refractory not in (Refractory.NONE, UNKNOWN)
@@ -395,7 +397,7 @@ class Lowering:
             *place, switches, most if rule.spiking is True else 1.0, numbers, tick
         )
 
-    def _synapse(self, layer: Synapse, node: Node, place: tuple[int, ...], shape: Any) -> None:
+    def _synapse(self, layer: Synapse, node: Node, place: Place, shape: Any) -> None:
         numbers = self._numbers(layer, node, self.network.steps[node.key[0]])
         numbers.setdefault("leak_rise", numbers["leak"])
         numbers.setdefault("tau_rise", numbers["tau"])

@@ -102,7 +102,7 @@ def wanted_traces(
     if isinstance(record, str):
         record = [record]
     if not isinstance(record, Mapping):
-        record = {name: None for name in record}
+        record = dict.fromkeys(record)
     found: list[tuple[str, str]] = []
     for name, variables in record.items():
         if name not in possible:
@@ -154,6 +154,7 @@ def _batch_first(held: Any, path: Path, shape: Shape) -> Array:
         value = np.moveaxis(value, held.batch_axis, 0)
         if value.shape[0] not in (1, shape[0]):
             raise CheckpointError(
-                f"the initial state {path!r} is of {value.shape[0]} samples, the input of {shape[0]}"
+                f"the initial state {path!r} is of {value.shape[0]} samples, but the input of "
+                f"{shape[0]}"
             )
     return value

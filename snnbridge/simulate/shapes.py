@@ -92,7 +92,9 @@ def check_shape(layer: Layer, shape: Shape) -> None:
 
 def flattened(layer: Flatten, shape: Shape) -> tuple[int, int]:
     """Return the first and the last axis that a layer joins."""
-    start, end = (n + len(shape) if n < 0 else n for n in (layer.start, layer.end))  # type: ignore[operator]
+    assert layer.start is not UNKNOWN
+    assert layer.end is not UNKNOWN
+    start, end = (n + len(shape) if n < 0 else n for n in (layer.start, layer.end))
     if not 0 <= start <= end < len(shape):
         raise CheckpointError(
             f"layer {layer.name!r} (Flatten) joins axes {layer.start} to {layer.end}, but its "

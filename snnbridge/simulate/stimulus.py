@@ -79,7 +79,9 @@ def stimuli_of(
     steps = _common("steps", {n: len(x) for n, x in dense.items()}, steps, lists)
     batch = _common("samples", {n: x.shape[1] for n, x in dense.items()}, None, lists)
     if not 0 < steps < 1 << 40:
-        raise CheckpointError(f"a simulation takes at least 1 step, fewer than 2**40, not {steps}")
+        raise CheckpointError(
+            f"a simulation takes at least 1 step, fewer than 2**40, and not {steps} steps"
+        )
     if not 0 < batch < 1 << 31:
         raise CheckpointError(f"a simulation takes at least 1 sample, not {batch}")
     found: dict[str, Dense | Events] = {name: Dense(x) for name, x in dense.items()}

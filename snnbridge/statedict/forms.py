@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from snnbridge.errors import ReadError
@@ -32,10 +33,14 @@ class Form:
     axes: tuple[int, ...] = ()
     lead: int = 0
     _back: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    as_json: Mapping[str, Any] = field(init=False, repr=False, compare=False)
+    """What differs from the plain form, for :meth:`from_json`."""
 
     def __post_init__(self) -> None:
         back = sorted(range(len(self.axes)), key=self.axes.__getitem__)
         object.__setattr__(self, "_back", tuple(back))
+        told: dict[str, Any] = {"axes": list(self.axes)} if self.axes else {}
+        object.__setattr__(self, "as_json", told | ({"lead": self.lead} if self.lead else {}))
 
     def fits(self, stored: Array) -> bool:
         """Whether an array may be stored in this form."""
@@ -55,25 +60,28 @@ class Form:
             return held.transpose(self._back)
         return held.reshape((1,) * self.lead + held.shape) if self.lead else held
 
-    def as_json(self) -> dict[str, Any]:
-        """Return what differs from the plain form; :meth:`from_json` reads it."""
-        found: dict[str, Any] = {"axes": list(self.axes)} if self.axes else {}
-        return found | ({"lead": self.lead} if self.lead else {})
-
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Form:
-        """Read what :meth:`as_json` gave, from a stranger's file.
+    def from_json(cls, value: Mapping[str, Any]) -> Form:
+        """Read what :attr:`as_json` gives, from a stranger's file.
 
         Raises
         ------
         ReadError
             If it is no form.
         """
-        axes, lead = value.get("axes", []), value.get("lead", 0)
-        whole = isinstance(axes, list) and all(type(n) is int for n in [*axes, lead])
-        if not whole or sorted(axes) != list(range(len(axes))) or not 0 <= lead <= 32:
-            raise ReadError(f"an array's axes {axes!r} and lead {lead!r} are no form of storage")
-        return cls(tuple(axes), lead)
+        axes, lead = value.get("axes", ()), value.get("lead", 0)
+        try:
+            return _checked(tuple(axes), lead)
+        except TypeError as error:
+            raise ReadError(f"an array's place has the axes {axes!r} and lead {lead!r}") from error
+
+
+@lru_cache(maxsize=1024)
+def _checked(axes: tuple[Any, ...], lead: Any) -> Form:
+    whole = all(type(n) is int for n in (*axes, lead))
+    if not whole or sorted(axes) != list(range(len(axes))) or not 0 <= lead <= 32:
+        raise ReadError(f"an array's axes {axes!r} and lead {lead!r} are no form of storage")
+    return Form(axes, lead)
 
 
 PLAIN = Form()
@@ -102,6 +110,7 @@ def state_form(axes: int, batch_axis: int | Unknown | None) -> Form:
     return channels_last(axes, 1) if batch_axis in (0, UNKNOWN) else PLAIN
 
 
+@lru_cache(maxsize=4096)
 def role(letter: str, name: str, form: Form = PLAIN) -> str:
     """Write where an entry went: ``p:weight``, ``s:v``, ``o:steps``, ``s0312:v`` with axes.
 

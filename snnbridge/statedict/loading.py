@@ -20,7 +20,7 @@ def nodes_in(checkpoint: SNNCheckpoint) -> dict[str, dict[str, Any]]:
     --------
     >>> import numpy as np
     >>> from snnbridge import Linear
-    >>> list(nodes_in(SNNCheckpoint([Linear("fc", np.zeros((2, 3)))]))
+    >>> list(nodes_in(SNNCheckpoint([Linear("fc", np.zeros((2, 3)))])))
     ['fc']
     """
     return _nodes(to_tree(checkpoint))

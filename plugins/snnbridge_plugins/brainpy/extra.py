@@ -52,9 +52,9 @@ def write_with_document(
     arrays: dict[str, Any] = {}
 
     def place(path: tuple[str, ...], array: Any) -> dict[str, Any]:
-        if path in native.places:
-            at, form = native.places[path]
-            return {"at": list(at), **form.as_json()}
+        stands = native.places.get(path)
+        if stands is not None:
+            return {"at": stands[0], **stands[1].as_json}
         key = str(len(arrays))
         arrays[key] = array
         return {"extra": key}
@@ -158,9 +158,9 @@ def read_document(entry: Mapping[str, Any], tree: Mapping[str, Any]) -> SNNCheck
         if not isinstance(place, dict):
             raise ReadError(f"an array's place must be an object, found {place!r}")
         if "extra" in place:
-            return _array(arrays, (place["extra"],))
+            return _array(arrays, [place["extra"]])
         at = place.get("at")
-        stored = _array(tree, at if isinstance(at, list) else ())
+        stored = _array(tree, at if isinstance(at, list) else [])
         form = Form.from_json(place) if len(place) > 1 else _AS_IT_IS
         if not form.fits(stored):
             raise ReadError(f"the array at {at!r} has the shape {stored.shape}")
@@ -176,9 +176,12 @@ def read_document(entry: Mapping[str, Any], tree: Mapping[str, Any]) -> SNNCheck
 _AS_IT_IS = Form()
 
 
-def _array(tree: Any, path: Any) -> np.ndarray[Any, Any]:
-    for key in path:
-        tree = tree.get(key) if isinstance(tree, dict) and isinstance(key, str) else None
+def _array(tree: Any, path: list[Any]) -> np.ndarray[Any, Any]:
+    try:
+        for key in path:
+            tree = tree[key]
+    except (KeyError, TypeError, IndexError):  # no dict, or no such key
+        tree = None
     if not isinstance(tree, np.ndarray):
-        raise ReadError(f"there is no array at {list(path)!r}")
+        raise ReadError(f"there is no array at {path!r}")
     return tree

@@ -24,7 +24,7 @@ from snnbridge.model import Array, parameter
 from snnbridge.storage import Source, parse_json
 from snnbridge_plugins.npz.carry import check_content, restore
 from snnbridge_plugins.npz.names import legal_names
-from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, some
+from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, size_of, some
 from snnbridge_plugins.npz.pair import (
     Pair,
     check_total,
@@ -120,7 +120,8 @@ def _read_bound(
         checkpoint = _read_document(pair, record, arrays, held, changed)
     else:
         restored = _restored(pair, arrays, held["arrays"], changed)
-        checkpoint, _ = checkpoint_of(record.without_ours(), restored, "out-in")
+        sizes = [size_of(array.shape) for array in restored]
+        checkpoint, _ = checkpoint_of(replace(record.without_ours(), sizes=sizes), restored)
     checkpoint.source = SourceInfo(dialect=STRICT if record.is_strict else PERMISSIVE)
     if not pair.is_bound:
         _noted(checkpoint, *_resaved_notes(record, checkpoint, changed))

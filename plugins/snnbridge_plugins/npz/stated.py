@@ -88,11 +88,11 @@ def is_stated(
 
     They do if it has matrices and, behind them, neurons of which the type alone is known.
     """
-    others = (checkpoint.training, checkpoint.state, checkpoint.ties, checkpoint.extras)
+    others = [checkpoint.training, checkpoint.state, checkpoint.extras]
     return (
         checkpoint.connections is checkpoint.dt is UNKNOWN
         and checkpoint.step is None
-        and not any(map(len, (*others, checkpoint.provenance)))
+        and not (any(others) or checkpoint.ties or checkpoint.provenance)
         and len(record.metadata) == len(checkpoint.metadata)
         and len(record.frozen) == len(checkpoint.frozen_layers)
         and all(map(_is_plain, (layer for layer, _ in weights)))
@@ -111,14 +111,17 @@ def _is_plain(layer: Layer) -> bool:
 def _neurons_follow(checkpoint: SNNCheckpoint, record: Record) -> bool:
     if not record.types:
         return list(checkpoint.layers) == record.names
-    expected: list[tuple[str, str]] = []
+    expected: list[Layer] = []
     behind = neuron_names(record.names)
     for name, kind, other in zip(record.names, record.types, behind, strict=True):
-        expected += [(name, "")] if not kind else [(name, ""), (other, kind)]
-    if [name for name, _ in expected] != list(checkpoint.layers):
-        return False
-    return all(
-        type(layer) is Neuron and _ABOUT_NEURON(layer) == _ABOUT_NEURON(neuron(name, kind))
-        for name, kind in expected
-        if kind and (layer := checkpoint.layers[name])
+        expected.append(checkpoint.layers[name])
+        if kind:
+            expected.append(neuron(other, kind))
+    layers = list(checkpoint.layers.values())
+    return len(layers) == len(expected) and all(map(_is_same, layers, expected))
+
+
+def _is_same(layer: Layer, expected: Layer) -> bool:
+    return layer is expected or (
+        type(layer) is type(expected) is Neuron and _ABOUT_NEURON(layer) == _ABOUT_NEURON(expected)
     )
