@@ -52,7 +52,7 @@ from .model import (
     SynapseRule,
 )
 from .registry import Registry
-from .usage import dtype_feature, features
+from .usage import features
 from .verifier import Verification, verify
 from .version import __version__
 
@@ -117,7 +117,6 @@ __all__ = [
     "convert",
     "differences",
     "document",
-    "dtype_feature",
     "features",
     "hookimpl",
     "model",

@@ -8,6 +8,7 @@ import tracemalloc
 import zipfile
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -378,6 +379,36 @@ def test_a_bare_pair_loses_what_the_ledger_says_and_no_more(tmp_path, dialect, c
         save_again(tmp_path / "net")
 
 
+MATRICES = {
+    "float32": np.array([[1.5, -0.0]], np.float32),
+    "NaN": np.array([[np.nan, np.inf]]),
+    "float16": np.array([[65504.0, 6e-8]], np.float16),
+    "bfloat16": np.array([[1.0, 2.0]]).astype(ml_dtypes.bfloat16),
+    "int64": np.array([[2**53 + 1, -1]]),
+    "small int64": np.array([[2**53, -1]]),
+    "uint8": np.array([[0, 255]], np.uint8),
+    "bool": np.array([[True, False]]),
+    "complex64": np.array([[1 + 2j, 0]], np.complex64),
+    "longdouble": np.array([[1, 2]], np.longdouble) / 3,
+    "big-endian": np.array([[1.5, 2.5]], ">f4"),
+    "large": np.arange(70000.0).reshape(2, 35000),
+    "empty": np.zeros((0, 4), np.float32),
+}
+
+
+@pytest.mark.parametrize("dialect", ["3.16", "permissive"])
+@pytest.mark.parametrize("names", [*([name] for name in MATRICES), [*MATRICES]], ids=" ".join)
+def test_matrices_of_any_dtype_come_back_without_a_document(tmp_path, names, dialect):
+    checkpoint = SNNCheckpoint([Linear(name, MATRICES[name]) for name in names])
+    write(checkpoint, tmp_path / "net.npz", dialect=dialect)
+    assert "document" not in metadata(tmp_path / "net")["metadata"].get("snnbridge", {})
+    back = read(tmp_path / "net.npz", verify="yes")
+    assert differences(checkpoint, back) == []
+    if dialect == "3.16":
+        save_again(tmp_path / "net")
+        assert differences(checkpoint, read(tmp_path / "net.npz")) == []
+
+
 def test_what_a_bare_pair_would_lose_is_refused_unless_it_is_allowed(tmp_path):
     renamed = SNNCheckpoint([Linear("fc", np.zeros((2, 3))), Neuron("lif", model="lif")])
     with pytest.raises(LossyWrite, match="lif"):
@@ -607,6 +638,20 @@ def test_no_flipped_bit_of_a_documented_pair_goes_unnoticed(tmp_path):
                 continue
             assert differences(checkpoint, found) == [], position
         file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "arrays", [7, [], [{}], "[]", "{", '[{"dtype": "float32"}]', {"dtype": "x"}, {"dtype": 1},
+               {"dtype": "float32", "shape": [-1]}, {"dtype": "float32", "bytes": True}],
+)  # fmt: skip
+def test_a_damaged_note_on_the_arrays_is_refused(tmp_path, arrays):
+    write(plain(), tmp_path / "net.npz")
+    found = metadata(tmp_path / "net")
+    del found["metadata"]["snnbridge"]["digest"]
+    found["metadata"]["snnbridge"]["arrays"] = arrays
+    (tmp_path / "net.json").write_text(json.dumps(found))
+    with pytest.raises(ReadError, match=r"net\.(json|npz)"):
+        read(tmp_path / "net.npz")
 
 
 def test_a_later_version_of_the_document_asks_for_an_update(tmp_path):

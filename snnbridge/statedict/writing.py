@@ -87,27 +87,25 @@ def to_tree(checkpoint: SNNCheckpoint) -> StateDict:
     """
     layout = layout_of(checkpoint)
     training = _native(checkpoint.training)
-    training.pop(RESERVED, None)
     net = _net_path(layout, checkpoint, training)
     beside = _at(training, net)
     arranger = _Arranger(checkpoint, layout, net)
     entries = arranger.arrange(beside if isinstance(beside, dict) else {})
     tree = _nested(entries, layout, net, training)
+    tree.pop(RESERVED, None)
     places: dict[Path, tuple[Path, Form]] = {
         ("training", *path): (path, PLAIN)
         for path in _arrays(training, ())
         if _at(tree, path) is _at(training, path)
     }
-    return StateDict(tree, net, places | arranger.places)
+    places |= {path: place for path, place in arranger.places.items() if place[0][0] != RESERVED}
+    return StateDict(tree, net, places)
 
 
 def _net_path(layout: Layout, checkpoint: SNNCheckpoint, training: dict[str, Tree]) -> Path:
-    reserved = RESERVED in checkpoint.layers
-    stated = layout.net
-    fits = stated is not None and isinstance(_at(training, stated), dict | None)
-    if stated is not None and fits and (stated or not reserved):
-        return stated
-    if not checkpoint.layers or not (training or reserved):
+    if layout.net is not None and isinstance(_at(training, layout.net), dict | None):
+        return layout.net
+    if not checkpoint.layers or not training:
         return ()
     number = len(training)
     free = (k for k in (*_WRAPPERS, *(f"net_{i}" for i in range(number))) if k not in training)

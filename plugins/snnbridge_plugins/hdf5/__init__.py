@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from snnbridge import EVERYTHING, Format, Option, Probe, hookimpl
 
 if TYPE_CHECKING:
-    from snnbridge import SNNCheckpoint
-    from snnbridge.formats import Options
+    from snnbridge import Options, SNNCheckpoint
     from snnbridge.storage import Source, Target
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"

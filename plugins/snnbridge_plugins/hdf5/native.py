@@ -46,7 +46,7 @@ class Unfamiliar(Exception):
 
 
 class _Object(NamedTuple):
-    """The messages of an object header that matter: the last of each kind, and the links."""
+    """The messages of an object header that matter: one of each kind, and the links."""
 
     found: dict[int, bytes]
     links: list[bytes]
@@ -143,9 +143,9 @@ class _Walk:
             at += 8
             if kind == LINK:
                 links.append(body[at : at + length])
-            elif kind not in _EXPECTED or flags & _SHARED or (kind in found and kind != ATTRIBUTE):
+            elif kind not in _EXPECTED or flags & _SHARED or kind in found:
                 raise Unfamiliar
-            else:
+            elif kind != ATTRIBUTE:
                 found[kind] = body[at : at + length]
             at += length
         if at != size:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from snnbridge import Options
 from snnbridge.document import from_document
 from snnbridge.errors import OptionError, ReadError
-from snnbridge.formats import Options
 from snnbridge.model import SNNCheckpoint, SourceInfo
 from snnbridge.storage import Limits, Source
 from snnbridge_plugins.hdf5 import description, library, native, seal

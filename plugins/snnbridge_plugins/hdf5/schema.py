@@ -9,7 +9,7 @@ LAYOUT = 1
 #: What the root group's label ``type`` says, and the head of the file.
 TYPE = "snnbridge.checkpoint"
 #: Up to so many layers and arrays each is an element of its own.
-FEW = 1024
+FEW = 512
 #: Arrays of fewer bytes share a dataset where there are many.
 SMALL = 64 << 10
 #: So many large arrays at most are elements of their own.

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from snnbridge import Options
 from snnbridge.errors import OptionError
-from snnbridge.formats import Options
 from snnbridge.model import Array, Shape, SNNCheckpoint
 from snnbridge.storage import StagedFile, Target, array_bytes, blocks
 from snnbridge_plugins.hdf5 import encode, seal

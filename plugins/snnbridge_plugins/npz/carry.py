@@ -34,11 +34,20 @@ def is_portable(array: Array) -> bool:
     dtype = array.dtype
     if not is_numpy(dtype) or dtype.itemsize > 8 or dtype.kind not in "fiu":
         return False
-    if dtype.kind == "f":
-        return all(bool(np.isfinite(block).all()) for block in _blocks(array))
-    return dtype.itemsize < 8 or all(
-        int(block.min()) >= -_EXACT and int(block.max()) <= _EXACT for block in _blocks(array)
-    )
+    if dtype.kind != "f" and dtype.itemsize < 8:
+        return True
+    is_held = _is_finite if dtype.kind == "f" else _is_exact
+    if array.size <= _BLOCK:
+        return array.size == 0 or is_held(array)
+    return all(map(is_held, _blocks(array)))
+
+
+def _is_finite(block: Array) -> bool:
+    return bool(np.isfinite(block).all())
+
+
+def _is_exact(block: Array) -> bool:
+    return int(block.min()) >= -_EXACT and int(block.max()) <= _EXACT
 
 
 def is_numpy(dtype: np.dtype[Any]) -> bool:
@@ -47,13 +56,11 @@ def is_numpy(dtype: np.dtype[Any]) -> bool:
 
 
 def _blocks(array: Array) -> list[Array]:
-    """Cut an array along its slowest axis into parts that fit the cache; none is empty."""
-    if array.size <= _BLOCK:
-        return [array] if array.size else []
+    """Cut a large array along its slowest axis into parts that fit the cache."""
     steps = zip(array.strides, array.shape, strict=True)
     axis = int(np.argmax([abs(step) if n > 1 else -1 for step, n in steps]))
     parts = min(array.shape[axis], -(-array.size // _BLOCK))
-    return [part for part in np.array_split(array, parts, axis) if part.size]
+    return np.array_split(array, parts, axis)
 
 
 def as_matrix(array: Array) -> Array:
@@ -122,6 +129,14 @@ def is_inline(array: Array) -> bool:
 def inlined(array: Array) -> dict[str, Any]:
     """Return the reference of an array that stands in the document."""
     return {"inline": inline(array)}
+
+
+def is_as_stated(reference: dict[str, Any], arrays: Sequence[Array]) -> bool:
+    """Whether a reference that stands for every array says of each what it is anyway."""
+    if reference.keys() != {"dtype"} or not isinstance(reference["dtype"], str):
+        return False
+    dtype = dtype_of(reference["dtype"])
+    return all(array.dtype == dtype for array in arrays)
 
 
 def restore(reference: Any, arrays: Sequence[Array], changed: list[int]) -> Array:

@@ -22,7 +22,7 @@ from snnbridge import (
 from snnbridge.document import from_document
 from snnbridge.model import Array, parameter
 from snnbridge.storage import Source, parse_json
-from snnbridge_plugins.npz.carry import check_content, restore
+from snnbridge_plugins.npz.carry import check_content, is_as_stated, restore
 from snnbridge_plugins.npz.names import legal_names
 from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, size_of, some
 from snnbridge_plugins.npz.pair import (
@@ -132,6 +132,8 @@ def _restored(pair: Pair, arrays: list[Array], references: Any, changed: list[in
     if isinstance(references, str):
         references = _parsed(pair, references)
     if isinstance(references, dict):
+        if is_as_stated(references, arrays):
+            return arrays
         references = [references] * len(arrays)
     if not isinstance(references, list) or len(references) != len(arrays):
         raise ReadError(f"{pair.name!r} must say of each of {len(arrays)} arrays how it travels")

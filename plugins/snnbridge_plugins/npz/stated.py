@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from operator import attrgetter
+from typing import cast
 
 from snnbridge import UNKNOWN, Layer, Linear, Neuron, Parameter, SNNCheckpoint
 from snnbridge.model import Array, is_weighted
@@ -21,11 +22,12 @@ _PLAIN_WEIGHT = _ABOUT_WEIGHT(Parameter(UNKNOWN))
 
 def weights_of(checkpoint: SNNCheckpoint) -> list[tuple[Layer, Array]]:
     """Return the layers that the framework knows, each with its weight."""
-    return [
-        (layer, layer.parameters["weight"].value)  # type: ignore[misc]
-        for layer in checkpoint.layers.values()
-        if is_weighted(layer)
-    ]
+    layers = filter(is_weighted, checkpoint.layers.values())
+    return [(x, _weight(x).value) for x in layers]  # type: ignore[misc]
+
+
+def _weight(layer: Layer) -> Parameter:
+    return cast(Parameter, layer.weight) if type(layer) is Linear else layer.parameters["weight"]
 
 
 def record_of(
@@ -39,13 +41,13 @@ def record_of(
     weights : list of pairs
         What :func:`weights_of` gives of it.
     strict : bool
-        For the text of 3.16.
+        For the text of 3.16, where the sizes are those of the members, and are left out here.
     """
     names = [layer.name for layer, _ in weights]
     known = set(names)
     return Record(
         names=names,
-        sizes=[size_of(weight.shape, _groups(layer)) for layer, weight in weights],
+        sizes=[] if strict else [size_of(x.shape, _groups(layer)) for layer, x in weights],
         types=_types(checkpoint, names),
         frozen=sorted(name for name in checkpoint.frozen_layers if name in known),
         metadata=dict(checkpoint.metadata),
