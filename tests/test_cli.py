@@ -1,5 +1,6 @@
 """The command line, as a person and as a program use it."""
 
+import io
 import json
 import subprocess
 import sys
@@ -220,3 +221,23 @@ def test_a_conversion_leaves_a_file_that_reads_equal(run, tmp_path):
     run("convert", tmp_path / "b.h5", tmp_path / "c.bp", "--bare")
     assert (tmp_path / "c.bp").read_bytes() == Path(SNN).read_bytes()
     assert differences(read(SNN), read(tmp_path / "b.h5")) == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_progress_bar_shows_on_a_terminal_after_a_second_and_nowhere_else(monkeypatch):
+    from snnbridge.cli import progress
+
+    def shown(screen, patience):
+        monkeypatch.setattr("sys.stderr", screen)
+        monkeypatch.setattr(progress, "_PATIENCE", patience)
+        with progress.Progress("a to b") as bar:
+            bar.update("writing", 512, 1024)
+        return screen.getvalue()
+
+    assert "writing" in shown(Terminal(), 0.0)
+    assert shown(Terminal(), 60.0) == ""
+    assert shown(io.StringIO(), 0.0) == ""

@@ -597,7 +597,7 @@ def test_halves_of_two_checkpoints_of_ours_are_told_apart_even_if_all_shapes_agr
 def test_our_archive_alone_asks_for_its_other_half(tmp_path):
     write(plain(), tmp_path / "net.npz")
     (tmp_path / "net.json").unlink()
-    with pytest.raises(ReadError, match=r"net\.json"):
+    with pytest.raises(FileNotFoundError, match=r"net\.json"):
         read(tmp_path / "net.npz")
 
 

@@ -155,7 +155,7 @@ def test_a_missing_half_is_a_missing_file(tmp_path):
     save_checkpoint(model(), tmp_path / "net")
     (tmp_path / "net.json").rename(tmp_path / "other.json")
     for name in ("net", "other", "none"):
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(FileNotFoundError, match=name):
             load_checkpoint(tmp_path / name)
 
 

@@ -78,6 +78,13 @@ typedef struct {
 #define RESTRICT restrict
 #endif
 
+#define AHEAD 4 /* events between asking for a row of weights and adding it */
+#if defined(__GNUC__) || defined(__clang__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
+
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
 #define SNNBRIDGE_X86 1
 #include <immintrin.h>

@@ -98,6 +98,10 @@ ALWAYS_INLINE VD NAME(fused)(VD a, VD b, VD c)
         if (values == NULL)                                                                      \
             for (ptrdiff_t k = 0; k < count; k++) {                                              \
                 const TYPE *row = weight + (ptrdiff_t)index[k] * width;                          \
+                const ptrdiff_t later = k + AHEAD < count ? k + AHEAD : k;                       \
+                const char *soon = (const char *)(weight + (ptrdiff_t)index[later] * width);     \
+                UNROLL for (int b = 0; b < vectors * LANES * (int)sizeof(TYPE); b += 64)         \
+                    PREFETCH(soon + b);                                                          \
                 UNROLL for (int i = 0; i < vectors; i++) sum[i] += NAME(LOAD)(row + i * LANES);  \
             }                                                                                    \
         else                                                                                     \

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import mmap
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -51,6 +53,7 @@ from snnbridge.simulate.network import Network, Node, delay_steps
 from snnbridge.simulate.shapes import as_plane, placed, sides_of, taps
 
 _TILE = 64
+_MANY = 1 << 22
 #: A node's size, the node that it reads and how many steps ago.
 Place: TypeAlias = tuple[int, int, int]
 _RESETS = {Reset.NONE: 0, Reset.SUBTRACT: 1, Reset.SET: 2}
@@ -457,13 +460,24 @@ def pack_tiles(weight: Array) -> Array:
     outputs, inputs = weight.shape
     held = _held(weight.dtype)
     padded = -(-outputs // 8) * 8
-    packed = np.zeros(padded * inputs, held)
+    packed = _zeros(padded * inputs, held)
     for first in range(0, outputs, _TILE):
         width = min(_TILE, padded - first)
         rows = weight[first : first + width]
         tile = packed[first * inputs : (first + width) * inputs].reshape(inputs, width)
         tile[:, : rows.shape[0]] = rows.T
     return packed
+
+
+def _zeros(size: int, dtype: np.dtype[Any]) -> Array:
+    """Return zeros, on large pages where there are many: rows of weights are read at random."""
+    pages = getattr(mmap, "MADV_HUGEPAGE", None)
+    if pages is None or size * dtype.itemsize < _MANY:
+        return np.zeros(size, dtype)
+    memory = mmap.mmap(-1, size * dtype.itemsize)
+    with contextlib.suppress(OSError):
+        memory.madvise(pages)
+    return np.frombuffer(memory, dtype)
 
 
 def _window(layer: Any, sizes: Any, kernel: Any, dilation: Any) -> tuple[Any, ...]:

@@ -12,7 +12,8 @@ from snnbridge.statedict.classes import CONSTANT, FAMILY, OPTIMIZERS, class_of
 
 #: Keys under which people keep the net, where its own keys do not tell which one it is.
 WRAPPERS = ("net", "model", "network", "model_state_dict", "state_dict", "states", "params")
-_DEPTH = 3
+#: How far below the top a net is looked for.
+DEPTH = 3
 _UNIT = {"mantissa", "scale", "base", "dim"}
 
 
@@ -50,7 +51,7 @@ def find_net(tree: dict[str, Tree], net: str | None = None) -> Path | None:
         path, level = pending.popleft()
         if _is_state_dict(level, flat=len(path) < 2):
             return path
-        if len(path) < _DEPTH:
+        if len(path) < DEPTH:
             pending += [((*path, k), v) for k, v in level.items() if isinstance(v, dict)]
     for key in WRAPPERS:
         if isinstance(tree.get(key), dict) and holds_array(tree[key]):

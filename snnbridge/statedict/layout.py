@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from snnbridge.model import Path, SNNCheckpoint
+from snnbridge.statedict.finding import DEPTH
 
 #: What an entry of the net is: keys and roles, True, None, or (layer, role).
 Entry = Mapping[str, str] | Literal[True] | tuple[str, str] | None
@@ -54,7 +55,7 @@ class Layout:
 def layout_of(checkpoint: SNNCheckpoint) -> Layout:
     """Return the layout that a checkpoint's extras note."""
     noted = checkpoint.extras.get("brainpy")
-    if not isinstance(noted, Mapping) or not _texts(noted.get("net")):
+    if not isinstance(noted, Mapping) or not _texts(noted.get("net")) or len(noted["net"]) > DEPTH:
         return Layout()
     nodes = noted.get("nodes")
     return Layout(

@@ -26,6 +26,8 @@ from snnbridge.model import (
 from snnbridge.model import SNNCheckpoint as Checkpoint
 
 _FRAMEWORK = "sc-neurocore"
+#: What the npz format says of an archive that has its other half.
+_DIALECTS = ("3.16", "permissive")
 #: Types of neurons that the model's own family covers; any other keeps its name as its model.
 _FAMILY = frozenset(("LIF", "IF", "LI"))
 
@@ -202,7 +204,10 @@ def load_checkpoint(path: str | Path) -> SNNCheckpoint:
     >>> model.layer_names
     ['fc1', 'fc2', 'out']
     """
-    found = bridge.read(f"{Path(path)}.json", format="npz")
+    base = Path(path)
+    found = bridge.read(f"{base}.npz", format="npz")
+    if found.source is None or found.source.dialect not in _DIALECTS:
+        raise FileNotFoundError(f"{base}.json: no such file, or it is of something else")
     parts = {f.name: getattr(found, f.name) for f in fields(found)}
     parts["layers"] = {name: _writable(layer) for name, layer in found.layers.items()}
     return SNNCheckpoint(**parts)

@@ -61,7 +61,8 @@ def open_pair(source: Source) -> Pair:
     Raises
     ------
     FileNotFoundError
-        If there is no archive beside the JSON half.
+        If there is no archive beside the JSON half, or no JSON half beside an archive that needs
+        it.
     IntegrityError
         If each is of another checkpoint.
     ReadError
@@ -97,9 +98,9 @@ def open_pair(source: Source) -> Pair:
 def _alone(source: Source, name: str) -> Pair:
     archive = ZipReader(source.data, where=repr(name))
     if archive.comment == COMMENT:
-        raise ReadError(
-            f"{name!r} was written together with {base_name(name) + '.json'!r}, which says what "
-            "its arrays are; put that file beside it"
+        record = source.path.with_name(f"{base_name(name)}.json")
+        raise FileNotFoundError(
+            f"{record}: no such file; {name!r} was written together with it and needs it"
         )
     return Pair(archive, None, name)
 

@@ -27,7 +27,7 @@ def weights_of(checkpoint: SNNCheckpoint) -> list[tuple[Layer, Array]]:
 
 
 def _weight(layer: Layer) -> Parameter:
-    return cast(Parameter, layer.weight) if type(layer) is Linear else layer.parameters["weight"]
+    return cast("Parameter", layer.weight) if type(layer) is Linear else layer.parameters["weight"]
 
 
 def record_of(
