@@ -494,6 +494,24 @@ def test_text_that_no_json_file_can_hold_is_refused_before_anything_is_replaced(
     assert (tmp_path / "net.json").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"in-out": 5},
+        {"layer_names": [1]},
+        {"other": 3},
+        {"layer_names": ["a", "b", "c"], "layer_sizes": [[1, 1]] * 3, "neuron_types": []},
+        ["x"],
+    ],
+)
+def test_extras_that_fit_no_more_are_kept_but_not_followed(tmp_path, kept):
+    checkpoint = plain()
+    checkpoint.extras["npz"] = kept
+    write(checkpoint, tmp_path / "net.npz", dialect="permissive")
+    assert metadata(tmp_path / "net")["layer_names"] == checkpoint.layer_names
+    assert differences(checkpoint, read(tmp_path / "net.npz")) == []
+
+
 # Files that another tool changed
 
 

@@ -197,13 +197,12 @@ static void NAME(dense)(const double *x, ptrdiff_t rows, ptrdiff_t inputs, const
         for (; i < n; i++) sum[i] += one ? (double)weight[i] : (double)weight[i] * value;        \
     }                                                                                            \
     ALWAYS_INLINE void NAME(conv_event_##TYPE)(const conv_t *c, ptrdiff_t at, double value,      \
-                                               double *sum, const int one)                       \
+                                               double *sum, const int one, const ptrdiff_t n)    \
     {                                                                                            \
         const window_t *p = &c->window;                                                          \
         const ptrdiff_t channel = at / (p->height * p->width);                                   \
         const ptrdiff_t place = at - channel * (p->height * p->width);                           \
         const ptrdiff_t y = place / p->width, x = place - y * p->width;                          \
-        const ptrdiff_t n = c->group_outputs;                                                    \
         const TYPE *weight = (const TYPE *)c->weight                                             \
                              + channel * p->kernel_height * p->kernel_width * n;                 \
         sum += channel / c->group_channels * n;                                                  \
@@ -213,6 +212,17 @@ static void NAME(dense)(const double *x, ptrdiff_t rows, ptrdiff_t inputs, const
                     sum + (p->row_out[a] * p->out_width + p->column_out[b]) * c->outputs,        \
                     weight + (p->row_tap[a] * p->kernel_width + p->column_tap[b]) * n, n, value, \
                     one);                                                                        \
+    }                                                                                            \
+    /* A known number of outputs keeps the loop over them out of the machine's code. */          \
+    ALWAYS_INLINE void NAME(conv_sized_##TYPE)(const conv_t *c, ptrdiff_t at, double value,      \
+                                               double *sum, const int one)                       \
+    {                                                                                            \
+        switch (c->group_outputs) {                                                              \
+        case 8: NAME(conv_event_##TYPE)(c, at, value, sum, one, 8); break;                       \
+        case 16: NAME(conv_event_##TYPE)(c, at, value, sum, one, 16); break;                     \
+        case 32: NAME(conv_event_##TYPE)(c, at, value, sum, one, 32); break;                     \
+        default: NAME(conv_event_##TYPE)(c, at, value, sum, one, c->group_outputs);              \
+        }                                                                                        \
     }
 CONV(float, load_float)
 CONV(double, load_double)
@@ -222,11 +232,11 @@ static void NAME(conv)(const conv_t *c, const int32_t *index, ptrdiff_t count,
 {
     for (ptrdiff_t k = 0; k < count; k++)
         if (c->wide)
-            NAME(conv_event_double)(c, index[k], values ? values[k] : 1.0, sum, values == NULL);
+            NAME(conv_sized_double)(c, index[k], values ? values[k] : 1.0, sum, values == NULL);
         else if (values)
-            NAME(conv_event_float)(c, index[k], values[k], sum, 0);
+            NAME(conv_sized_float)(c, index[k], values[k], sum, 0);
         else
-            NAME(conv_event_float)(c, index[k], 1.0, sum, 1);
+            NAME(conv_sized_float)(c, index[k], 1.0, sum, 1);
 }
 
 #if LANES > 2

@@ -48,12 +48,36 @@ def is_little(dtype: np.dtype[Any]) -> bool:
 
 
 def nbytes(array: NDArray[Any]) -> int:
-    """Give the number of bytes that :func:`blocks` yields in all."""
+    """Give the number of bytes that :func:`blocks` yields in all.
+
+    Parameters
+    ----------
+    array
+        Any shape, strides and dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> nbytes(np.zeros((2, 3), np.float32)[:, ::2])
+    16
+    """
     return array.size * array.dtype.itemsize
 
 
 def array_bytes(array: NDArray[Any]) -> bytes:
-    """Give a small array's elements as bytes, in C order, little-endian."""
+    """Give a small array's elements as bytes, in C order, little-endian.
+
+    Parameters
+    ----------
+    array
+        As for :func:`blocks`, which suits large ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> array_bytes(np.array([[1, 2], [3, 4]], ">i2").T).hex()
+    '0100030002000400'
+    """
     dtype = array.dtype
     if dtype.isbuiltin == 1 and is_little(dtype) and not dtype.hasobject:
         return array.tobytes()

@@ -126,6 +126,11 @@ def recover(path: str | os.PathLike[str]) -> bool:
     ------
     WriteError
         The folder may not be written, or what stands there is no journal.
+
+    Examples
+    --------
+    >>> recover("trained.json")  # doctest: +SKIP
+    False
     """
     head = Path(os.path.realpath(path))
     try:

@@ -73,6 +73,12 @@ def parse_npy(
     ------
     ReadError
         No ``.npy``; Python objects or records; a header that numpy would not write.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> parse_npy(npy_header(np.dtype("f4"), (2, 3)))
+    NpyHeader(dtype=dtype('float32'), shape=(2, 3), fortran_order=False, data_offset=128)
     """
     return NpyHeader(*_parse(memoryview(buffer), where, limits)[:4])
 
@@ -167,6 +173,17 @@ def npy_array(
     buffer: bytes | bytearray | memoryview, *, where: str = "an array", limits: Limits = _DEFAULT
 ) -> NDArray[Any]:
     """Give the array of an ``.npy`` as a read-only view of the file's bytes.
+
+    Parameters
+    ----------
+    buffer, where, limits
+        As for :func:`parse_npy`; the whole file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> npy_array(npy_header(np.dtype("<u2"), (2,)) + bytes([1, 0, 2, 0]))
+    array([1, 2], dtype=uint16)
 
     Raises
     ------

@@ -44,12 +44,15 @@ class Plan:
         Where the pair and the dtypes alone do not hold everything.
     notes_arrays : bool
         Whether to state how each array travels: what 3.16 changes, it can be undone.
+    is_whole : bool
+        Whether the pair is known to say everything.
     """
 
     record: Record
     arrays: list[Carried]
     document: dict[str, Any] | None = None
     notes_arrays: bool = False
+    is_whole: bool = False
 
     def record_for(self, members: list[tuple[int, ...]]) -> Record:
         """Complete the record for members of these shapes."""
@@ -126,9 +129,10 @@ def _plan(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Plan:
     original = None if strict else _as_it_was(checkpoint, plan)
     if original is not None and not differences(_read_back(original), checkpoint):
         plan = original
-    if options.get("bare"):
-        return _without_what_is_refused(plan)
     stated = is_stated(checkpoint, weights, record)
+    if options.get("bare"):
+        taken = _without_what_is_refused(plan)
+        return replace(taken, is_whole=stated and taken is plan)
     if _survives(plan) and (stated or (not strict and _says_all(plan, checkpoint))):
         return plan
     if stated:
@@ -146,18 +150,18 @@ def _plain(metadata: dict[str, Any], *, strict: bool) -> dict[str, Any]:
 
 def _as_it_was(checkpoint: SNNCheckpoint, plan: Plan) -> Plan | None:
     """Plan the permissive pair that the checkpoint was read from, if it says so."""
-    record = plan.record
     kept = checkpoint.extras.get(EXTRAS)
     if not isinstance(kept, dict):
         return None
     stated = {key: value for key, value in kept.items() if key not in ("other", "in-out")}
     try:
-        record = from_tree(
-            {**record.tree(), **stated, **kept.get("other", {})}, "", is_strict=False
-        )
+        tree = {**plan.record.tree(), **stated, **kept.get("other", {})}
+        record = from_tree(tree, "", is_strict=False)
+        turned = set(kept.get("in-out", []))
     except (ReadError, TypeError):
         return None
-    turned = set(kept.get("in-out", []))
+    if len(record.names) != len(plan.arrays):
+        return None
     layers = zip(plan.record.names, plan.arrays, strict=True)
     arrays = [Carried(c.array.T, False) if name in turned else c for name, c in layers]
     return Plan(record, arrays)
@@ -241,7 +245,10 @@ def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tu
     """Say what a bare pair loses: all in which it, read back, differs from the checkpoint."""
     if not options.get("bare"):
         return
-    for difference in differences(checkpoint, _read_back(_plan(checkpoint, options))):
+    plan = _plan(checkpoint, options)
+    if plan.is_whole:
+        return
+    for difference in differences(checkpoint, _read_back(plan)):
         yield difference.path, _reason(difference)
 
 
