@@ -190,7 +190,7 @@ def dtype_name(dtype: np.dtype[Any]) -> str:
     """
     if dtype.kind in "US":
         return f"{dtype.kind}{dtype.itemsize // (4 if dtype.kind == 'U' else 1)}"
-    return dtype.name
+    return f"V{dtype.itemsize}" if dtype.type is np.void else dtype.name
 
 
 @cache

@@ -179,7 +179,7 @@ def dtype_feature(dtype: np.dtype[Any]) -> Feature:
         return Feature.FLOATS
     if dtype.kind == "f" and dtype.itemsize > 8:
         return Feature.EXTENDED_FLOATS
-    if dtype.kind in "SUmM":
+    if dtype.kind in "SUmM" or dtype.type is np.void:
         return Feature.TEXT_ARRAYS
     if dtype.kind == "c":
         return Feature.COMPLEX

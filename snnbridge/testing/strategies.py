@@ -60,7 +60,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
         for name in (
             "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
             "float16", "float32", "float64", "longdouble", "complex64", "complex128", "U3", "S5",
-            "datetime64[D]",
+            "datetime64[D]", "V4",
         )
     },
     **{
