@@ -25,6 +25,7 @@ from snnbridge.frameworks._brainpy_nodes import (
     settings_of,
     trained_in,
 )
+from snnbridge.ledger import Ledger
 from snnbridge.model import (
     UNKNOWN,
     Connection,
@@ -36,7 +37,6 @@ from snnbridge.model import (
     SNNCheckpoint,
     Synapse,
 )
-from snnbridge.ledger import Ledger
 from snnbridge.statedict import WEIGHTED, from_tree, is_net, nodes_of, state_of
 
 __all__ = ["checkpoint_of", "export"]

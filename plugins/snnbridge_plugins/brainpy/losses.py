@@ -51,22 +51,24 @@ def lost(checkpoint: SNNCheckpoint, native: StateDict) -> Iterator[tuple[_Path, 
     for name, layer in checkpoint.layers.items():
         yield from _lost_of_layer(name, layer, back.layers.get(name))
     yield from ((("layers", name), _TREES) for name in back.layers if name not in checkpoint.layers)
-    if [n for n in back.layers if n in checkpoint.layers] != [
-        n for n in checkpoint.layers if n in back.layers
-    ]:
-        yield ("layers",), _ORDER
-    for path, variable in checkpoint.state.items():
-        if not _same(variable, back.state.get(path)):
+    yield from _order(("layers",), checkpoint.layers, back.layers)
+    for path in {**checkpoint.state, **back.state}:
+        if not _same(checkpoint.state.get(path), back.state.get(path)):
             yield ("state", *path), _STATES
-    if not any(path not in back.state for path in checkpoint.state) and (
-        list(back.state) != list(checkpoint.state)
-    ):
-        yield ("state",), _ORDER
+    yield from _order(("state",), checkpoint.state, back.state)
     for name in ("connections", "dt", "step", "metadata", "frozen_layers", "ties"):
         if not _same(getattr(checkpoint, name), getattr(back, name)):
             yield (name,), _REST
-    yield from _lost_of_tree("training", checkpoint.training, back.training, _TREES)
-    yield from _lost_of_tree("extras", _extras(checkpoint), back.extras, _LAYOUT)
+    yield from _lost_of_tree(("training",), checkpoint.training, back.training, _TREES)
+    yield from _lost_of_tree(("extras",), _extras(checkpoint), back.extras, _LAYOUT)
+
+
+def _order(
+    path: _Path, left: Mapping[Any, Any], right: Mapping[Any, Any]
+) -> Iterator[tuple[_Path, str]]:
+    """Say so where what both sides hold stands in another order."""
+    if [key for key in left if key in right] != [key for key in right if key in left]:
+        yield path, _ORDER
 
 
 def _extras(checkpoint: SNNCheckpoint) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def _lost_of_layer(name: str, layer: Layer, back: Layer | None) -> Iterator[tupl
         for field in _names(layer):
             left, right = getattr(layer, field), getattr(back, field)
             if field == "parameters":
-                yield from _lost_of_tree("", left, right, _STATES, path)
+                yield from _lost_of_tree(path, left, right, _STATES)
             elif not _same(left, right):
                 reason = _told_by_name(name, layer) if field == "origin" else _STATES
                 yield (*path, field), reason
@@ -129,15 +131,13 @@ def _told_by_name(name: str, layer: Layer) -> str:
 
 
 def _lost_of_tree(
-    name: str, left: Mapping[str, Any], right: Mapping[str, Any], reason: str, above: _Path = ()
+    path: _Path, left: Mapping[str, Any], right: Mapping[str, Any], reason: str
 ) -> Iterator[tuple[_Path, str]]:
-    path = (*above, name) if name else above
     for key, value in left.items():
         if key not in right or not _same(value, right[key]):
             yield (*path, key), reason
     yield from (((*path, key), reason) for key in right if key not in left)
-    if [key for key in left if key in right] != [key for key in right if key in left]:
-        yield path, _ORDER
+    yield from _order(path, left, right)
 
 
 def _same(a: Any, b: Any) -> bool:
