@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from snnbridge.errors import CheckpointError, ReadError
+from snnbridge.errors import CheckpointError, ReadError, SNNBridgeError
 from snnbridge.model import (
     KINDS,
     PER_STEP,
@@ -119,7 +119,17 @@ def from_document(document: Any, fetch: Fetch) -> SNNCheckpoint:
     CheckpointError
         If it breaks the rules of the model.
     """
-    decode = _Decoder(fetch)
+    try:
+        return _read(document, _Decoder(fetch))
+    except (TypeError, AttributeError, KeyError, IndexError, OverflowError) as error:
+        raise ReadError(f"the document is damaged: {error}") from error
+    except ValueError as error:
+        if isinstance(error, SNNBridgeError):
+            raise
+        raise ReadError(f"the document is damaged: {error}") from error
+
+
+def _read(document: Any, decode: _Decoder) -> SNNCheckpoint:
     found = decode.members(document, "the document")
     if found.get("schema") != SCHEMA:
         raise ReadError(
@@ -133,16 +143,16 @@ def from_document(document: Any, fetch: Fetch) -> SNNCheckpoint:
         layers=[decode.layer(x) for x in decode.items(found["layers"], "layers")],
         connections=decode.connections(found["connections"]),
         dt=decode.tree(found["dt"]),
-        training=decode.tree(found["training"]),
+        training=decode.tree(decode.members(found["training"], "training")),
         state=dict(decode.state(x) for x in decode.items(found["state"], "state")),
         step=decode.tree(found["step"]),
-        metadata=decode.tree(found["metadata"]),
+        metadata=decode.tree(decode.members(found["metadata"], "metadata")),
         frozen_layers=decode.items(found["frozen_layers"], "frozen_layers"),
         ties=tuple(
             frozenset(tuple(path) for path in decode.items(tie, "ties"))
             for tie in decode.items(found["ties"], "ties")
         ),
-        extras=decode.tree(found["extras"]),
+        extras=decode.tree(decode.members(found["extras"], "extras")),
         provenance=decode.tree(found["provenance"]),
     )
 
@@ -365,6 +375,8 @@ class _Decoder:
     def _parameter(self, value: Any) -> Parameter:
         found = self.members(value, "a parameter")
         held = self.tree(found["value"]) if "value" in found else UNKNOWN
+        if not isinstance(held, np.ndarray) and held is not UNKNOWN:
+            raise ReadError(f"a parameter's value must be an array, found {held!r}")
         return Parameter(held, found.get("unit"), found.get("trainable", UNKNOWN))
 
     def _rule(self, kind: type, found: dict[str, Any]) -> Any:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 
-import lif_twin
 import numpy as np
 
+import lif_twin
 from snnbridge.model import (
     AvgPool,
     BatchNorm,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import toy
 
+import toy
 from snnbridge import (
     UNKNOWN,
     CheckpointError,

@@ -75,7 +75,14 @@ def test_info_shows_layers_and_what_the_file_does_not_say(run, monkeypatch):
     monkeypatch.chdir(ROOT)
     code, out, err = run("info", "fixtures/brainpy-2.8.2/snn.bp")
     assert (code, err) == (0, "")
-    for words in ("brainpy", "Dense0", "float32[10,100]", "The file does not say", "threshold", "sha256"):
+    for words in (
+        "brainpy",
+        "Dense0",
+        "float32[10,100]",
+        "The file does not say",
+        "threshold",
+        "sha256",
+    ):
         assert words in out
     assert max(map(len, out.splitlines())) <= 80
 

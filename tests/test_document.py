@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from snnbridge import ReadError, SNNCheckpoint, differences
+from snnbridge import CheckpointError, ReadError, SNNCheckpoint, differences
 from snnbridge.document import dtype_name, dtype_of, from_document, from_inline, inline, to_document
 from snnbridge.testing.strategies import DTYPES, checkpoints
 
@@ -72,12 +72,24 @@ def good():
         {"training": {"x": {"$complex": "00"}}},
         {"training": {"x": {"$bytes": "*"}}},
         {"training": {"x": {"$nope": 1}}},
+        {"training": 3},
+        {"step": "x", "ties": 1},
+        {"ties": [[1]]},
+        {"frozen_layers": [[]]},
+        {"metadata": []},
+        {"dt": {"$quantity": 1}},
+        {"layers": [{"kind": "Linear", "name": "a", "weight": 3}]},
+        {"layers": [{"kind": "Neuron", "name": "a", "rule": 3}]},
+        {"layers": [{"kind": "Subgraph", "name": "a", "inputs": 3}]},
+        {"layers": [{"kind": "Conv2d", "name": "a", "groups": "x", "stride": {}}]},
+        {"layers": [{"kind": "Neuron", "name": "a", "parameters": {"tau": {"value": "x"}}}]},
+        {"state": [{"path": 3, "value": 1, "batch_axis": 1}]},
         {"training": {"x": {"$array": {"dtype": "float32", "shape": [3], "data": ""}}}},
     ],
     ids=str,
 )
 def test_a_damaged_document_is_refused_with_a_reason(change):
-    with pytest.raises(ReadError):
+    with pytest.raises((ReadError, CheckpointError)):
         from_document({**good(), **change}, from_inline)
 
 

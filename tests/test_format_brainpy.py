@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from snnbridge_plugins import brainpy
 
 from snnbridge import (
     UNKNOWN,
@@ -41,6 +40,7 @@ from snnbridge.formats import Probe
 from snnbridge.statedict import class_of, to_tree
 from snnbridge.testing.strategies import checkpoints
 from snnbridge.wire import pack, unpack
+from snnbridge_plugins import brainpy
 
 REGISTRY = Registry([brainpy])
 FIXTURES = Path(__file__).parents[1] / "fixtures"

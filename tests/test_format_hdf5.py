@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from snnbridge_plugins import hdf5
 
 from snnbridge import (
     PER_STEP,
@@ -37,6 +36,7 @@ from snnbridge import (
     write,
 )
 from snnbridge.testing.strategies import checkpoints, names
+from snnbridge_plugins import hdf5
 
 REGISTRY = Registry([hdf5])
 MOST_AXES = 64 if int(np.__version__.split(".")[0]) > 1 else 32

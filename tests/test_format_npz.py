@@ -12,10 +12,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from npz_samples import everything, plain
-from snnbridge_plugins import npz
 
 import snnbridge
+from npz_samples import everything, plain
 from snnbridge import (
     UNKNOWN,
     CheckpointError,
@@ -36,6 +35,7 @@ from snnbridge import (
     differences,
 )
 from snnbridge.testing.strategies import checkpoints
+from snnbridge_plugins import npz
 
 REGISTRY = Registry([npz])
 FIXTURES = Path(__file__).parents[1] / "fixtures"

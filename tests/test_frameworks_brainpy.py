@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from snnbridge_plugins import brainpy as plugin
 
 from snnbridge import UNKNOWN, CheckpointError, Connection, Opaque, Quantity, SpecError, bridge
 from snnbridge.frameworks.brainpy import checkpoint_of, export
 from snnbridge.model import Form, Refractory, Reset, Scheme
 from snnbridge.pytree import load_pytree, save_state
 from snnbridge.registry import Registry
+from snnbridge_plugins import brainpy as plugin
 
 
 class Variable(SimpleNamespace):

@@ -5,8 +5,8 @@ from importlib import metadata
 from types import SimpleNamespace
 
 import pytest
-import toy
 
+import toy
 from snnbridge import (
     AmbiguousFormat,
     Format,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulate_twin import Twin
 
+from simulate_twin import Twin
 from snnbridge import rules
 from snnbridge.errors import CheckpointError, UnknownValue
 from snnbridge.model import (

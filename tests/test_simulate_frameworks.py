@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 import recorded
 import recorded_brainpy
-
 from snnbridge.model import Neuron, SNNCheckpoint
 from snnbridge.simulate import simulate
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simulate_twin import Twin
 
+from simulate_twin import Twin
 from snnbridge.model import (
     Clock,
     Compare,

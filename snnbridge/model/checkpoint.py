@@ -223,8 +223,11 @@ class SNNCheckpoint:
     @property
     def neuron_types(self) -> list[str]:
         """What the neurons behind each layer with weights are called; empty if there are none."""
-        neurons = [self._neuron_behind(layer.name) for layer in self._weighted()]
-        return ["" if n is None else _type_name(n) for n in neurons] if any(neurons) else []
+        behind = self._neurons_behind()
+        names = self.layer_names
+        if not any(name in behind for name in names):
+            return []
+        return [_type_name(behind[name]) if name in behind else "" for name in names]
 
     @property
     def n_layers(self) -> int:
@@ -246,24 +249,19 @@ class SNNCheckpoint:
     def _weighted(self) -> list[Layer]:
         return [layer for layer in self.layers.values() if is_weighted(layer)]
 
-    def _neuron_behind(self, name: str) -> Neuron | None:
+    def _neurons_behind(self) -> dict[str, Neuron]:
+        """Return the neuron that each layer with weights feeds, by the layer's name."""
         if self.connections is not UNKNOWN:
-            return next(
-                (
-                    layer
-                    for c in self.connections
-                    if c.source == name and isinstance(layer := self.layers[c.target], Neuron)
-                ),
-                None,
-            )
-        names = list(self.layers)
-        for following in names[names.index(name) + 1 :]:
-            layer = self.layers[following]
+            fed = ((c.source, self.layers[c.target]) for c in reversed(self.connections))
+            return {name: layer for name, layer in fed if isinstance(layer, Neuron)}
+        found: dict[str, Neuron] = {}
+        weighted = None
+        for layer in self.layers.values():
             if is_weighted(layer):
-                return None
-            if isinstance(layer, Neuron):
-                return layer
-        return None
+                weighted = layer.name
+            elif isinstance(layer, Neuron) and weighted is not None:
+                found.setdefault(weighted, layer)
+        return found
 
     def unknown(self) -> list[Path]:
         """Return the path of everything that the source does not state."""

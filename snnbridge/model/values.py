@@ -141,7 +141,7 @@ def _as_array(value: object) -> Array:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"a parameter must be a number or an array, not {value!r}") from error
-    if array.dtype.kind == "O":
+    if array.dtype.kind in "OUS":
         raise CheckpointError(f"a parameter must be a number or an array, not {value!r}")
     return array
 

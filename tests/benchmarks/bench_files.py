@@ -133,14 +133,20 @@ def copy(source, target):
 
 
 def rows_of_size(folder, name, checkpoint, pairs):
-    """Yield (what, ratio, goal, limit) for one set of arrays in every format."""
+    """Yield (what, ratio, goal, limit) for one set of arrays in every format.
+
+    Written is what the format itself read: BrainPy's weights are (in, out), so that a weight from
+    elsewhere is transposed on its way, which the rows of conversions show.
+    """
     raw = folder / "raw"
     small = len(checkpoint.layers) > 1000
     write_goal, read_goal = (2.0, 2.0) if small else (1.10, 1.1)
     for format, suffix in FORMATS.items():
         path = folder / f"model{suffix}"
+        write(checkpoint, folder / f"first{suffix}")
+        own = read(folder / f"first{suffix}")
         goal = 6.0 if small and format == "hdf5" else write_goal
-        found = ratio(lambda p=path: write(checkpoint, p), raw_write(raw, checkpoint), pairs)
+        found = ratio(lambda p=path, c=own: write(c, p), raw_write(raw, checkpoint), pairs)
         yield f"{name}: write {format}", *found, goal, "raw write + fsync"
         limit = raw_write(raw, checkpoint) if small else raw_read(raw)
         against = "raw write + fsync" if small else "np.fromfile"
@@ -265,37 +271,27 @@ def peer_rows(folder, size):
             yield f"{name}: its own load and touch", loaded, "np.fromfile"
 
 
+COLUMNS = ("what", "ratio", "limit_s", "goal", "against")
+
+
 def measure(arguments):
     size = (32 if arguments.quick else 256) << 20
     many = 4_000 if arguments.quick else 40_000
-    found = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as place:
-        folder = Path(place)
-        large = model(8, size // 8)
-        name = f"{size >> 20} MiB in 8 arrays"
-        for row in rows_of_size(folder, name, large, arguments.pairs):
-            found.append(
-                dict(zip(("what", "ratio", "limit_s", "goal", "against"), row, strict=True))
-            )
-        for row in conversions(folder, name, large, arguments.pairs):
-            found.append(
-                dict(zip(("what", "ratio", "limit_s", "goal", "against"), row, strict=True))
-            )
-        small = model(many, 4096)
-        for row in rows_of_size(folder, f"{many:,} arrays of 4 KiB", small, arguments.pairs):
-            found.append(
-                dict(zip(("what", "ratio", "limit_s", "goal", "against"), row, strict=True))
-            )
+        folder, pairs = Path(place), arguments.pairs
+        large, name = model(8, size // 8), f"{size >> 20} MiB in 8 arrays"
+        for row in rows_of_size(folder, name, large, pairs):
+            yield dict(zip(COLUMNS, row, strict=True))
+        for row in conversions(folder, name, large, pairs):
+            yield dict(zip(COLUMNS, row, strict=True))
+        for row in rows_of_size(folder, f"{many:,} arrays of 4 KiB", model(many, 4096), pairs):
+            yield dict(zip(COLUMNS, row, strict=True))
         for what, peak, goal in memory_rows(folder, size):
-            found.append({"what": what, "bytes": peak, "goal": goal})
-        for what, seconds, goal, bare in start_rows(arguments.pairs):
-            found.append(
-                {"what": f"snnbridge {what}", "seconds": seconds, "goal": goal, "bare_s": bare}
-            )
-        if arguments.peers:
-            for what, times, against in peer_rows(folder, size):
-                found.append({"what": what, "ratio": times, "against": against})
-    return found
+            yield {"what": what, "bytes": peak, "goal": goal}
+        for what, seconds, goal, bare in start_rows(pairs):
+            yield {"what": f"snnbridge {what}", "seconds": seconds, "goal": goal, "bare_s": bare}
+        for what, times, against in peer_rows(folder, size) if arguments.peers else ():
+            yield {"what": what, "ratio": times, "against": against}
 
 
 def show(row):
@@ -319,7 +315,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--folder", help="where files are written; its file system is measured")
     arguments = parser.parse_args()
-    found = measure(arguments)
+    found = list(measure(arguments))
     if arguments.json:
         print(json.dumps({"machine": platform.platform(), "rows": found}, indent=2))
         return

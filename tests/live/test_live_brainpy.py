@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from snnbridge_plugins import brainpy
 
 from snnbridge import (
     UNKNOWN,
@@ -29,6 +28,7 @@ from snnbridge import (
 from snnbridge.model import Form, InputGain, Reset, Scheme
 from snnbridge.simulate import simulate
 from snnbridge.statedict import to_tree
+from snnbridge_plugins import brainpy
 
 REGISTRY = Registry([brainpy])
 ROOT = Path(__file__).parents[2]

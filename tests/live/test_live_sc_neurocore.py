@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from npz_samples import everything, plain
-from snnbridge_plugins import npz
 
+from npz_samples import everything, plain
 from snnbridge import Registry, differences, read, write
 from snnbridge.testing.strategies import checkpoints
+from snnbridge_plugins import npz
 
 REGISTRY = Registry([npz])
 ROOT = Path(__file__).parents[2]
