@@ -186,8 +186,12 @@ class FrameworkClass:
             argument = self._argument(layer, key)
             if argument.choices:
                 switches.update(self._choice(layer, key, argument, value))
-            elif value is not None and not argument.joint:
+            elif argument.joint:
+                continue
+            elif value is not None:
                 self._note(argument, key, value, parameters, changes)
+            elif argument.parameter is not None:  # the framework has no such parameter then
+                parameters.pop(argument.parameter, None)
         if self.derive is not None:
             stated, switched = self._derived(layer, arguments)
             parameters.update({k: parameter(v) for k, v in stated.items()})

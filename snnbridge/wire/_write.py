@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnbridge.storage.arrays import blocks
 from snnbridge.wire._dtypes import stored_as
 from snnbridge.wire._emit import emit
 from snnbridge.wire._values import plain, text_keys
 
 _CHUNK_BYTES = 2**30  # where the frameworks cut an array into chunks
-_BLOCK_BYTES = 2 * 2**20  # what is copied at a time of an array that is not stored as it lies
 
 
 def pack_into(
@@ -27,8 +27,8 @@ def pack_into(
     """Encode `tree` piece by piece, without holding a copy of its arrays.
 
     A large array that is contiguous, in C order and little-endian is handed over as it lies in
-    memory; any other goes through blocks of 2 MiB. Small values are joined into pieces of about
-    256 KiB. No piece is changed after `write` has seen it.
+    memory; any other goes through a buffer of 4 MiB. Small values are joined into pieces of about
+    256 KiB. A piece must be used before `write` returns: the buffer is filled again.
 
     The bytes are those of ``brainpy.checkpoints.save_pytree`` 2.7 and later, with one exception:
     a big-endian array is stored with its values, where the framework stores its bytes under the
@@ -119,25 +119,13 @@ def _describe(dtype: np.dtype[Any]) -> tuple[bytes, int, np.dtype[Any], bool]:
     return name.encode(), dtype.itemsize, stored, stored == dtype
 
 
-def _raw_pieces(array: NDArray[Any], stored: np.dtype[Any], step: int) -> Iterator[memoryview]:
+def _raw_pieces(array: NDArray[Any], _: np.dtype[Any], step: int) -> Iterator[memoryview]:
     """Yield the bytes of `array` in C order, cut at least at each multiple of `step`."""
     at = 0
-    for block in _blocks(array, stored):
+    for block in blocks(array):
         start = 0
-        while start < block.size:
-            stop = min(block.size, start + step - at % step)
-            yield block[start:stop].data
+        while start < len(block):
+            stop = min(len(block), start + step - at % step)
+            yield block[start:stop]
             at += stop - start
             start = stop
-
-
-def _blocks(array: NDArray[Any], stored: np.dtype[Any]) -> Iterator[NDArray[np.uint8]]:
-    """Yield the bytes of `array` in C order: all at once as they lie, or in bounded copies."""
-    as_it_lies = array.flags.c_contiguous and array.dtype == stored
-    if as_it_lies or array.nbytes <= _BLOCK_BYTES or array.size == 1:
-        yield np.ascontiguousarray(array, dtype=stored).reshape(-1).view(np.uint8)
-        return
-    rows = max(1, _BLOCK_BYTES * len(array) // array.nbytes)
-    for start in range(0, len(array), rows):
-        part = array[start : start + rows]
-        yield from _blocks(part if rows > 1 or array.ndim == 1 else part[0], stored)

@@ -5,7 +5,7 @@
     python tests/benchmarks/bench_simulator.py W1 W5 --json
 
 Prints a table, or JSON. Ours and a peer's runs are taken in turn; figures are medians. Peers run in
-the environments that fixtures/make/environments.py makes (`torch` and `brainpy-2.8`), where they are
+the environments that fixtures/make/environments.py makes (`torch`, `brainpy-2.8`), where they are
 there. The bound is what the named resource alone allows: the weight rows of dense layers that
 spikes touch over the bandwidth of this process, or multiply-adds over the peak of float64, both
 measured here.
