@@ -8,10 +8,15 @@ modules, from the bottom up: ``head`` (recognising a file), ``flat`` (files of o
 
 from __future__ import annotations
 
-from snnbridge import EVERYTHING, Feature, Format, Option, hookimpl
-from snnbridge_plugins.brainpy.head import sniff
-from snnbridge_plugins.brainpy.reading import read
-from snnbridge_plugins.brainpy.writing import losses, write
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
+
+if TYPE_CHECKING:
+    from snnbridge import Options, SNNCheckpoint
+    from snnbridge.model import Path
+    from snnbridge.storage import Source, Target
 
 _NOT_IN_A_TREE = {
     Feature.CONNECTIONS,
@@ -28,16 +33,41 @@ _NOT_IN_A_TREE = {
     Feature.TRAINABLE,
 }
 
+
+def _sniff(probe: Probe) -> bool:
+    from snnbridge_plugins.brainpy.head import sniff
+
+    return sniff(probe)
+
+
+def _read(source: Source, options: Options) -> SNNCheckpoint:
+    from snnbridge_plugins.brainpy.reading import read
+
+    return read(source, options)
+
+
+def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
+    from snnbridge_plugins.brainpy.writing import write
+
+    write(checkpoint, target, options)
+
+
+def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
+    from snnbridge_plugins.brainpy.writing import losses
+
+    return losses(checkpoint, options)
+
+
 FORMAT = Format(
     name="brainpy",
     summary="BrainPy 2.3 to 2.9 and braintools (.bp, .msgpack, folders, flat .h5 and .npz)",
     suffixes=(".bp", ".msgpack"),
-    sniff=sniff,
-    read=read,
-    write=write,
+    sniff=_sniff,
+    read=_read,
+    write=_write,
     holds=EVERYTHING,
     holds_bare=EVERYTHING - _NOT_IN_A_TREE,
-    losses=losses,
+    losses=_losses,
     options=(
         Option("net", "Reading: the key at the top under which the network stands; . for all."),
         Option("step", "Reading a folder: which checkpoint, instead of the newest."),

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from snnbridge import EVERYTHING, Feature, Format, Option, Probe, ReadError, hookimpl
-from snnbridge.storage import Source, ZipReader
-from snnbridge_plugins.npz.reader import read
-from snnbridge_plugins.npz.writer import PERMISSIVE, STRICT, losses, write
+
+if TYPE_CHECKING:
+    from snnbridge import Options, SNNCheckpoint
+    from snnbridge.model import Path
+    from snnbridge.storage import Source, Target
 
 _HEAD = re.compile(rb'\s*\{\s*"layer_names"\s*:')
 #: Names by which BrainPy's own archives are known: ``Dense0.W``.
@@ -21,7 +25,7 @@ _BRAINPY = re.compile(r"[A-Z]\w*[0-9]\.\w+")
 _NAME = struct.Struct("<26xHxx")
 
 
-def sniff(probe: Probe) -> bool:
+def _sniff(probe: Probe) -> bool:
     """Whether a file is half of a pair, or an archive of arrays that is not BrainPy's."""
     if probe.head[:1] in (b"{", b" ", b"\n", b"\t", b"\r"):
         return _HEAD.match(probe.head) is not None or (
@@ -39,6 +43,8 @@ def sniff(probe: Probe) -> bool:
 def _is_brainpy(probe: Probe) -> bool:
     if probe.beside(".json"):
         return False
+    from snnbridge.storage import Source, ZipReader
+
     try:
         with Source(probe.path) as source:
             names = [name.removesuffix(".npy") for name in ZipReader(source.data).names]
@@ -47,13 +53,31 @@ def _is_brainpy(probe: Probe) -> bool:
     return "duplicate_keys" in names or any(_BRAINPY.fullmatch(name) for name in names)
 
 
+def _read(source: Source, options: Options) -> SNNCheckpoint:
+    from snnbridge_plugins.npz.reader import read
+
+    return read(source, options)
+
+
+def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
+    from snnbridge_plugins.npz.writer import write
+
+    write(checkpoint, target, options)
+
+
+def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
+    from snnbridge_plugins.npz.writer import losses
+
+    return losses(checkpoint, options)
+
+
 FORMAT = Format(
     name="npz",
     summary="SC-NeuroCore 3.14 to 3.16 (.npz + .json), its model zoo, archives of arrays",
     suffixes=(".npz", ".json"),
-    sniff=sniff,
-    read=read,
-    write=write,
+    sniff=_sniff,
+    read=_read,
+    write=_write,
     holds=EVERYTHING,
     holds_bare=frozenset(
         {
@@ -72,7 +96,7 @@ FORMAT = Format(
             Feature.COMPLEX,
         }
     ),
-    losses=losses,
+    losses=_losses,
     options=(
         Option(
             "orientation",
@@ -83,7 +107,7 @@ FORMAT = Format(
         Option(
             "dialect",
             "Writing: what SC-NeuroCore 3.16 loads, or what 3.14 and 3.15 write.",
-            (STRICT, PERMISSIVE),
+            ("3.16", "permissive"),
         ),
     ),
 )
