@@ -80,7 +80,18 @@ class OptionError(SNNBridgeError, TypeError):
 
 
 class UnknownValue(SNNBridgeError, ValueError):
-    """The work needs a value that the source does not state."""
+    """The work needs values that the source does not state.
+
+    Parameters
+    ----------
+    message : str
+    missing : tuple of (layer, name)
+        All of them; the layer is empty where the value belongs to the network.
+    """
+
+    def __init__(self, message: str, missing: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 class PluginError(SNNBridgeError):

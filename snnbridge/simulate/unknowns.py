@@ -57,14 +57,26 @@ def refuse_unknown(missing: Iterable[tuple[str, str]]) -> None:
     found = list(dict.fromkeys(missing))
     if not found:
         return
-    shown = "; ".join(f"{name} of layer {layer!r}" if layer else name for layer, name in found[:40])
-    more = f"; and {len(found) - 40} more" if len(found) > 40 else ""
-    error = UnknownValue(
-        f"a simulation needs what the source does not state: {shown}{more}; "
-        "state it in a spec file (--spec)"
+    raise UnknownValue(
+        f"a simulation needs what the source does not state: {_grouped(found)}; state it in a "
+        "spec file (--spec)",
+        missing=tuple(found),
     )
-    error.missing = tuple(found)  # type: ignore[attr-defined]
-    raise error
+
+
+def _grouped(found: Iterable[tuple[str, str]], most: int = 8) -> str:
+    """Name what is missing, layer by layer; the switches of a rule are counted together."""
+    by_layer: dict[str, list[str]] = {}
+    for layer, name in found:
+        by_layer.setdefault(layer, []).append(name)
+    parts = []
+    for layer, names in by_layer.items():
+        plain = [name for name in names if not name.startswith("rule.")]
+        switches = [name.removeprefix("rule.") for name in names if name.startswith("rule.")]
+        plain += switches if len(switches) < 4 else ["its rule"]
+        parts.append(f"{f'layer {layer!r}: ' if layer else ''}{', '.join(plain)}")
+    more = f"; and {len(parts) - most} more layers" if len(parts) > most else ""
+    return "; ".join(parts[:most]) + more
 
 
 def missing_values(checkpoint: SNNCheckpoint) -> list[tuple[str, str]]:
