@@ -38,7 +38,7 @@ from snnbridge.model import (
     Subgraph,
     SumPool,
 )
-from snnbridge.simulate import Block, State, coefficients, simulate
+from snnbridge.simulate import Block, Simulator, State, coefficients, simulate
 from snnbridge.simulate._kernel import instruction_sets
 
 RNG = np.random.default_rng(7)
@@ -204,6 +204,113 @@ def test_small_blocks_give_the_bits_of_one_large_block(monkeypatch):
     monkeypatch.setattr(run, "_PATIENCE", 1.0)
     monkeypatch.setattr(run, "_SMALL", 1)
     same(expected, simulate(NET, X, record=EVERYTHING))
+
+
+# A network made ready once
+
+
+def test_a_simulator_gives_the_bits_of_single_runs_again_and_again():
+    simulator = Simulator(NET, threads=2)
+    for x in (X, X[:20, :3], X, X[:, :1]):
+        same(simulate(NET, x, record=EVERYTHING), simulator.run(x, record=EVERYTHING))
+    same(simulate(NET, X), simulator.run(X))
+
+
+def test_a_run_leaves_nothing_behind_for_the_next():
+    simulator = Simulator(lifref_net())
+    first = simulator.run(X)
+    simulator.run(1 - X, record={"lif": ("v", "spikes")}, initial=first.state)
+    same(first, simulator.run(X))
+
+
+def test_a_simulator_goes_on_where_a_run_ended():
+    simulator = Simulator(delayed_net())
+    whole = simulator.run(X)
+    first = simulator.run(X[:23])
+    kept = {path: variable.value.copy() for path, variable in first.state.items()}
+    second = simulator.run(X[23:], initial=first.state)
+    assert all((first.state[path].value == value).all() for path, value in kept.items())
+    for key, trace in whole.traces.items():
+        joined = np.concatenate([first.traces[key], second.traces[key]])
+        assert joined.tobytes() == trace.tobytes()
+
+
+def test_runs_of_one_simulator_at_once_do_not_mix():
+    simulator = Simulator(NET, threads=1)
+    inputs = [spikes(40, 3, 12, seed=seed) for seed in range(6)]
+    found = {}
+
+    def work(i):
+        for _ in range(5):
+            found[i] = simulator.run(inputs[i], record=EVERYTHING)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i, x in enumerate(inputs):
+        same(simulate(NET, x, record=EVERYTHING), found[i])
+
+
+def test_a_run_may_be_started_while_another_hands_out_its_blocks():
+    simulator = Simulator(NET)
+    inner = []
+    outer = simulator.run(X, progress=lambda *_: inner.append(simulator.run(X)))
+    same(outer, simulate(NET, X))
+    same(inner[0], outer)
+
+
+def test_a_simulator_refuses_a_network_before_it_is_run():
+    with pytest.raises(CheckpointError, match="nan"):
+        Simulator(
+            SNNCheckpoint(
+                [Linear("fc", np.full((3, 2), np.nan, np.float32)), leaky("lif", 3)],
+                connections=[Connection("fc", "lif")],
+            )
+        )
+    with pytest.raises(CheckpointError, match="threads"):
+        Simulator(NET, threads=0)
+
+
+@pytest.mark.parametrize("layout", ["transposed", "every second", "float64", "int8", "float16"])
+def test_weights_in_any_layout_give_the_bits_of_a_plain_array(layout):
+    weight = np.random.default_rng(5).integers(-40, 40, (37, 50))
+    plain = weight.astype(np.float64 if layout == "float64" else np.float32)
+    held = {
+        "transposed": np.asfortranarray(plain),
+        "every second": np.repeat(np.repeat(plain, 2, 0), 2, 1)[::2, ::2],
+        "float64": np.asfortranarray(plain),
+        "int8": weight.astype(np.int8),
+        "float16": weight.astype(np.float16),
+    }[layout]
+    x = spikes(5, 2, 50)
+    one, other = (
+        simulate(
+            SNNCheckpoint(
+                [Input("in", (50,)), Linear("fc", w), leaky("lif", 37)],
+                connections=[Connection("in", "fc"), Connection("fc", "lif")],
+            ),
+            x,
+            record=["fc"],
+        )
+        for w in (np.ascontiguousarray(plain), held)
+    )
+    same(one, other)
+
+
+def test_sums_over_many_events_are_those_of_single_ones():
+    net = SNNCheckpoint(
+        [Input("in", (90,)), Linear("fc", weights(150, 90), weights(150)), leaky("lif", 150)],
+        connections=[Connection("in", "fc"), Connection("fc", "lif")],
+    )
+    x = spikes(80, 5, 90, rate=0.2)  # so many that tiles of weights are widened
+    whole = simulate(net, x, record=["fc"], threads=1)
+    state = State({}, 0)
+    for step in range(80):
+        one = simulate(net, x[step : step + 1, :1], record=["fc"], initial=state)
+        assert one.outputs["fc"].tobytes() == whole.outputs["fc"][step, :1].tobytes()
+        state = one.state
 
 
 # Every kind of layer, against the definition
@@ -465,6 +572,7 @@ def test_input_that_does_not_fit_is_refused(x, options, message):
 def test_too_little_memory_is_told_beforehand(monkeypatch):
     from snnbridge.simulate import run
 
+    monkeypatch.setattr(run, "_UNASKED", 0)
     monkeypatch.setattr(run, "_available_memory", lambda: 1 << 10)
     with pytest.raises(CheckpointError, match="MiB"):
         simulate(NET, X)

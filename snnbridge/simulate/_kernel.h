@@ -70,6 +70,24 @@ typedef struct {
     const void *weight; /* (channel, tap row, tap column, output within the group) */
 } conv_t;
 
+/* A product with weights in tiles of TILE outputs, (in, tile) each, the last filled to 8. */
+typedef struct {
+    ptrdiff_t n_in, n_out;
+    const void *weight;
+    int wide;           /* float64 weights */
+    int wide_rows;      /* float64 numbers in the rows */
+    const double *bias; /* filled to 8 as the weights are, or NULL */
+    double *widened;    /* room for a tile in float64, or NULL to widen at each use */
+} sums_t;
+
+/* One row of such a product. */
+typedef struct {
+    const int32_t *index; /* its events, ascending */
+    ptrdiff_t count;
+    const void *x; /* its numbers, or NULL where all events are 1 */
+    void *out;
+} row_t;
+
 #if defined(_MSC_VER)
 #define ALWAYS_INLINE static __forceinline
 #define RESTRICT __restrict
@@ -78,7 +96,8 @@ typedef struct {
 #define RESTRICT restrict
 #endif
 
-#define AHEAD 4 /* events between asking for a row of weights and adding it */
+#define AHEAD 8 /* events between asking for a row of weights and adding it */
+#define SOON 1024 /* numbers of a row between asking for them and looking at them */
 #if defined(__GNUC__) || defined(__clang__)
 #define PREFETCH(address) __builtin_prefetch(address)
 #else
@@ -91,6 +110,43 @@ typedef struct {
 #else
 #define SNNBRIDGE_X86 0
 #endif
+
+/* Copy weights, of these strides in bytes, into tiles; return whether all are finite. A block of 16
+ * inputs is read line by line and written while it is in the nearest cache. */
+#define PACK(TYPE)                                                                               \
+    static int pack_##TYPE(const char *from, ptrdiff_t row, ptrdiff_t column, ptrdiff_t outputs, \
+                           ptrdiff_t inputs, TYPE *packed)                                       \
+    {                                                                                            \
+        const ptrdiff_t padded = (outputs + 7) / 8 * 8;                                          \
+        int odd = 0;                                                                             \
+        for (ptrdiff_t first = 0; first < outputs; first += TILE) {                              \
+            const ptrdiff_t width = padded - first < TILE ? padded - first : TILE;               \
+            const ptrdiff_t held = outputs - first < TILE ? outputs - first : TILE;              \
+            TYPE *tile = packed + first * inputs;                                                \
+            for (ptrdiff_t k = 0; k < inputs; k += 16) {                                         \
+                const ptrdiff_t some = inputs - k < 16 ? inputs - k : 16;                        \
+                for (ptrdiff_t j = 0; j < held; j++) {                                           \
+                    const char *x = from + (first + j) * row + k * column;                       \
+                    TYPE *to = tile + k * width + j;                                             \
+                    TYPE line[16] = {0};                                                         \
+                    PREFETCH(x + 32 * column);                                                   \
+                    if (column == sizeof(TYPE) && some == 16) memcpy(line, x, sizeof line);      \
+                    else                                                                         \
+                        for (ptrdiff_t i = 0; i < some; i++)                                     \
+                            memcpy(line + i, x + i * column, sizeof(TYPE));                      \
+                    for (int i = 0; i < 16; i++) odd |= !(line[i] - line[i] == 0);               \
+                    if (some == 16)                                                              \
+                        for (int i = 0; i < 16; i++) to[i * width] = line[i];                    \
+                    else                                                                         \
+                        for (ptrdiff_t i = 0; i < some; i++) to[i * width] = line[i];            \
+                }                                                                                \
+            }                                                                                    \
+        }                                                                                        \
+        return !odd;                                                                             \
+    }
+PACK(float)
+PACK(double)
+#undef PACK
 
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)

@@ -54,10 +54,22 @@ cdef extern from "_kernel.h" nogil:
         ptrdiff_t channels, outputs, group_outputs, group_channels
         int wide
         const void *weight
+    ctypedef struct sums_t:
+        ptrdiff_t n_in, n_out
+        const void *weight
+        int wide, wide_rows
+        const double *bias
+        double *widened
+    ctypedef struct row_t:
+        const int32_t *index
+        ptrdiff_t count
+        const void *x
+        void *out
+    int pack_float(const char *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *)
+    int pack_double(const char *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, double *)
     ctypedef ptrdiff_t (*scan_f)(const void *, ptrdiff_t, int32_t *, int *) noexcept nogil
     ctypedef ptrdiff_t (*scan_bytes_f)(const uint8_t *, ptrdiff_t, int32_t *, int *) noexcept nogil
-    ctypedef void (*events_f)(const void *, ptrdiff_t, const int32_t *, ptrdiff_t,
-                              const double *, double *) noexcept nogil
+    ctypedef void (*events_f)(const sums_t *, const row_t *, ptrdiff_t) noexcept nogil
     ctypedef void (*dense_f)(const double *, ptrdiff_t, ptrdiff_t, const double *, double *,
                              int) noexcept nogil
     ctypedef void (*conv_f)(const conv_t *, const int32_t *, ptrdiff_t, const double *,
@@ -76,7 +88,7 @@ cdef extern from "_kernel.h" nogil:
     ctypedef struct lanes_t:
         scan_f scan[2]
         scan_bytes_f scan_bytes
-        events_f events[2]
+        events_f events
         dense_f dense
         ptrdiff_t panel
         conv_f conv
@@ -99,6 +111,8 @@ cdef enum:
     CHUNK = 96  # rows of a dense product at a time
     INPUTS = 64  # the most that a step adds in turn
     FEWEST = 4  # rows for which a panel of weights is worth widening
+    ROOM = 5 << 18  # bytes of a widened tile; it is to stay in a processor's own cache
+    OFTEN = 3  # events for each input from which a tile is worth widening
 
 cdef struct Node:
     ptrdiff_t n
@@ -171,6 +185,35 @@ cdef void *_address(object array, list keep) except NULL:
     return <void *> &flat[0]
 
 
+def pack(const real[:, :] weight, packed):
+    """Copy weights (out, in) into tiles; see `sums_t`.
+
+    Parameters
+    ----------
+    weight : array of float32 or float64
+        Of any strides.
+    packed : array of the same type
+        Zeros, (out filled to 8) * in of them.
+
+    Returns
+    -------
+    bool
+        Whether all weights are finite.
+    """
+    cdef list keep = []
+    cdef void *to = _address(packed, keep)
+    cdef ptrdiff_t outputs = weight.shape[0], inputs = weight.shape[1]
+    cdef ptrdiff_t row = weight.strides[0], column = weight.strides[1]
+    cdef const char *x = <const char *> &weight[0, 0]
+    cdef int finite
+    with nogil:
+        if real is double:
+            finite = pack_double(x, row, column, outputs, inputs, <double *> to)
+        else:
+            finite = pack_float(x, row, column, outputs, inputs, <float *> to)
+    return finite != 0
+
+
 def instruction_sets():
     """Return the names of the instruction sets that this processor has, best last."""
     return ("baseline", "avx2", "avx512")[: best_lanes() + 1]
@@ -193,6 +236,7 @@ cdef class Program:
     cdef int n_ops, n_nodes, room
     cdef int width  # 0 float32, 1 float64
     cdef ptrdiff_t item
+    cdef int chosen
     cdef const lanes_t *lanes
     cdef list keep
     cdef int *parts  # (first, last, looped) of each component
@@ -203,7 +247,8 @@ cdef class Program:
     def __cinit__(self, bint double_precision, int room, int lanes=-1):
         self.width = double_precision
         self.item = 8 if double_precision else 4
-        self.lanes = LANES_OF[best_lanes() if lanes < 0 else min(lanes, best_lanes())]
+        self.chosen = best_lanes() if lanes < 0 else min(lanes, best_lanes())
+        self.lanes = LANES_OF[self.chosen]
         self.keep = []
         self.room = max(room, 1)
         self.ops = <Op *> calloc(self.room, sizeof(Op))
@@ -234,6 +279,17 @@ cdef class Program:
         self.n_nodes = self.n_ops
         return op
 
+    def fork(self):
+        """Return a program of the same operations and weights, for one run's states and traces."""
+        cdef Program made = Program(self.width, self.room, self.chosen)
+        memcpy(made.ops, self.ops, self.n_ops * sizeof(Op))
+        memcpy(made.nodes, self.nodes, self.room * sizeof(Node))
+        memcpy(made.parts, self.parts, 3 * self.n_parts * sizeof(int))
+        made.n_ops, made.n_nodes, made.n_parts = self.n_ops, self.n_nodes, self.n_parts
+        made.widest = self.widest
+        made.keep = list(self.keep)
+        return made
+
     # Every node is declared before the operations are described, as cycles name later ones.
 
     def declare(self, int node, ptrdiff_t n, ptrdiff_t history, bint events, bint numbers):
@@ -263,7 +319,7 @@ cdef class Program:
         self.ops[op].delay_of = <int *> _address(delays, self.keep)
 
     def add_linear(self, ptrdiff_t n, int source, int delay, weight, bint wide, bias):
-        """Add a product with weights packed in tiles; see `tiles`."""
+        """Add a product with weights packed in tiles; see `pack`. The bias is filled as they are."""
         cdef Op *op = self._add(LINEAR, n, source, delay)
         op.weight = _address(weight, self.keep)
         op.wide = wide
@@ -412,13 +468,14 @@ cdef class Worker:
     cdef double *rows
     cdef double *panel
     cdef double *products
+    cdef double *widened
+    cdef row_t *sparse
     cdef int *dense
-    cdef int *sparse
     cdef int *copies
 
     def __cinit__(self, Program program, ptrdiff_t group, ptrdiff_t steps):
         cdef int i
-        cdef ptrdiff_t cells, widest_sum = TILE, widest_in = 1
+        cdef ptrdiff_t cells, widest_sum = TILE, widest_in = 1, widened = 1
         cdef Node *node
         cdef Op *op
         self.program = program
@@ -443,6 +500,8 @@ cdef class Worker:
                 widest_sum = max(widest_sum, op.n_out)
             if op.kind == LINEAR:
                 widest_in = max(widest_in, op.n_in)
+                if _fits(op):
+                    widened = max(widened, op.n_in * TILE)
         self.work = <char *> self._take(4 * program.widest * program.item)
         self.sums = <double *> self._take(widest_sum * sizeof(double))
         self.values = <double *> self._take(program.widest * sizeof(double))
@@ -450,7 +509,8 @@ cdef class Worker:
         self.panel = <double *> self._take(widest_in * program.lanes.panel * sizeof(double))
         self.products = <double *> self._take(CHUNK * program.lanes.panel * sizeof(double))
         self.dense = <int *> self._take(group * steps * sizeof(int))
-        self.sparse = <int *> self._take(group * steps * sizeof(int))
+        self.widened = <double *> self._take(widened * sizeof(double))
+        self.sparse = <row_t *> self._take(group * steps * sizeof(row_t))
         self.copies = <int *> self._take(group * steps * sizeof(int))
 
     cdef void _own_rows(self, int node) noexcept nogil:
@@ -461,12 +521,17 @@ cdef class Worker:
         view.sample_stride = (self.program.nodes[node].history + self.steps) * row
 
     cdef void *_take(self, size_t size) except NULL:
-        cdef void *block = malloc(max(size, <size_t> 64))
+        """Return room that starts with a line of the cache."""
+        cdef char *block = <char *> malloc(size + 64)
         if block == NULL:
             raise MemoryError
         self.blocks[self.n_blocks] = block
         self.n_blocks += 1
-        return block
+        return block + (64 - <size_t> block % 64)
+
+    def attach(self, Program program):
+        """Work for another run of the same network, with as many steps kept of each node."""
+        self.program = program
 
     def __dealloc__(self):
         cdef int i
@@ -772,54 +837,55 @@ cdef class Worker:
 
     cdef void _linear(self, Op *op, ptrdiff_t samples, ptrdiff_t t0, ptrdiff_t t1) noexcept nogil:
         """Sort the rows into few events, many numbers, and copies of the row before."""
-        cdef ptrdiff_t s, t, rows = 0
+        cdef ptrdiff_t s, t
         cdef int n_sparse = 0, n_dense = 0, n_copies = 0, k
-        cdef bint many
         for s in range(samples):
             for t in range(t0, t1):
                 if t > t0 and self._repeats(op, s, t):
                     self.copies[n_copies] = <int> (s * self.steps + t)
                     n_copies += 1
-                    continue
-                many = self.views[op.source].count[
-                    self._cell(op.source, s, t - op.delay)] * 2 > op.n_in
-                if many:
+                elif self.views[op.source].count[
+                        self._cell(op.source, s, t - op.delay)] * 2 > op.n_in:
                     self.dense[n_dense] = <int> (s * self.steps + t)
                     n_dense += 1
                 else:
-                    self.sparse[n_sparse] = <int> (s * self.steps + t)
+                    self._describe(op, s, t, &self.sparse[n_sparse])
                     n_sparse += 1
         if n_dense < FEWEST:
-            self._sparse(op, self.dense, n_dense)
+            for k in range(n_dense):
+                s, t = self.dense[k] // self.steps, self.dense[k] % self.steps
+                self._describe(op, s, t, &self.sparse[n_sparse])
+                n_sparse += 1
         else:
             self._dense(op, n_dense)
-        self._sparse(op, self.sparse, n_sparse)
+        self._sparse(op, n_sparse)
         for k in range(n_copies):
             s, t = self.copies[k] // self.steps, self.copies[k] % self.steps
             memcpy(self._row(op.node, s, t), self._row(op.node, s, t - 1),
                    op.n_out * self.program.item)
 
-    cdef void _sparse(self, Op *op, const int *rows, int n_rows) noexcept nogil:
-        """Sum the weights of events: all rows go over one tile of weights after the other."""
-        cdef ptrdiff_t first, width, held, s, t, cell
-        cdef char *weight = <char *> op.weight
+    cdef void _describe(self, Op *op, ptrdiff_t s, ptrdiff_t t, row_t *row) noexcept nogil:
+        """Point to the events of a row and to where their sums go."""
         cdef View *view = &self.views[op.source]
-        cdef const lanes_t *lanes = self.program.lanes
-        cdef int k, size = self.program.width
-        cdef double sums[TILE]
-        first = 0
-        while first < op.n_out:
-            held = min(<ptrdiff_t> TILE, op.n_out - first)
-            width = (held + 7) // 8 * 8
+        cdef ptrdiff_t cell = self._cell(op.source, s, t - op.delay)
+        row.index = self._index(op.source, cell)
+        row.count = view.count[cell]
+        row.x = NULL if view.binary[cell] else self._row(op.source, s, t - op.delay)
+        row.out = self._row(op.node, s, t)
+
+    cdef void _sparse(self, Op *op, int n_rows) noexcept nogil:
+        """Sum the weights of events, of tiles in float64 where that pays."""
+        cdef sums_t sums
+        cdef ptrdiff_t events = 0
+        cdef int k
+        if _fits(op):
             for k in range(n_rows):
-                s, t = rows[k] // self.steps, rows[k] % self.steps
-                cell = self._cell(op.source, s, t - op.delay)
-                lanes.events[op.wide](weight, width, self._index(op.source, cell),
-                                      view.count[cell], self._values(op, s, t), sums)
-                lanes.finish[size](self._row(op.node, s, t) + first * self.program.item, sums,
-                                   NULL if op.bias == NULL else op.bias + first, held)
-            weight += width * op.n_in * (8 if op.wide else 4)
-            first += TILE
+                events += self.sparse[k].count
+        sums.n_in, sums.n_out = op.n_in, op.n_out
+        sums.weight, sums.wide, sums.wide_rows = op.weight, op.wide, self.program.width
+        sums.bias = op.bias
+        sums.widened = self.widened if events > OFTEN * op.n_in else NULL
+        self.program.lanes.events(&sums, self.sparse, n_rows)
 
     cdef void _dense(self, Op *op, int n_rows) noexcept nogil:
         """Multiply blocks of rows by panels of weights, both widened to float64 once."""
@@ -961,15 +1027,21 @@ cdef class Worker:
         cdef int32_t *index
         cdef const char *x
         cdef int size = 1 if tap.wanted == SPIKES_8 else 4
+        cdef ptrdiff_t step, joined = 1
+        if (self.program.batch == 1 and tap.wanted != COUNTS and tap.gain == NULL
+                and view.step_stride == n * self.program.item):
+            joined = steps  # rows that follow one another here and there
         for s in range(samples):
-            for t in range(steps):
+            for step in range(steps // joined):
+                t = step * joined
                 x = self._row(tap.node, s, t - tap.delay)
                 at = ((first_row + t) * self.program.batch + first_sample + s) * n
                 if tap.wanted == VALUES:
-                    memcpy(<char *> tap.out + at * self.program.item, x, n * self.program.item)
+                    memcpy(<char *> tap.out + at * self.program.item, x,
+                           joined * n * self.program.item)
                 elif tap.wanted != COUNTS:
                     self.program.lanes.spikes[self.program.width](
-                        <char *> tap.out + at * size, x, tap.gain, n, size)
+                        <char *> tap.out + at * size, x, tap.gain, joined * n, size)
                 else:
                     counts = <int64_t *> tap.out + (first_sample + s) * n
                     cell = self._cell(tap.node, s, t - tap.delay)
@@ -979,6 +1051,11 @@ cdef class Worker:
                             counts[index[k]] += 1
                     else:
                         self.program.lanes.spikes[self.program.width](counts, x, tap.gain, n, 8)
+
+
+cdef bint _fits(Op *op) noexcept nogil:
+    """Whether a product's weights are worth widening tile by tile."""
+    return op.kind == LINEAR and not op.wide and op.n_in * TILE * <ptrdiff_t> sizeof(double) <= ROOM
 
 
 cdef void _pool(Op *op, const int32_t *index, ptrdiff_t count, const double *values,

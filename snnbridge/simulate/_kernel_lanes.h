@@ -10,9 +10,8 @@ typedef struct {
     /* Write the indices of what is not zero; return how many, and whether all of them are 1. */
     ptrdiff_t (*scan[2])(const void *x, ptrdiff_t n, int32_t *index, int *binary);
     ptrdiff_t (*scan_bytes)(const uint8_t *x, ptrdiff_t n, int32_t *index, int *binary);
-    /* Add the rows `index` of a tile, each times its value where there are values. */
-    void (*events[2])(const void *weight, ptrdiff_t width, const int32_t *index, ptrdiff_t count,
-                      const double *values, double *out);
+    /* Sum the weights of the events of each row, times their values where they are not all 1. */
+    void (*events)(const sums_t *sums, const row_t *rows, ptrdiff_t n);
     /* Multiply rows of numbers by a panel of weights, both in float64. */
     void (*dense)(const double *x, ptrdiff_t rows, ptrdiff_t inputs, const double *panel,
                   double *out, int exact);
@@ -56,6 +55,18 @@ ALWAYS_INLINE VD NAME(load_float)(const float *p)
 #endif
 }
 ALWAYS_INLINE void NAME(store)(double *p, VD v) { memcpy(p, &v, sizeof v); }
+ALWAYS_INLINE void NAME(narrow)(float *p, VD v)
+{
+#if LANES == 8
+    _mm256_storeu_ps(p, _mm512_cvtpd_ps((__m512d)v));
+#elif LANES == 4
+    _mm_storeu_ps(p, _mm256_cvtpd_ps((__m256d)v));
+#elif LANES == 2
+    p[0] = (float)v[0], p[1] = (float)v[1];
+#else
+    *p = (float)v;
+#endif
+}
 ALWAYS_INLINE VD NAME(same)(double x)
 {
 #if LANES == 8
@@ -87,52 +98,101 @@ ALWAYS_INLINE VD NAME(fused)(VD a, VD b, VD c)
 #define UNROLL
 #endif
 
-/* Sums over events: a tile of outputs stays in registers over all of them. */
-#define EVENTS(TYPE, LOAD)                                                                       \
+/* Sums over events: a tile of outputs stays in registers over all events of a row, and is rounded
+ * from there. */
+ALWAYS_INLINE void NAME(round_sums)(const sums_t *p, const row_t *row, ptrdiff_t first, VD *sum,
+                                    const int vectors)
+{
+    double kept[8 * LANES];
+    const ptrdiff_t held = p->n_out - first;
+    char *out = (char *)row->out + first * (p->wide_rows ? 8 : 4);
+    if (p->bias)
+        UNROLL for (int i = 0; i < vectors; i++)
+            sum[i] += NAME(load_double)(p->bias + first + i * LANES);
+    if (held >= vectors * LANES && p->wide_rows) {
+        UNROLL for (int i = 0; i < vectors; i++)
+            NAME(store)((double *)out + i * LANES, sum[i]);
+        return;
+    }
+    if (held >= vectors * LANES) {
+        UNROLL for (int i = 0; i < vectors; i++) NAME(narrow)((float *)out + i * LANES, sum[i]);
+        return;
+    }
+    UNROLL for (int i = 0; i < vectors; i++) NAME(store)(kept + i * LANES, sum[i]);
+    for (ptrdiff_t j = 0; j < held; j++)
+        if (p->wide_rows) ((double *)out)[j] = kept[j];
+        else ((float *)out)[j] = (float)kept[j];
+}
+#define EVENTS(TYPE, LOAD, FAR)                                                                  \
     ALWAYS_INLINE void NAME(events_block_##TYPE)(                                                \
-        const TYPE *weight, ptrdiff_t width, const int32_t *index, ptrdiff_t count,              \
-        const double *values, double *out, const int vectors)                                    \
+        const sums_t *p, const TYPE *weight, ptrdiff_t width, const row_t *row, ptrdiff_t first, \
+        const int vectors)                                                                       \
     {                                                                                            \
+        const int32_t *index = row->index;                                                       \
+        const ptrdiff_t count = row->count;                                                      \
         VD sum[8];                                                                               \
         UNROLL for (int i = 0; i < vectors; i++) sum[i] = NAME(same)(0.0);                       \
-        if (values == NULL)                                                                      \
+        if (row->x == NULL)                                                                      \
             for (ptrdiff_t k = 0; k < count; k++) {                                              \
-                const TYPE *row = weight + (ptrdiff_t)index[k] * width;                          \
-                const ptrdiff_t later = k + AHEAD < count ? k + AHEAD : k;                       \
-                const char *soon = (const char *)(weight + (ptrdiff_t)index[later] * width);     \
-                UNROLL for (int b = 0; b < vectors * LANES * (int)sizeof(TYPE); b += 64)         \
-                    PREFETCH(soon + b);                                                          \
-                UNROLL for (int i = 0; i < vectors; i++) sum[i] += NAME(LOAD)(row + i * LANES);  \
+                const TYPE *at = weight + (ptrdiff_t)index[k] * width;                           \
+                if (FAR) {                                                                       \
+                    const ptrdiff_t later = k + AHEAD < count ? k + AHEAD : k;                   \
+                    const char *soon = (const char *)(weight + (ptrdiff_t)index[later] * width); \
+                    UNROLL for (int b = 0; b < vectors * LANES * (int)sizeof(TYPE); b += 64)     \
+                        PREFETCH(soon + b);                                                      \
+                }                                                                                \
+                UNROLL for (int i = 0; i < vectors; i++) sum[i] += NAME(LOAD)(at + i * LANES);   \
             }                                                                                    \
         else                                                                                     \
             for (ptrdiff_t k = 0; k < count; k++) {                                              \
-                const TYPE *row = weight + (ptrdiff_t)index[k] * width;                          \
-                const VD value = NAME(same)(values[k]);                                          \
+                const TYPE *at = weight + (ptrdiff_t)index[k] * width;                           \
+                const VD value = NAME(same)(p->wide_rows ? ((const double *)row->x)[index[k]]    \
+                                                         : ((const float *)row->x)[index[k]]);   \
                 UNROLL for (int i = 0; i < vectors; i++)                                         \
-                    sum[i] += NAME(LOAD)(row + i * LANES) * value;                               \
+                    sum[i] += NAME(LOAD)(at + i * LANES) * value;                                \
             }                                                                                    \
-        UNROLL for (int i = 0; i < vectors; i++) NAME(store)(out + i * LANES, sum[i]);           \
+        NAME(round_sums)(p, row, first, sum, vectors);                                           \
     }                                                                                            \
-    static void NAME(events_##TYPE)(const void *weight, ptrdiff_t width, const int32_t *index,   \
-                                    ptrdiff_t count, const double *values, double *out)          \
+    static void NAME(tile_##TYPE)(const sums_t *p, const TYPE *w, ptrdiff_t width,               \
+                                  const row_t *rows, ptrdiff_t n, ptrdiff_t first)               \
     {                                                                                            \
-        const TYPE *w = (const TYPE *)weight;                                                    \
-        ptrdiff_t at = 0;                                                                        \
-        for (; width - at >= 8 * LANES; at += 8 * LANES)                                         \
-            NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 8);         \
-        switch ((width - at) / LANES) {                                                          \
-        case 7: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 7); break; \
-        case 6: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 6); break; \
-        case 5: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 5); break; \
-        case 4: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 4); break; \
-        case 3: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 3); break; \
-        case 2: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 2); break; \
-        case 1: NAME(events_block_##TYPE)(w + at, width, index, count, values, out + at, 1); break; \
+        for (const row_t *row = rows; row < rows + n; row++) {                                   \
+            ptrdiff_t at = 0;                                                                    \
+            for (; width - at >= 8 * LANES; at += 8 * LANES)                                     \
+                NAME(events_block_##TYPE)(p, w + at, width, row, first + at, 8);                 \
+            switch ((width - at) / LANES) {                                                      \
+            case 7: NAME(events_block_##TYPE)(p, w + at, width, row, first + at, 7); break;      \
+            case 6: NAME(events_block_##TYPE)(p, w + at, width, row, first + at, 6); break;      \
+            case 5: NAME(events_block_##TYPE)(p, w + at, width, row, first + at, 5); break;      \
+            case 4: NAME(events_block_##TYPE)(p, w + at, width, row, first + at, 4); break;      \
+            case 3: NAME(events_block_##TYPE)(p, w + at, width, row, first + at, 3); break;      \
+            case 2: NAME(events_block_##TYPE)(p, w + at, width, row, first + at, 2); break;      \
+            case 1: NAME(events_block_##TYPE)(p, w + at, width, row, first + at, 1); break;      \
+            }                                                                                    \
         }                                                                                        \
     }
-EVENTS(float, load_float)
-EVENTS(double, load_double)
+EVENTS(float, load_float, 1)
+EVENTS(double, load_double, 0)
 #undef EVENTS
+
+/* All rows go over one tile of weights after the other. */
+static void NAME(events)(const sums_t *p, const row_t *rows, ptrdiff_t n)
+{
+    const ptrdiff_t padded = (p->n_out + 7) / 8 * 8;
+    for (ptrdiff_t first = 0; first < padded; first += TILE) {
+        const ptrdiff_t width = padded - first < TILE ? padded - first : TILE;
+        const ptrdiff_t at = first * p->n_in;
+        if (p->wide)
+            NAME(tile_double)(p, (const double *)p->weight + at, width, rows, n, first);
+        else if (p->widened) {
+            const float *weight = (const float *)p->weight + at;
+            for (ptrdiff_t i = 0; i < width * p->n_in; i += LANES)
+                NAME(store)(p->widened + i, NAME(load_float)(weight + i));
+            NAME(tile_double)(p, p->widened, width, rows, n, first);
+        } else
+            NAME(tile_float)(p, (const float *)p->weight + at, width, rows, n, first);
+    }
+}
 
 /* Dense products: a block of rows by a panel of outputs stays in registers over all inputs. */
 #if LANES == 8
@@ -257,6 +317,7 @@ static ptrdiff_t NAME(scan_float)(const void *from, ptrdiff_t n, int32_t *index,
     const __m512i step = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (; i < n; i += 16) {
         const __mmask16 in = n - i >= 16 ? 0xffff : (__mmask16)((1u << (n - i)) - 1);
+        PREFETCH(x + i + SOON);
         const __m512 block = _mm512_maskz_loadu_ps(in, x + i);
         const __mmask16 set = _mm512_cmp_ps_mask(block, _mm512_setzero_ps(), _CMP_NEQ_UQ);
         odd |= _mm512_mask_cmp_ps_mask(set, block, _mm512_set1_ps(1.0f), _CMP_NEQ_UQ);
@@ -339,7 +400,7 @@ static ptrdiff_t NAME(scan_bytes)(const uint8_t *x, ptrdiff_t n, int32_t *index,
 static const lanes_t NAME(lanes) = {
     {NAME(scan_float), NAME(scan_double)},
     NAME(scan_bytes),
-    {NAME(events_float), NAME(events_double)},
+    NAME(events),
     NAME(dense),
     PANEL,
     NAME(conv),

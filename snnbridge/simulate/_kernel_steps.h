@@ -234,32 +234,38 @@ static void W(wind)(const neuron_t *p, const REAL *s, void *clock, float now)
     }
 }
 
-/* Threshold, reset and output in one pass, for what most neurons are: at most one spike, reset at
- * once, no refractory period. */
-ALWAYS_INLINE void W(fire_by)(const neuron_t *p, REAL *RESTRICT v, const REAL *RESTRICT h,
-                              REAL *RESTRICT z, const int reset)
+/* The end of a step in one pass, for what most neurons are: at most one spike, no refractory
+ * period. `late` spikes are those of the potential before the step. */
+ALWAYS_INLINE void W(fire_by)(const neuron_t *p, REAL *RESTRICT v, REAL *RESTRICT h,
+                              REAL *RESTRICT z, const int reset, const int late)
 {
     const REAL *least = (const REAL *)p->least, *floor_of = (const REAL *)p->floor;
     const REAL *gain = (const REAL *)p->output_gain;
     const REAL *amount = (const REAL *)p->amount, *value = (const REAL *)p->value;
     for (ptrdiff_t j = 0; j < p->n; j++) {
-        const REAL s = h[j] >= least[j] ? (REAL)1 : (REAL)0;
+        const REAL full = late ? v[j] : h[j];
+        const REAL s = full >= least[j] ? (REAL)1 : (REAL)0;
         REAL after = h[j];
         if (reset == RESET_SUBTRACT) after = h[j] - s * amount[j];
-        if (reset == RESET_SET) after = h[j] >= least[j] ? value[j] : h[j];
+        if (reset == RESET_SET) after = full >= least[j] ? value[j] : h[j];
+        if (late) h[j] = after;
         v[j] = after < floor_of[j] ? floor_of[j] : after;
-        z[j] = gain[j] * s;
+        z[j] = gain[j] * (late ? (after >= least[j] ? (REAL)1 : (REAL)0) : s);
     }
 }
 
-static void W(fire)(const neuron_t *p, REAL *v, const REAL *h, REAL *z)
+static void W(fire)(const neuron_t *p, REAL *v, REAL *h, REAL *z)
 {
-    if (p->reset == RESET_SUBTRACT)
-        W(fire_by)(p, v, h, z, RESET_SUBTRACT);
-    else if (p->reset == RESET_SET)
-        W(fire_by)(p, v, h, z, RESET_SET);
+    if (p->timing == AFTER_LEAK && p->reset == RESET_SUBTRACT)
+        W(fire_by)(p, v, h, z, RESET_SUBTRACT, 1);
+    else if (p->timing == AFTER_LEAK)
+        W(fire_by)(p, v, h, z, RESET_SET, 1);
+    else if (p->timing == NOW && p->reset == RESET_SUBTRACT)
+        W(fire_by)(p, v, h, z, RESET_SUBTRACT, 0);
+    else if (p->timing == NOW && p->reset == RESET_SET)
+        W(fire_by)(p, v, h, z, RESET_SET, 0);
     else
-        W(fire_by)(p, v, h, z, RESET_NONE);
+        W(fire_by)(p, v, h, z, RESET_NONE, 0);
 }
 
 /* One step of one sample. `work` holds three rows; `shown` may be NULL. */
@@ -270,7 +276,9 @@ static void W(neuron)(const neuron_t *p, void *membrane, const void *const *x, i
     REAL *v = (REAL *)membrane, *z = (REAL *)output;
     REAL *h = (REAL *)work, *before = h + n, *s = before + n;
     const REAL *gain = (const REAL *)p->output_gain, *in = (const REAL *)p->gain;
-    const int late = p->spiking && p->timing != NOW;
+    const int plain = p->spiking && p->max_spikes == 1 && p->timing != RESIDUAL
+                      && p->refractory == FREE && !p->old && !p->shifted_floor;
+    const int late = p->spiking && p->timing != NOW && !(plain && p->timing == AFTER_LEAK);
     ptrdiff_t j;
     if (late || (p->spiking && p->old)) W(count)(p, before, v);
     if (late && p->timing == BEFORE_LEAK) W(reset)(p, v, v, before);
@@ -281,8 +289,7 @@ static void W(neuron)(const neuron_t *p, void *membrane, const void *const *x, i
     if (!p->spiking) {
         W(bound)(p, v, h);
         for (j = 0; j < n; j++) z[j] = gain[j] * v[j];
-    } else if (p->max_spikes == 1 && p->timing == NOW && p->refractory == FREE && !p->old
-               && !p->shifted_floor) {
+    } else if (plain) {
         W(fire)(p, v, h, z);
     } else {
         if (p->refractory != FREE) W(hold)(p, before, h, v, clock, now);

@@ -47,12 +47,11 @@ from snnbridge.model import (
     Trace,
     Width,
 )
-from snnbridge.simulate._kernel import Program
+from snnbridge.simulate._kernel import Program, pack
 from snnbridge.simulate.coefficients import clock_step, coefficients
 from snnbridge.simulate.network import Network, Node, delay_steps
 from snnbridge.simulate.shapes import as_plane, placed, sides_of, taps
 
-_TILE = 64
 _MANY = 1 << 22
 #: A node's size, the node that it reads and how many steps ago.
 Place: TypeAlias = tuple[int, int, int]
@@ -264,17 +263,15 @@ class Lowering:
             for key, _ in node.sources:
                 readers[key].append(node)
         self.readers = readers
-        for node in self.network.nodes:
-            by_event = [_reads_events(reader) for reader in readers[node.key]]
-            self.program.declare(
-                self.index[node.key], node.size, node.history, any(by_event), not all(by_event)
-            )
+        for i, node in enumerate(self.network.nodes):
+            self.declare(self.program, i, node.history)
 
-    def wants_numbers(self, key: Any) -> None:
-        """Have the numbers of a node at hand, because they are recorded."""
-        node = self.network.nodes[self.index[key]]
-        by_event = any(_reads_events(reader) for reader in self.readers[key])
-        self.program.declare(self.index[key], node.size, node.history, by_event, True)
+    def declare(self, program: Program, index: int, history: int, *, read: bool = False) -> None:
+        """Tell a program how far back a node is looked at, and whether it is recorded too."""
+        node = self.network.nodes[index]
+        by_event = [_reads_events(reader) for reader in self.readers[node.key]]
+        numbers = read or not all(by_event)
+        program.declare(index, node.size, history, any(by_event), numbers)
 
     def _add(self, node: Node) -> None:
         if node.what == "stimulus":
@@ -307,10 +304,14 @@ class Lowering:
         return np.ascontiguousarray(np.broadcast_to(bias, (outputs,)))
 
     def _linear(self, layer: Linear, node: Node, place: Place, _: Any) -> None:
-        weight = self._array(layer, "weight")
-        packed = pack_tiles(weight)
+        weight = layer.parameters["weight"].value
+        assert weight is not UNKNOWN
+        outputs = weight.shape[0]
+        packed = pack_tiles(layer, weight)
         self.weight_bytes += packed.nbytes
-        bias = self._bias(layer, weight.shape[0])
+        bias = self._bias(layer, outputs)
+        if bias is not None:
+            bias = np.concatenate([bias, np.zeros(-outputs % 8)])
         self.program.add_linear(*place, packed, packed.dtype == np.float64, bias)
 
     def _conv(self, layer: Conv1d | Conv2d, node: Node, place: Place, shape: Any) -> None:
@@ -452,20 +453,22 @@ def _held(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32 if exact else np.float64)
 
 
-def pack_tiles(weight: Array) -> Array:
+def pack_tiles(layer: Layer, weight: Array) -> Array:
     """Copy weights (out, in) into tiles of at most 64 outputs, (in, tile) each.
 
     The last tile is filled with zeros to a multiple of 8 outputs.
+
+    Raises
+    ------
+    CheckpointError
+        For a weight that is not finite.
     """
     outputs, inputs = weight.shape
     held = _held(weight.dtype)
-    padded = -(-outputs // 8) * 8
-    packed = _zeros(padded * inputs, held)
-    for first in range(0, outputs, _TILE):
-        width = min(_TILE, padded - first)
-        rows = weight[first : first + width]
-        tile = packed[first * inputs : (first + width) * inputs].reshape(inputs, width)
-        tile[:, : rows.shape[0]] = rows.T
+    packed = _zeros(-(-outputs // 8) * 8 * inputs, held)
+    ready = weight if weight.dtype == held and weight.flags.aligned else weight.astype(held)
+    if not pack(ready, packed):
+        refuse_odd(layer, "weight", weight)
     return packed
 
 
@@ -474,7 +477,7 @@ def _zeros(size: int, dtype: np.dtype[Any]) -> Array:
     pages = getattr(mmap, "MADV_HUGEPAGE", None)
     if pages is None or size * dtype.itemsize < _MANY:
         return np.zeros(size, dtype)
-    memory = mmap.mmap(-1, size * dtype.itemsize)
+    memory = mmap.mmap(-1, size * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with contextlib.suppress(OSError):
         memory.madvise(pages)
     return np.frombuffer(memory, dtype)

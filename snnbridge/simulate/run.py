@@ -1,143 +1,90 @@
-"""Running a network: blocks of steps, threads over samples, recordings, state."""
+"""Running a network: blocks of steps, threads over samples, recordings."""
 
 from __future__ import annotations
 
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from snnbridge.errors import CheckpointError
-from snnbridge.model import (
-    UNKNOWN,
-    Array,
-    Clock,
-    Linear,
-    Neuron,
-    Path,
-    Refractory,
-    SNNCheckpoint,
-    StateVariable,
-    Synapse,
-    SynapseKind,
-)
+from snnbridge.model import UNKNOWN, Array, Linear, Neuron, Path, Synapse
 from snnbridge.simulate._kernel import Program, Worker
-from snnbridge.simulate.lower import Lowering, refuse_kinds, refuse_rules
-from snnbridge.simulate.network import Key, Network, network_of
-from snnbridge.simulate.result import Block, Simulation, State, initial_value, wanted_traces
-from snnbridge.simulate.stimulus import Dense, Events, Stimulus, kind_of, stimuli_of
-from snnbridge.simulate.unknowns import missing_values, refuse_unknown
+from snnbridge.simulate.lower import Lowering
+from snnbridge.simulate.network import Network
+from snnbridge.simulate.result import Block, Simulation, wanted_traces
+from snnbridge.simulate.states import States
+from snnbridge.simulate.stimulus import Dense, Events, kind_of, stimuli_of
+from snnbridge.simulate.unknowns import refuse_unknown
 
 #: Weights beyond this do not stay in a processor's own cache; more rows then share each pass.
 _CACHE = 1 << 20
-_SMALL, _LARGE = 1 << 20, 1 << 23
+_SMALL, _LARGE = 1 << 21, 1 << 23
+#: Bytes that are taken without a look at what is free: looking takes as long as a small run.
+_UNASKED = 1 << 25
 #: Multiply-adds after which control comes back to Python, to look for Ctrl-C.
 _PATIENCE = 1e9
 _VALUES, _SPIKES_8, _SPIKES_32, _COUNTS = range(4)
 
 
-def simulate(
-    checkpoint: SNNCheckpoint,
-    inputs: Stimulus | Mapping[str, Stimulus],
-    *,
-    steps: int | None = None,
-    record: Any = None,
-    initial: Mapping[Path, StateVariable] | None = None,
-    threads: int | None = None,
-    on_block: Callable[[Block], object] | None = None,
-    progress: Callable[[int, int], object] | None = None,
-    lanes: int = -1,
-) -> Simulation:
-    """Run a network, deterministically to the bit.
+class Pool:
+    """The buffers of runs that ended, for the next run of the same size: fresh memory is slow."""
 
-    Input currents are summed in ascending presynaptic index in float64, the bias last, and
-    rounded once to the network's width; several inputs of a layer are added in the order of
-    their connections in that width. The result does not depend on batch size, threads,
-    sparsity or processor.
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: tuple[int, ...] = ()
+        self._free: list[Worker] = []
 
-    Parameters
-    ----------
-    checkpoint : SNNCheckpoint
-    inputs : array, spike list, or mapping of them by input layer
-        An array has shape (steps, batch, *layer shape), spikes or currents of any numeric type,
-        and is rounded to the network's width; a spike list is (times, indices) or (times,
-        indices, samples), integers all, where an index counts the elements of the layer. A
-        network without `Input` layers takes its input at the layers that nothing leads to.
-    steps : int, optional
-        Needed where only spike lists are handed in and the last step has no spike.
-    record : iterable of str, or mapping of str to variables, optional
-        Layers, or what of each: ``"spikes"``, ``"v"``, ``"i"``, ``"output"``. By default the
-        output of the output layers and the spikes of the neurons there.
-    initial : mapping of (layer, variable) to StateVariable, optional
-        The state to start from: that of an earlier :class:`Simulation`, or the checkpoint's.
-        Without it, membranes start at ``v_init`` (0 where it is not stated), all else at rest.
-    threads : int, optional
-        All processors by default.
-    on_block : function of Block, optional
-        Gets what is recorded, some steps at a time; nothing is kept then.
-    progress : function of (steps done, steps), optional
-    lanes : int
-        The instruction set to use, for tests; -1 for the best.
+    def take(self, key: tuple[int, ...], program: Program, count: int) -> list[Worker]:
+        """Return up to so many workers, for a program of this layout."""
+        with self._lock:
+            if key != self._key:
+                self._key, self._free = key, []
+            taken, self._free = self._free[:count], self._free[count:]
+        for worker in taken:
+            worker.attach(program)
+        return taken
 
-    Returns
-    -------
-    Simulation
-
-    Raises
-    ------
-    UnknownValue
-        Listing everything that the checkpoint does not state and its rules need.
-    CheckpointError
-        Before the first step: for layers that cannot be simulated, values that no step can be
-        made of, inputs that do not fit, cycles without delay, too little memory.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from snnbridge import Connection, Linear, SNNCheckpoint, rules
-    >>> from snnbridge.simulate import simulate
-    >>> lif = rules.get("snntorch", "Leaky").build("lif", shape=(1,), beta=0.5, threshold=1.0)
-    >>> net = SNNCheckpoint([Linear("fc", np.ones((1, 2), np.float32)), lif],
-    ...                     connections=[Connection("fc", "lif")])
-    >>> simulate(net, np.ones((3, 1, 2), np.float32)).spikes["lif"].ravel()
-    array([1, 1, 1], dtype=uint8)
-    """
-    run = _Run(checkpoint, inputs, steps, record, initial or {}, threads, lanes)
-    return run.go(on_block, progress)
+    def give(self, key: tuple[int, ...], program: Program, workers: list[Worker]) -> None:
+        """Keep workers; they let go of the run's states, and hold on to `program` instead."""
+        for worker in workers:
+            worker.attach(program)
+        with self._lock:
+            if key == self._key and not self._free:
+                self._free = workers
 
 
-class _Run:
-    """One simulation: what is prepared once, and the loops."""
+class Run:
+    """One simulation of a network that is ready: its states, recordings and loops."""
 
     def __init__(
         self,
-        checkpoint: SNNCheckpoint,
+        lowering: Lowering,
         inputs: Any,
         steps: int | None,
         record: Any,
         initial: Mapping[Path, Any],
         threads: int | None,
-        lanes: int,
+        pool: Pool,
     ) -> None:
         if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool)):
             raise CheckpointError(f"steps must be a whole number, not {steps!r}")
-        self.network = _prepared(checkpoint)
+        self.lowering, self.network, self.pool = lowering, lowering.network, pool
+        self.program: Program = lowering.program.fork()
         shapes = {name: self.network.shapes_in[name] for name in self.network.inputs}
         self.stimuli, self.steps, self.batch = stimuli_of(inputs, shapes, steps)
-        self.lowering = Lowering(self.network, lanes)
-        self.program: Program = self.lowering.program
         self.record = wanted_traces(record, _recordable(self.network), self._default())
         self.first_step = int(getattr(initial, "step", 0))
         self.threads = _thread_count(threads, self.batch)
+        self.history = [node.history for node in self.network.nodes]
         self._widen_histories()
         self._refuse_memory()
         self.program.batch_is(self.batch)
-        self.state = _States(self.lowering, self.network, self.batch, initial)
+        self.state = States(self.lowering, self.program, self.history, self.batch, initial)
         self.counts = self._make_counts()
-        self.stopped = threading.Event()
 
     def _default(self) -> list[tuple[str, str]]:
         """Record what the output layers hand on, and the spikes of the neurons there."""
@@ -153,12 +100,11 @@ class _Run:
 
     def _widen_histories(self) -> None:
         """Keep the rows that delayed recordings look back at."""
-        nodes = {node.key: node for node in self.network.nodes}
         read = [n for n, v in self.record if v in ("spikes", "output")] + self._spiking()
         for name in read:
-            key, delay = self.network.signal(name)
-            nodes[key].history = max(nodes[key].history, delay)
-            self.lowering.wants_numbers(key)
+            node, delay = self._tapped(name)
+            self.history[node] = max(self.history[node], delay)
+            self.lowering.declare(self.program, node, self.history[node], read=True)
 
     def _spiking(self) -> list[str]:
         layers = self.network.layers.items()
@@ -195,13 +141,15 @@ class _Run:
         return min(max(whole, steps), self.steps)
 
     def _refuse_memory(self) -> None:
-        group, steps = self._shape_of_work()
-        history = sum(node.size * node.history for node in self.network.nodes)
-        buffers = self.threads * group * (self._row_bytes() * steps + 8 * history)
+        group, block = self._shape_of_work()
+        nodes = zip(self.network.nodes, self.history, strict=True)
+        history = sum(node.size * steps for node, steps in nodes)
+        buffers = self.threads * group * (self._row_bytes() * block + 8 * history)
         kept = sum(_row_of(self.network, self.lowering.width, *x) for x in self.record)
         kept *= self.steps * self.batch
         state = 2 * 8 * self.batch * sum(node.size for node in self.network.nodes)
-        needed, there = buffers + kept + state, _available_memory()
+        needed = buffers + kept + state
+        there = _available_memory() if needed > _UNASKED else None
         if there is not None and needed > there:
             raise CheckpointError(
                 f"the simulation needs about {needed >> 20} MiB, but {there >> 20} MiB are free; "
@@ -212,8 +160,34 @@ class _Run:
 
     def go(self, on_block: Any, progress: Any) -> Simulation:
         """Run all blocks."""
+        group, steps = self._shape_of_work()
+        key = (group, steps, *self.history)
+        workers = self._workers(key)
+        try:
+            traces = self._run_blocks(workers, on_block, progress)
+        finally:
+            self.pool.give(key, self.lowering.program, workers)
+        return Simulation(
+            steps=self.steps,
+            batch=self.batch,
+            traces=traces,
+            counts=self.counts,
+            state=self.state.variables(self.first_step + self.steps),
+        )
+
+    def _workers(self, key: tuple[int, ...]) -> list[Worker]:
+        found = self.pool.take(key, self.program, self.threads)
+        try:
+            while len(found) < self.threads:
+                found.append(Worker(self.program, *key[:2]))
+        except MemoryError:
+            raise CheckpointError(
+                "there is too little memory for the simulation's buffers"
+            ) from None
+        return found
+
+    def _run_blocks(self, workers: list[Worker], on_block: Any, progress: Any) -> Any:
         size = self._block_steps()
-        workers = self._workers()
         traces = {} if on_block else self._make_traces(self.steps)
         for first in range(0, self.steps, size):
             steps = min(size, self.steps - first)
@@ -223,22 +197,7 @@ class _Run:
                 on_block(Block(first, first + steps, here))
             if progress:
                 progress(first + steps, self.steps)
-        return Simulation(
-            steps=self.steps,
-            batch=self.batch,
-            traces=traces,
-            counts=self.counts,
-            state=self.state.variables(self.first_step + self.steps),
-        )
-
-    def _workers(self) -> list[Worker]:
-        group, steps = self._shape_of_work()
-        try:
-            return [Worker(self.program, group, steps) for _ in range(self.threads)]
-        except MemoryError:
-            raise CheckpointError(
-                "there is too little memory for the simulation's buffers"
-            ) from None
+        return traces
 
     def _run_block(
         self, workers: list[Worker], traces: Any, first: int, steps: int, row: int
@@ -325,18 +284,6 @@ class _Run:
         return {n: np.zeros((self.batch, *shapes[n]), np.int64) for n in self._spiking()}
 
 
-def _prepared(checkpoint: SNNCheckpoint) -> Network:
-    """Refuse what cannot be simulated, then lay out what can."""
-    checkpoint.validate()
-    if not checkpoint.layers:
-        raise CheckpointError("there is no layer to simulate")
-    refuse_kinds(checkpoint.layers)
-    refuse_unknown(missing_values(checkpoint))
-    network = network_of(checkpoint)
-    refuse_rules(network)
-    return network
-
-
 def _recordable(network: Network) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for name, layer in network.layers.items():
@@ -370,8 +317,6 @@ def _thread_count(threads: int | None, batch: int) -> int:
     if threads is None:
         affinity = getattr(os, "sched_getaffinity", None)
         threads = len(affinity(0)) if affinity else os.cpu_count() or 1
-    if not isinstance(threads, int) or threads < 1:
-        raise CheckpointError(f"threads must be a whole number of at least 1, not {threads!r}")
     return min(threads, batch)
 
 
@@ -387,58 +332,3 @@ def _available_memory() -> int | None:
     except (OSError, ValueError):
         return None
     return None
-
-
-class _States:
-    """The arrays that stay from block to block, made from `initial` or from rest."""
-
-    def __init__(
-        self, lowering: Lowering, network: Network, batch: int, initial: Mapping[Path, Any]
-    ) -> None:
-        self.lowering, self.network, self.batch, self.initial = lowering, network, batch, initial
-        self.held: dict[Path, Array] = {}
-        for node in network.nodes:
-            if node.what == "layer" and isinstance(node.layer, Neuron):
-                self._neuron(node.key, node.layer)
-            elif node.what == "layer" and isinstance(node.layer, Synapse):
-                self._synapse(node.key, node.layer)
-            if node.history:
-                self._past(node.key, node.history)
-
-    def _make(self, key: Key, variable: str, shape: Any, default: Any, dtype: Any = None) -> Array:
-        path = (key[0], variable)
-        dtype = self.lowering.width if dtype is None else np.dtype(dtype)
-        self.held[path] = initial_value(self.initial, path, (self.batch, *shape), dtype, default)
-        return self.held[path]
-
-    def _neuron(self, key: Key, layer: Neuron) -> None:
-        shape, rule = self.network.shapes_out[key[0]], layer.rule
-        v = self._make(key, "v", shape, self.lowering.numbers[key[0]]["initial"])
-        clock = None
-        if rule.spiking is True and rule.refractory is not Refractory.NONE:
-            if rule.clock is Clock.FLOAT32_TIME:
-                clock = self._make(key, "t_last_spike", shape, -1e7, np.float32)
-            else:
-                clock = self._make(key, "refractory_steps", shape, 0, np.int64)
-        self.lowering.program.bind(self.lowering.index[key], v, clock)
-
-    def _synapse(self, key: Key, layer: Synapse) -> None:
-        shape = self.network.shapes_out[key[0]]
-        shape = shape if layer.receptors == 1 else (*shape, layer.receptors)
-        current = self._make(key, "i", shape, 0.0)
-        second = None
-        if layer.rule.kind is SynapseKind.EXPONENTIAL_DIFFERENCE:
-            second = self._make(key, "i_rise", shape, 0.0)
-        elif layer.rule.kind is not SynapseKind.EXPONENTIAL:
-            second = self._make(key, "h", shape, 0.0)
-        self.lowering.program.bind(self.lowering.index[key], current, second)
-
-    def _past(self, key: Key, history: int) -> None:
-        shape = (history, *self.network.nodes[self.lowering.index[key]].shape)
-        name = "past" if key[1] == "out" else "past input"
-        past = self._make(key, name, shape, 0.0)
-        self.lowering.program.bind_past(self.lowering.index[key], past)
-
-    def variables(self, step: int) -> State:
-        """Return all of them as state variables, the batch first."""
-        return State({path: StateVariable(x, batch_axis=0) for path, x in self.held.items()}, step)

@@ -4,7 +4,8 @@
     python tests/benchmarks/bench_simulator.py --peers       # beside the frameworks
     python tests/benchmarks/bench_simulator.py W1 W5 --json
 
-Prints a table, or JSON. Ours and a peer's runs are taken in turn; figures are medians. Peers run in
+Prints a table, or JSON. Ours and a peer's runs are taken in turn; figures are medians, of runs of a
+network that is ready: preparation stands beside it, and peers make theirs before too. Peers run in
 the environments that fixtures/make/environments.py makes (`torch`, `brainpy-2.8`), where they are
 there. The bound is what the named resource alone allows: the weight rows of dense layers that
 spikes touch over the bandwidth of this process, or multiply-adds over the peak of float64, both
@@ -30,7 +31,7 @@ import numpy as np
 
 from snnbridge import Connection, Conv2d, Flatten, Input, Linear, SNNCheckpoint, SumPool, rules
 from snnbridge.model import Reset, ResetTiming
-from snnbridge.simulate import simulate
+from snnbridge.simulate import Simulator
 from snnbridge.simulate._kernel import instruction_sets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +127,11 @@ def timed(work):
     return (time.perf_counter() - start) * 1e3
 
 
+def warm(work):
+    """Time runs in steady state: as many before are not counted, here and for the peers."""
+    return [timed(work) for _ in range(2 * RUNS)][RUNS:]
+
+
 def bound(net, x, found):
     """Name what limits the work on this machine, and the milliseconds that it needs for it."""
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -196,8 +202,10 @@ def measure(workload, with_peers):
     """Measure one workload."""
     make, stimulus = WORKLOADS[workload]
     net, x = make(), stimulus()
-    found = simulate(net, x)
-    ours = [timed(lambda: simulate(net, x)) for _ in range(RUNS)]
+    ready = [timed(lambda: Simulator(net)) for _ in range(RUNS)]
+    simulator = Simulator(net)
+    found = simulator.run(x)
+    ours = warm(lambda: simulator.run(x))
     result = {"rates": {k: round(v, 3) for k, v in found.rates().items()}, "peers": {}}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.npz"
@@ -205,10 +213,11 @@ def measure(workload, with_peers):
         for environment, names in PEERS.items() if with_peers else ():
             for name in names:
                 times = peer(environment, name, workload, path)
-                ours += [timed(lambda: simulate(net, x)) for _ in range(RUNS)]
+                ours += warm(lambda: simulator.run(x))
                 if times:
                     result["peers"][name] = statistics.median(times)
     result["ours"], result["best"] = statistics.median(ours), min(ours)
+    result["prepare"] = statistics.median(ready)
     result["bound"], result["bound_ms"] = bound(net, x, found)
     return result
 
@@ -216,7 +225,7 @@ def measure(workload, with_peers):
 def table(results):
     """Return the results as a Markdown table."""
     peers = sorted({name for r in results.values() for name in r["peers"]})
-    head = ["", "ms", "best", *peers, "fastest / ours", "bound", "ms", "rates"]
+    head = ["", "ms", "best", "prepare", *peers, "fastest / ours", "bound", "ms", "rates"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, r in results.items():
         shown = [f"{r['peers'][p]:.1f}" if p in r["peers"] else "" for p in peers]
@@ -227,6 +236,7 @@ def table(results):
             name,
             f"{r['ours']:.2f}",
             f"{r['best']:.2f}",
+            f"{r['prepare']:.2f}",
             *shown,
             ratio,
             r["bound"],
@@ -249,6 +259,8 @@ def main():
         print(f"{name} done", file=sys.stderr)
     machine = {"machine": platform.processor() or platform.machine(), "cpus": os.cpu_count()}
     machine["instructions"] = instruction_sets()[-1]
+    if hasattr(os, "getloadavg"):
+        machine["load"] = round(os.getloadavg()[0], 1)
     if options.json:
         print(json.dumps({**machine, "workloads": results}, indent=1))
     else:

@@ -1,0 +1,183 @@
+"""A network made ready once, and run as often as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from snnbridge.errors import CheckpointError
+from snnbridge.model import Path, SNNCheckpoint, StateVariable
+from snnbridge.simulate.lower import Lowering, refuse_kinds, refuse_rules
+from snnbridge.simulate.network import Network, network_of
+from snnbridge.simulate.result import Block, Simulation
+from snnbridge.simulate.run import Pool, Run
+from snnbridge.simulate.stimulus import Stimulus
+from snnbridge.simulate.unknowns import missing_values, refuse_unknown
+
+
+class Simulator:
+    """A network with its weights packed and its coefficients derived, ready to run.
+
+    Runs are deterministic to the bit. Input currents are summed in ascending presynaptic index in
+    float64, the bias last, and rounded once to the network's width; several inputs of a layer
+    are added in the order of their connections in that width. The result does not depend on
+    batch size, threads, sparsity or processor. Runs do not touch each other: one object serves
+    several threads at once.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+        Its arrays must not be changed in place while the simulator is in use: some are copied
+        here and some are read by every run, so that a change would show in part. Make a new
+        simulator of changed weights.
+    threads : int, optional
+        All processors by default.
+    lanes : int
+        The instruction set to use, for tests; -1 for the best.
+
+    Raises
+    ------
+    UnknownValue
+        Listing everything that the checkpoint does not state and its rules need.
+    CheckpointError
+        For layers that cannot be simulated, values that no step can be made of, cycles without
+        delay, or a number of threads below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from snnbridge import Connection, Linear, SNNCheckpoint, rules
+    >>> lif = rules.get("snntorch", "Leaky").build("lif", shape=(1,), beta=0.5, threshold=1.0)
+    >>> net = SNNCheckpoint([Linear("fc", np.ones((1, 2), np.float32)), lif],
+    ...                     connections=[Connection("fc", "lif")])
+    >>> simulator = Simulator(net)
+    >>> simulator.run(np.ones((3, 1, 2), np.float32)).spikes["lif"].ravel()
+    array([1, 1, 1], dtype=uint8)
+    >>> simulator.run(np.zeros((3, 1, 2), np.float32)).rates()
+    {'lif': 0.0}
+    """
+
+    def __init__(
+        self, checkpoint: SNNCheckpoint, threads: int | None = None, *, lanes: int = -1
+    ) -> None:
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise CheckpointError(f"threads must be a whole number of at least 1, not {threads!r}")
+        self._threads = threads
+        self._lowering = Lowering(_prepared(checkpoint), lanes)
+        self._pool = Pool()
+
+    def run(
+        self,
+        inputs: Stimulus | Mapping[str, Stimulus],
+        *,
+        steps: int | None = None,
+        record: Any = None,
+        initial: Mapping[Path, StateVariable] | None = None,
+        on_block: Callable[[Block], object] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Simulation:
+        """Run the network on some input, from rest or from a state.
+
+        Parameters
+        ----------
+        inputs : array, spike list, or mapping of them by input layer
+            An array has shape (steps, batch, *layer shape), spikes or currents of any numeric
+            type, and is rounded to the network's width; a spike list is (times, indices) or
+            (times, indices, samples), integers all, where an index counts the elements of the
+            layer. A network without `Input` layers takes its input at the layers that nothing
+            leads to.
+        steps : int, optional
+            Needed where only spike lists are handed in and the last step has no spike.
+        record : iterable of str, or mapping of str to variables, optional
+            Layers, or what of each: ``"spikes"``, ``"v"``, ``"i"``, ``"output"``. By default the
+            output of the output layers and the spikes of the neurons there.
+        initial : mapping of (layer, variable) to StateVariable, optional
+            The state to start from: that of an earlier :class:`Simulation`, or the
+            checkpoint's, each of shape (batch, *layer shape). Without it, membranes start at
+            ``v_init`` (0 where it is not stated), all else at rest.
+        on_block : function of Block, optional
+            Gets what is recorded, some steps at a time; nothing is kept then.
+        progress : function of (steps done, steps), optional
+
+        Returns
+        -------
+        Simulation
+
+        Raises
+        ------
+        CheckpointError
+            Before the first step for inputs, records or states that do not fit, or too little
+            memory; for a number that is not finite, when its block comes up.
+
+        Examples
+        --------
+        Fifty steps and fifty more are a hundred, bit for bit::
+
+            first = simulator.run(spikes[:50])
+            second = simulator.run(spikes[50:], initial=first.state)
+        """
+        run = Run(self._lowering, inputs, steps, record, initial or {}, self._threads, self._pool)
+        return run.go(on_block, progress)
+
+
+def simulate(
+    checkpoint: SNNCheckpoint,
+    inputs: Stimulus | Mapping[str, Stimulus],
+    *,
+    steps: int | None = None,
+    record: Any = None,
+    initial: Mapping[Path, StateVariable] | None = None,
+    threads: int | None = None,
+    on_block: Callable[[Block], object] | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    lanes: int = -1,
+) -> Simulation:
+    """Run a network once; a :class:`Simulator` that runs more often is prepared only once.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+    inputs, steps, record, initial, on_block, progress
+        As :meth:`Simulator.run` takes them: an array of inputs has shape (steps, batch,
+        *layer shape).
+    threads, lanes : int, optional
+        As :class:`Simulator` takes them.
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    UnknownValue
+        Listing everything that the checkpoint does not state and its rules need.
+    CheckpointError
+        Before the first step: for layers that cannot be simulated, values that no step can be
+        made of, inputs that do not fit, cycles without delay, too little memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from snnbridge import Connection, Linear, SNNCheckpoint, rules
+    >>> from snnbridge.simulate import simulate
+    >>> lif = rules.get("snntorch", "Leaky").build("lif", shape=(1,), beta=0.5, threshold=1.0)
+    >>> net = SNNCheckpoint([Linear("fc", np.ones((1, 2), np.float32)), lif],
+    ...                     connections=[Connection("fc", "lif")])
+    >>> simulate(net, np.ones((3, 1, 2), np.float32)).spikes["lif"].ravel()
+    array([1, 1, 1], dtype=uint8)
+    """
+    return Simulator(checkpoint, threads, lanes=lanes).run(
+        inputs, steps=steps, record=record, initial=initial, on_block=on_block, progress=progress
+    )
+
+
+def _prepared(checkpoint: SNNCheckpoint) -> Network:
+    """Refuse what cannot be simulated, then lay out what can."""
+    checkpoint.validate()
+    if not checkpoint.layers:
+        raise CheckpointError("there is no layer to simulate")
+    refuse_kinds(checkpoint.layers)
+    refuse_unknown(missing_values(checkpoint))
+    network = network_of(checkpoint)
+    refuse_rules(network)
+    return network
