@@ -192,10 +192,11 @@ def test_simulate_writes_spikes_and_a_picture(tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         main(["simulate", SNN, "--spec", SPEC, "--out", str(out), "--plot", str(plot)])
     assert left.value.code == 0
-    held = np.load(out)
-    assert held["Lif0.spikes"].shape == (100, 1, 10)
+    with np.load(out) as held:
+        spikes = held["Lif0.spikes"]
+    assert spikes.shape == (100, 1, 10)
     assert plot.read_bytes().startswith(b"\x89PNG")
-    assert str(int(held["Lif0.spikes"].sum())) in capsys.readouterr().out
+    assert str(int(spikes.sum())) in capsys.readouterr().out
 
 
 def test_simulate_takes_a_stimulus_of_one_s_own(tmp_path, capsys):

@@ -15,7 +15,8 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _OPTIONS = (
     click.option("--steps", type=click.IntRange(min=1), default=100, show_default=True,
                  help="Steps of the stimulus that is made."),
-    click.option("--seed", type=int, default=0, show_default=True, help="Of that stimulus."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+                 help="Of that stimulus."),
     click.option("--rate", type=click.FloatRange(0, 1), default=0.1, show_default=True,
                  help="Spikes per input and step."),
     click.option("--input", "inputs", metavar="FILE",
