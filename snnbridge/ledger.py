@@ -56,7 +56,7 @@ class Entry:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Ledger:
     """Everything that a checkpoint uses, and what becomes of it in a target.
 
@@ -79,6 +79,9 @@ class Ledger:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
+
+    def __repr__(self) -> str:
+        return f"Ledger({len(self)} entries, {len(self.losses)} losses)"
 
     def __len__(self) -> int:
         return len(self.entries)

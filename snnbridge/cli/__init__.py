@@ -76,6 +76,10 @@ def main(arguments: list[str] | None = None) -> None:
     except (SNNBridgeError, OSError) as error:
         click.echo(f"snnbridge: {_sentence(error)}", err=True)
         sys.exit(REFUSED)
+    except Exception as error:  # noqa: BLE001  # 1 would say that two networks differ
+        kind = type(error).__name__
+        click.echo(f"snnbridge: {kind}: {_sentence(error)}; please report this", err=True)
+        sys.exit(REFUSED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
