@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from snnbridge.model import (
@@ -47,23 +48,7 @@ SPIKING = NeuronRule(
     trace=Trace.RESET,
 )
 #: A neuron that shows its membrane potential and never spikes.
-READOUT = NeuronRule(
-    form=Form.AFFINE,
-    input_gain=InputGain.ONE,
-    inputs=Inputs.SUMMED,
-    compare=Compare.GREATER,
-    reset=Reset.NONE,
-    reset_timing=ResetTiming.NOW,
-    spike_from=SpikeSource.NEW,
-    floor=Floor.MAXIMUM,
-    refractory=Refractory.NONE,
-    clock=Clock.COUNTER,
-    spiking=False,
-    max_spikes=1,
-    output_delay=0,
-    width=Width.FLOAT32,
-    trace=Trace.RAW,
-)
+READOUT = replace(SPIKING, reset=Reset.NONE, spiking=False, trace=Trace.RAW)
 
 
 def stated(parameter: str, default: Any = UNKNOWN, help: str = "", **more: Any) -> Argument:
