@@ -1,4 +1,4 @@
-from . import document, model, rewrites, rules, spec, storage, wire
+from . import document, model, rewrites, rules, simulator, spec, storage, wire
 from .bridge import Conversion, convert, read, write
 from .compare import Difference, differences
 from .errors import (
@@ -52,6 +52,7 @@ from .model import (
     SynapseRule,
 )
 from .registry import Registry
+from .simulator import Simulation, Simulator, simulate
 from .usage import features
 from .verifier import Verification, verify
 from .version import __version__
@@ -101,6 +102,8 @@ __all__ = [
     "SNNBridgeError",
     "SNNCheckpoint",
     "Scale",
+    "Simulation",
+    "Simulator",
     "SourceInfo",
     "SpecError",
     "StateVariable",
@@ -123,6 +126,8 @@ __all__ = [
     "read",
     "rewrites",
     "rules",
+    "simulate",
+    "simulator",
     "spec",
     "storage",
     "verify",

@@ -38,7 +38,7 @@ from snnbridge.model import (
     Width,
     with_parameter,
 )
-from snnbridge.simulate.coefficients import coefficients
+from snnbridge.simulator.coefficients import coefficients
 
 Rewritten: TypeAlias = tuple[SNNCheckpoint, Entry]
 

@@ -25,7 +25,7 @@ from snnbridge.model import (
     SNNCheckpoint,
     StateVariable,
 )
-from snnbridge.simulate import State
+from snnbridge.simulator import State
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "brainpy-2.8.2"
 #: Neurons that the family does not hold, another line of the framework, wiring in code.
@@ -106,7 +106,7 @@ class RecordedBrainPy:
         return self.conv(Conv2d, *what)
 
     def shape_after(self, layer, shape):
-        from snnbridge.simulate.shapes import shape_out
+        from snnbridge.simulator.shapes import shape_out
 
         return shape_out(layer, shape)
 

@@ -27,7 +27,7 @@ from snnbridge.model import (
     Synapse,
     Width,
 )
-from snnbridge.simulate import coefficients
+from snnbridge.simulator import coefficients
 
 
 class Twin:

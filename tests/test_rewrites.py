@@ -19,7 +19,7 @@ from snnbridge import (
     verify,
 )
 from snnbridge.model import Compare, Reset, ResetTiming
-from snnbridge.simulate import simulate
+from snnbridge.simulator import simulate
 
 
 def net(lif, dyadic=True, bias=False):

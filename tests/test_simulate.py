@@ -38,8 +38,8 @@ from snnbridge.model import (
     Subgraph,
     SumPool,
 )
-from snnbridge.simulate import Block, Simulator, State, coefficients, simulate
-from snnbridge.simulate._kernel import instruction_sets
+from snnbridge.simulator import Block, Simulator, State, coefficients, simulate
+from snnbridge.simulator._kernel import instruction_sets
 
 RNG = np.random.default_rng(7)
 
@@ -183,7 +183,7 @@ def test_blocks_handed_to_a_function_are_the_whole_and_nothing_is_kept():
 
 
 def test_an_interrupt_stops_between_blocks_and_leaves_no_thread(monkeypatch):
-    from snnbridge.simulate import run
+    from snnbridge.simulator import run
 
     monkeypatch.setattr(run, "_PATIENCE", 1.0)
 
@@ -198,7 +198,7 @@ def test_an_interrupt_stops_between_blocks_and_leaves_no_thread(monkeypatch):
 
 
 def test_small_blocks_give_the_bits_of_one_large_block(monkeypatch):
-    from snnbridge.simulate import run
+    from snnbridge.simulator import run
 
     expected = simulate(NET, X, record=EVERYTHING)
     monkeypatch.setattr(run, "_PATIENCE", 1.0)
@@ -570,7 +570,7 @@ def test_input_that_does_not_fit_is_refused(x, options, message):
 
 
 def test_too_little_memory_is_told_beforehand(monkeypatch):
-    from snnbridge.simulate import run
+    from snnbridge.simulator import run
 
     monkeypatch.setattr(run, "_UNASKED", 0)
     monkeypatch.setattr(run, "_available_memory", lambda: 1 << 10)

@@ -8,7 +8,7 @@ import pytest
 import recorded
 import recorded_brainpy
 from snnbridge.model import Neuron, SNNCheckpoint
-from snnbridge.simulate import simulate
+from snnbridge.simulator import simulate
 
 CASES = list(recorded.cases())
 

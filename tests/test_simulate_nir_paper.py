@@ -9,7 +9,7 @@ import pytest
 
 from snnbridge import rules
 from snnbridge.model import Quantity, SNNCheckpoint
-from snnbridge.simulate import simulate
+from snnbridge.simulator import simulate
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "nir-paper"
 RULES = {

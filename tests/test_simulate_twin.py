@@ -34,7 +34,7 @@ from snnbridge.model import (
     Trace,
     Width,
 )
-from snnbridge.simulate import simulate
+from snnbridge.simulator import simulate
 
 SLOW = settings(
     max_examples=80,

@@ -11,7 +11,7 @@ from snnbridge.cli.progress import Progress
 
 if TYPE_CHECKING:
     from snnbridge.model import SNNCheckpoint
-    from snnbridge.simulate import Simulation
+    from snnbridge.simulator import Simulation
 
 
 @click.command(
@@ -42,7 +42,7 @@ def command(
 ) -> None:
     """Run the network in FILE, and show how its neurons spike."""
     from snnbridge.bridge import read
-    from snnbridge.simulate import simulate
+    from snnbridge.simulator import simulate
     from snnbridge.verifier.stimulus import random_spikes
 
     checkpoint = read(file, spec=spec)

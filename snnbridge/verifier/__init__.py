@@ -11,8 +11,8 @@ import numpy as np
 from snnbridge.compare import differences
 from snnbridge.errors import CheckpointError
 from snnbridge.model import Array, Layer, Neuron, SNNCheckpoint, Subgraph, Trace
-from snnbridge.simulate import simulate
-from snnbridge.simulate.network import Network, network_of
+from snnbridge.simulator import simulate
+from snnbridge.simulator.network import Network, network_of
 from snnbridge.verifier.result import VERDICTS, Divergence, LayerAgreement, Verification
 from snnbridge.verifier.stimulus import stimulus, thresholds
 
@@ -245,7 +245,7 @@ def _raw(layer: Layer) -> Layer:
 
 
 def _refuse_unsimulated(checkpoint: SNNCheckpoint) -> None:
-    from snnbridge.simulate.unknowns import missing_values, refuse_unknown
+    from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 
     refuse_unknown(missing_values(checkpoint))
 

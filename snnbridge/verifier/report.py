@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from snnbridge.model import Array, Shape, SNNCheckpoint
-from snnbridge.simulate import simulate
+from snnbridge.simulator import simulate
 from snnbridge.verifier import Comparison
 from snnbridge.verifier.pictures import Recording, as_svg, figure_of
 from snnbridge.verifier.result import VERDICTS, LayerAgreement, Verification

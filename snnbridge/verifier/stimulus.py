@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from snnbridge.model import Array, Neuron, Shape, SNNCheckpoint
-from snnbridge.simulate import simulate
-from snnbridge.simulate.coefficients import coefficients
-from snnbridge.simulate.network import Network, network_of
-from snnbridge.simulate.unknowns import missing_values, refuse_unknown
+from snnbridge.simulator import simulate
+from snnbridge.simulator.coefficients import coefficients
+from snnbridge.simulator.network import Network, network_of
+from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 
 #: Rows of random spikes, as multiples of the rate that is asked for.
 _RATES = (1.0, 1.0, 0.3, 3.0)

@@ -31,8 +31,8 @@ import numpy as np
 
 from snnbridge import Connection, Conv2d, Flatten, Input, Linear, SNNCheckpoint, SumPool, rules
 from snnbridge.model import Reset, ResetTiming
-from snnbridge.simulate import Simulator
-from snnbridge.simulate._kernel import instruction_sets
+from snnbridge.simulator import Simulator
+from snnbridge.simulator._kernel import instruction_sets
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS", ROOT / ".environments"))

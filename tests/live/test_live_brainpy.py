@@ -26,7 +26,7 @@ from snnbridge import (
     write,
 )
 from snnbridge.model import Form, InputGain, Reset, Scheme
-from snnbridge.simulate import simulate
+from snnbridge.simulator import simulate
 from snnbridge.statedict import to_tree
 from snnbridge_plugins import brainpy
 

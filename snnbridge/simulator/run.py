@@ -12,13 +12,13 @@ import numpy as np
 
 from snnbridge.errors import CheckpointError
 from snnbridge.model import UNKNOWN, Array, Linear, Neuron, Path, Synapse
-from snnbridge.simulate._kernel import Program, Worker
-from snnbridge.simulate.lower import Lowering
-from snnbridge.simulate.network import Network
-from snnbridge.simulate.result import Block, Simulation, wanted_traces
-from snnbridge.simulate.states import States
-from snnbridge.simulate.stimulus import Dense, Events, kind_of, stimuli_of
-from snnbridge.simulate.unknowns import refuse_unknown
+from snnbridge.simulator._kernel import Program, Worker
+from snnbridge.simulator.lower import Lowering
+from snnbridge.simulator.network import Network
+from snnbridge.simulator.result import Block, Simulation, wanted_traces
+from snnbridge.simulator.states import States
+from snnbridge.simulator.stimulus import Dense, Events, kind_of, stimuli_of
+from snnbridge.simulator.unknowns import refuse_unknown
 
 #: Weights beyond this do not stay in a processor's own cache; more rows then share each pass.
 _CACHE = 1 << 20

@@ -31,7 +31,7 @@ from snnbridge.model import (
     Width,
 )
 from snnbridge.model.values import SECONDS
-from snnbridge.simulate.unknowns import refuse_unknown, unknown_of
+from snnbridge.simulator.unknowns import refuse_unknown, unknown_of
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 

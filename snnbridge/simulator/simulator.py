@@ -7,12 +7,12 @@ from typing import Any
 
 from snnbridge.errors import CheckpointError
 from snnbridge.model import Path, SNNCheckpoint, StateVariable
-from snnbridge.simulate.lower import Lowering, refuse_kinds, refuse_rules
-from snnbridge.simulate.network import Network, network_of
-from snnbridge.simulate.result import Block, Simulation
-from snnbridge.simulate.run import Pool, Run
-from snnbridge.simulate.stimulus import Stimulus
-from snnbridge.simulate.unknowns import missing_values, refuse_unknown
+from snnbridge.simulator.lower import Lowering, refuse_kinds, refuse_rules
+from snnbridge.simulator.network import Network, network_of
+from snnbridge.simulator.result import Block, Simulation
+from snnbridge.simulator.run import Pool, Run
+from snnbridge.simulator.stimulus import Stimulus
+from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 
 
 class Simulator:
@@ -159,7 +159,7 @@ def simulate(
     --------
     >>> import numpy as np
     >>> from snnbridge import Connection, Linear, SNNCheckpoint, rules
-    >>> from snnbridge.simulate import simulate
+    >>> from snnbridge import simulate
     >>> lif = rules.get("snntorch", "Leaky").build("lif", shape=(1,), beta=0.5, threshold=1.0)
     >>> net = SNNCheckpoint([Linear("fc", np.ones((1, 2), np.float32)), lif],
     ...                     connections=[Connection("fc", "lif")])

@@ -30,8 +30,8 @@ from snnbridge.model import (
     TimeStep,
     Unknown,
 )
-from snnbridge.simulate.shapes import check_shape, flattened, shape_in, shape_out
-from snnbridge.simulate.unknowns import refuse_unknown
+from snnbridge.simulator.shapes import check_shape, flattened, shape_in, shape_out
+from snnbridge.simulator.unknowns import refuse_unknown
 
 #: What a node is: the output of a layer ("out"), or what arrives at it ("in").
 Key: TypeAlias = tuple[str, str]

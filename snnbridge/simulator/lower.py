@@ -47,10 +47,10 @@ from snnbridge.model import (
     Trace,
     Width,
 )
-from snnbridge.simulate._kernel import Program, pack
-from snnbridge.simulate.coefficients import clock_step, coefficients
-from snnbridge.simulate.network import Network, Node, delay_steps
-from snnbridge.simulate.shapes import as_plane, placed, sides_of, taps
+from snnbridge.simulator._kernel import Program, pack
+from snnbridge.simulator.coefficients import clock_step, coefficients
+from snnbridge.simulator.network import Network, Node, delay_steps
+from snnbridge.simulator.shapes import as_plane, placed, sides_of, taps
 
 _MANY = 1 << 22
 #: A node's size, the node that it reads and how many steps ago.

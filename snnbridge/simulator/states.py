@@ -17,10 +17,10 @@ from snnbridge.model import (
     Synapse,
     SynapseKind,
 )
-from snnbridge.simulate._kernel import Program
-from snnbridge.simulate.lower import Lowering
-from snnbridge.simulate.network import Key
-from snnbridge.simulate.result import State, initial_value
+from snnbridge.simulator._kernel import Program
+from snnbridge.simulator.lower import Lowering
+from snnbridge.simulator.network import Key
+from snnbridge.simulator.result import State, initial_value
 
 
 class States:
