@@ -1,0 +1,29 @@
+"""Every shipped format keeps the whole contract, and the kit catches formats that do not."""
+
+from typing import ClassVar
+
+import toy
+from snnbridge import Registry
+from snnbridge.testing import FormatConformance
+
+INSTALLED = Registry.installed()
+
+
+class TestToy(FormatConformance):
+    format = toy.FORMAT
+
+
+class TestNpz(FormatConformance):
+    format = INSTALLED.get("npz")
+    read_options: ClassVar = {"verify": "yes"}
+    checks_integrity = True
+
+
+class TestBrainpy(FormatConformance):
+    format = INSTALLED.get("brainpy")
+
+
+class TestHdf5(FormatConformance):
+    format = INSTALLED.get("hdf5")
+    read_options: ClassVar = {"check": "yes"}
+    checks_integrity = True
