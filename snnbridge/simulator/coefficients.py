@@ -328,7 +328,7 @@ class _Numbers:
         derivative = rule.form in (Form.DERIVATIVE, Form.EXPONENTIAL_EULER)
         tau = self.positive(name) if derivative else np.ones(self.shape)
         found = {"leak_rise": self.once(leak), "tau_rise": self.once(tau)}
-        if rule.kind is SynapseKind.ALPHA:
+        if rule.kind is SynapseKind.ALPHA or rule.input_gain is InputGain.STATED:
             return found
         amplitude = self._amplitude(rule.kind is SynapseKind.DUAL_EXPONENTIAL)
         where = "gain" if rule.kind is SynapseKind.DUAL_EXPONENTIAL else "output_gain"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -111,8 +111,10 @@ def width_of(network: Network) -> np.dtype[Any]:
     return np.dtype(np.float64 if wide else np.float32)
 
 
-def refuse_kinds(layers: Mapping[str, Layer]) -> None:
+def refuse_kinds(layers: Mapping[str, Layer], known: Collection[str] = ()) -> None:
     """Refuse layers that have no step here, in subgraphs too.
+
+    `known` names the kinds of neurons that plugins define, which may stand outside subgraphs.
 
     Raises
     ------
@@ -128,9 +130,10 @@ def refuse_kinds(layers: Mapping[str, Layer]) -> None:
                 f"layer {name!r}{kind} is of a kind that the model has no word for; it cannot be "
                 "simulated"
             )
-        elif isinstance(layer, Neuron) and layer.model != "lif":
+        elif isinstance(layer, Neuron) and layer.model != "lif" and layer.model not in known:
             raise CheckpointError(
-                f"layer {name!r} is a neuron of the kind {layer.model!r}, whose step is not known"
+                f"layer {name!r} is a neuron of the kind {layer.model!r}, whose step is not known "
+                "here; install the plugin that defines it, and place it outside subgraphs"
             )
 
 
@@ -232,6 +235,8 @@ class Lowering:
     network : Network
     lanes : int
         The instruction set, as the kernel counts them; -1 for the best.
+    width : dtype, optional
+        Of a network that is a part of another; its own if it is not given.
 
     Attributes
     ----------
@@ -244,9 +249,11 @@ class Lowering:
         What the packed weights take.
     """
 
-    def __init__(self, network: Network, lanes: int = -1) -> None:
+    def __init__(
+        self, network: Network, lanes: int = -1, width: np.dtype[Any] | None = None
+    ) -> None:
         self.network = network
-        self.width = width_of(network)
+        self.width = width_of(network) if width is None else width
         self.numbers: dict[str, dict[str, Array]] = {}
         self.weight_bytes = 0
         self.index = {node.key: i for i, node in enumerate(network.nodes)}

@@ -76,7 +76,7 @@ class Run:
         self.program: Program = lowering.program.fork()
         shapes = {name: self.network.shapes_in[name] for name in self.network.inputs}
         self.stimuli, self.steps, self.batch = stimuli_of(inputs, shapes, steps)
-        self.record = wanted_traces(record, _recordable(self.network), self._default())
+        self.record = wanted_traces(record, recordable(self.network), self._default())
         self.first_step = int(getattr(initial, "step", 0))
         self.threads = _thread_count(threads, self.batch)
         self.history = [node.history for node in self.network.nodes]
@@ -149,7 +149,7 @@ class Run:
         kept *= self.steps * self.batch
         state = 2 * 8 * self.batch * sum(node.size for node in self.network.nodes)
         needed = buffers + kept + state
-        there = _available_memory() if needed > _UNASKED else None
+        there = available_memory() if needed > _UNASKED else None
         if there is not None and needed > there:
             raise CheckpointError(
                 f"the simulation needs about {needed >> 20} MiB, but {there >> 20} MiB are free; "
@@ -284,7 +284,8 @@ class Run:
         return {n: np.zeros((self.batch, *shapes[n]), np.int64) for n in self._spiking()}
 
 
-def _recordable(network: Network) -> dict[str, tuple[str, ...]]:
+def recordable(network: Network) -> dict[str, tuple[str, ...]]:
+    """Return what can be recorded of each layer."""
     found: dict[str, tuple[str, ...]] = {}
     for name, layer in network.layers.items():
         variables: tuple[str, ...] = ("output",)
@@ -320,7 +321,7 @@ def _thread_count(threads: int | None, batch: int) -> int:
     return min(threads, batch)
 
 
-def _available_memory() -> int | None:
+def available_memory() -> int | None:
     """Return the bytes that may be taken without swapping, where the system says it."""
     if not sys.platform.startswith("linux"):
         return None

@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.model import Path, SNNCheckpoint, StateVariable
+from snnbridge.model import Neuron, Path, SNNCheckpoint, StateVariable
+from snnbridge.neurons import NeuronKind
+from snnbridge.registry import default
+from snnbridge.simulator.custom import CustomNetwork
 from snnbridge.simulator.lower import Lowering, refuse_kinds, refuse_rules
 from snnbridge.simulator.network import Network, network_of
 from snnbridge.simulator.result import Block, Simulation
@@ -32,6 +35,8 @@ class Simulator:
         simulator of changed weights.
     threads : int, optional
         All processors by default.
+    neurons : mapping of str to NeuronKind, optional
+        The kinds that plugins define; those that are installed by default.
     lanes : int
         The instruction set to use, for tests; -1 for the best.
 
@@ -58,12 +63,23 @@ class Simulator:
     """
 
     def __init__(
-        self, checkpoint: SNNCheckpoint, threads: int | None = None, *, lanes: int = -1
+        self,
+        checkpoint: SNNCheckpoint,
+        threads: int | None = None,
+        *,
+        neurons: Mapping[str, NeuronKind] | None = None,
+        lanes: int = -1,
     ) -> None:
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise CheckpointError(f"threads must be a whole number of at least 1, not {threads!r}")
         self._threads = threads
-        self._lowering = Lowering(_prepared(checkpoint), lanes)
+        self._custom: CustomNetwork | None = None
+        kinds = _kinds(checkpoint, neurons)
+        if kinds:
+            _refuse(checkpoint, kinds)
+            self._custom = CustomNetwork(checkpoint, kinds, threads, lanes)
+            return
+        self._lowering = Lowering(prepared(checkpoint), lanes)
         self._pool = Pool()
 
     def run(
@@ -116,6 +132,11 @@ class Simulator:
             first = simulator.run(spikes[:50])
             second = simulator.run(spikes[50:], initial=first.state)
         """
+        if self._custom is not None:
+            return self._custom.run(
+                inputs, steps=steps, record=record, initial=initial or {}, on_block=on_block,
+                progress=progress,
+            )  # fmt: skip
         run = Run(self._lowering, inputs, steps, record, initial or {}, self._threads, self._pool)
         return run.go(on_block, progress)
 
@@ -130,6 +151,7 @@ def simulate(
     threads: int | None = None,
     on_block: Callable[[Block], object] | None = None,
     progress: Callable[[int, int], object] | None = None,
+    neurons: Mapping[str, NeuronKind] | None = None,
     lanes: int = -1,
 ) -> Simulation:
     """Run a network once; a :class:`Simulator` that runs more often is prepared only once.
@@ -140,7 +162,7 @@ def simulate(
     inputs, steps, record, initial, on_block, progress
         As :meth:`Simulator.run` takes them: an array of inputs has shape (steps, batch,
         *layer shape).
-    threads, lanes : int, optional
+    threads, neurons, lanes
         As :class:`Simulator` takes them.
 
     Returns
@@ -166,18 +188,34 @@ def simulate(
     >>> simulate(net, np.ones((3, 1, 2), np.float32)).spikes["lif"].ravel()
     array([1, 1, 1], dtype=uint8)
     """
-    return Simulator(checkpoint, threads, lanes=lanes).run(
+    return Simulator(checkpoint, threads, neurons=neurons, lanes=lanes).run(
         inputs, steps=steps, record=record, initial=initial, on_block=on_block, progress=progress
     )
 
 
-def _prepared(checkpoint: SNNCheckpoint) -> Network:
-    """Refuse what cannot be simulated, then lay out what can."""
+def _kinds(
+    checkpoint: SNNCheckpoint, neurons: Mapping[str, NeuronKind] | None
+) -> dict[str, NeuronKind]:
+    """Return the kinds of plugins that a network's neurons are of."""
+    models = {x.model for x in checkpoint.layers.values() if isinstance(x, Neuron)} - {"lif"}
+    if not models:
+        return {}
+    known = default().neurons if neurons is None else neurons
+    return {model: known[model] for model in models if model in known}
+
+
+def _refuse(checkpoint: SNNCheckpoint, kinds: Mapping[str, NeuronKind]) -> None:
+    """Refuse what cannot be simulated."""
     checkpoint.validate()
     if not checkpoint.layers:
         raise CheckpointError("there is no layer to simulate")
-    refuse_kinds(checkpoint.layers)
+    refuse_kinds(checkpoint.layers, kinds)
     refuse_unknown(missing_values(checkpoint))
+
+
+def prepared(checkpoint: SNNCheckpoint) -> Network:
+    """Refuse what cannot be simulated, then lay out what can."""
+    _refuse(checkpoint, {})
     network = network_of(checkpoint)
     refuse_rules(network)
     return network

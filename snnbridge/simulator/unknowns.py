@@ -113,7 +113,8 @@ def _missing(
 def unknown_of(layer: Layer, dt: TimeStep) -> Iterator[str]:
     """Yield what a simulation needs of one layer and the source does not state."""
     if isinstance(layer, Neuron):
-        yield from _of_neuron(layer, dt)
+        if layer.model == "lif":  # what another kind needs, its plugin says
+            yield from _of_neuron(layer, dt)
     elif isinstance(layer, Synapse):
         yield from _of_synapse(layer, dt)
     elif isinstance(layer, Conv1d | Conv2d | _Pool):
@@ -177,7 +178,7 @@ def _sources(rule: NeuronRule | SynapseRule, stated: Mapping[str, object]) -> It
     for name in _SOURCES[rule.scheme]:
         yield "tau_inv" if name == "tau" and "tau_inv" in stated and "tau" not in stated else name
     if rule.input_gain is InputGain.STATED:
-        yield "gain"
+        yield "gain" if isinstance(rule, NeuronRule) else "input_gain"
 
 
 def _absent(layer: Neuron | Synapse, needed: Iterable[str]) -> Iterator[str]:
