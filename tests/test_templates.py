@@ -1,4 +1,4 @@
-"""A new plugin is complete at once, and the example in the repository is what the template makes."""
+"""A new plugin is complete at once, and the example here is what the template makes."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """The example format keeps the whole contract."""
 
-from snnbridge_example import FORMAT
-
 from snnbridge.testing import FormatConformance
+
+from snnbridge_example import FORMAT
 
 
 class TestContract(FormatConformance):
