@@ -10,7 +10,16 @@ from typing import Any, cast
 
 import numpy as np
 
-from snnbridge.model import Array, Layer, Parameter, Path, SNNCheckpoint, describe
+from snnbridge.model import (
+    UNKNOWN,
+    Array,
+    Layer,
+    Parameter,
+    Path,
+    SNNCheckpoint,
+    describe,
+    expect_checkpoint,
+)
 
 _COMPARED = (
     "layers", "connections", "dt", "training", "state", "step",
@@ -30,8 +39,8 @@ class Difference:
         Where: ``("layers", "fc1", "weight")``; for an array's value its last name is the index of
         the first element that differs.
     kind : str
-        ``missing`` (only on the left), ``added`` (only on the right), ``type``, ``dtype``,
-        ``shape``, ``value`` or ``order``.
+        ``missing`` (only on the left), ``added`` (only on the right), ``unknown`` (stated on one
+        side only), ``type``, ``dtype``, ``shape``, ``value`` or ``order``.
     left, right
         What stands there on each side.
     count : int
@@ -69,6 +78,11 @@ def differences(left: SNNCheckpoint, right: SNNCheckpoint) -> list[Difference]:
     list of Difference
         Empty if the checkpoints are equal.
 
+    Raises
+    ------
+    CheckpointError
+        If one of them is no checkpoint.
+
     Examples
     --------
     >>> import numpy as np
@@ -78,6 +92,8 @@ def differences(left: SNNCheckpoint, right: SNNCheckpoint) -> list[Difference]:
     >>> print(differences(a, b)[0])
     layers/fc/weight/[0, 0]: value: 0.0 | -0.0
     """
+    expect_checkpoint(left)
+    expect_checkpoint(right)
     found: list[Difference] = []
     for name in _COMPARED:
         a, b = getattr(left, name), getattr(right, name)
@@ -97,7 +113,8 @@ def _compare(path: Path, a: Any, b: Any, found: list[Difference]) -> None:
     elif isinstance(a, list | tuple) and isinstance(b, list | tuple):
         _compare_sequences(path, a, b, found)
     elif type(a) is not type(b):
-        found.append(Difference(path, "type", a, b))
+        kind = "unknown" if a is UNKNOWN or b is UNKNOWN else "type"
+        found.append(Difference(path, kind, a, b))
     elif isinstance(a, np.ndarray | np.generic):
         _compare_arrays(path, np.asarray(a), np.asarray(b), found)
     elif isinstance(a, Parameter):

@@ -26,6 +26,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
+from snnbridge.errors import OptionError
 from snnbridge.model import SNNCheckpoint, Tree
 from snnbridge.statedict import (
     RESERVED,
@@ -183,6 +184,8 @@ def load_pytree(
         If there is no such file.
     ReadError
         If it is damaged, or a folder without checkpoints.
+    OptionError
+        If `parallel` is no truth value: a target in its place, as other libraries take it.
 
     Examples
     --------
@@ -191,6 +194,11 @@ def load_pytree(
     >>> load_pytree("a.bp")
     {'epoch': 3}
     """
+    if not isinstance(parallel, bool):
+        raise OptionError(
+            f"parallel must be True or False, not {type(parallel).__name__!r}; as in BrainPy it is "
+            "the second argument; say target=... for what to return where there is no file"
+        )
     found = _found(Path(filename))
     if found is None:
         if missing == "return target":
@@ -225,6 +233,14 @@ def save_state(target: Any) -> dict[str, dict[str, Any]]:
     ------
     TypeError
         If it is neither.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from snnbridge import Linear
+    >>> save_state(SNNCheckpoint([Linear("fc", np.zeros((1, 2)))]))
+    {'fc': {'fc.W': array([[0.],
+           [0.]])}}
     """
     if isinstance(target, SNNCheckpoint):
         return nodes_in(target)
@@ -253,9 +269,25 @@ def load_state(target: Any, state_dict: Mapping[str, Mapping[str, Any]]) -> Stat
     Raises
     ------
     CheckpointError
-        If an array has another shape than the checkpoint's; nothing is changed then.
+        If an array has another shape than the checkpoint's, or a dtype of another kind; nothing
+        is changed then.
     TypeError
         If `target` is neither a network nor a checkpoint.
+
+    Warns
+    -----
+    UserWarning
+        If values are rounded to the dtype that the checkpoint holds, which stays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from snnbridge import Linear
+    >>> checkpoint = SNNCheckpoint([Linear("fc", np.zeros((1, 2), np.float32))])
+    >>> load_state(checkpoint, {"fc": {"fc.W": np.ones((2, 1))}})
+    StateLoadResult(missing_keys=[], unexpected_keys=[])
+    >>> checkpoint.weights[0]
+    array([[1., 1.]], dtype=float32)
     """
     result = _compared(save_state(target), state_dict)
     if isinstance(target, SNNCheckpoint):

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from snnbridge import CheckpointError, ReadError, SNNCheckpoint, differences
+from snnbridge import CheckpointError, Linear, ReadError, SNNCheckpoint, Subgraph, differences
 from snnbridge.document import dtype_name, dtype_of, from_document, from_inline, inline, to_document
+from snnbridge.storage import Limits, dump_json, parse_json
 from snnbridge.testing.strategies import DTYPES, checkpoints
 
 SLOW = settings(
@@ -51,6 +53,13 @@ def good():
     return to_document(SNNCheckpoint(), lambda path, array: inline(array))
 
 
+STATE = {
+    "path": ["a", "v"],
+    "value": {"$array": {"dtype": "uint8", "shape": [1], "data": "AQ=="}},
+    "batch_axis": None,
+}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -64,6 +73,9 @@ def good():
         {"layers": [{"kind": "Neuron", "name": "a", "rule": {"compare": "="}}]},
         {"layers": [{"kind": "Neuron", "name": "a", "rule": {"nope": 1}}]},
         {"layers": [{"kind": "Neuron", "name": "a", "origin": ["x"]}]},
+        {"layers": [{"kind": "Neuron", "name": "a", "origin": ["x", 3, "y"]}]},
+        {"layers": [{"kind": "Neuron", "name": "a", "rule": {"max_spikes": "3"}}]},
+        {"layers": [{"kind": "Neuron", "name": "a", "rule": {"compare": [1]}}]},
         {"layers": [{"kind": "Opaque", "name": "a", "parameters": 3}]},
         {"connections": [[1]]},
         {"state": [{"path": ["a", "v"]}]},
@@ -76,6 +88,12 @@ def good():
         {"step": "x", "ties": 1},
         {"ties": [[1]]},
         {"frozen_layers": [[]]},
+        {"provenance": {}},
+        {"state": [STATE, STATE], "layers": [{"kind": "Neuron", "name": "a"}]},
+        {"state": [{**STATE, "path": "av"}], "layers": [{"kind": "Neuron", "name": "a"}]},
+        {"state": [{**STATE, "batch_axis": 1}], "layers": [{"kind": "Neuron", "name": "a"}]},
+        {"training": {"x": {"$scalar": ["float32", "0000000000"]}}},
+        {"training": {"x": {"$scalar": ["bool", "02"]}}},
         {"metadata": []},
         {"dt": {"$quantity": 1}},
         {"layers": [{"kind": "Linear", "name": "a", "weight": 3}]},
@@ -93,7 +111,73 @@ def test_a_damaged_document_is_refused_with_a_reason(change):
         from_document({**good(), **change}, from_inline)
 
 
+UINT8 = {"dtype": "uint8", "shape": [2], "data": "AQI="}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, 3, "x", [], {},
+        {**UINT8, "dtype": 3}, {**UINT8, "dtype": ["f4"]}, {**UINT8, "dtype": "object"},
+        {**UINT8, "shape": [-1]}, {**UINT8, "shape": [1]}, {**UINT8, "shape": [3]},
+        {**UINT8, "shape": "2"}, {**UINT8, "shape": [2.0]}, {**UINT8, "shape": [True, 2]},
+        {**UINT8, "shape": [10**401]}, {**UINT8, "shape": [0, 10**401]}, {**UINT8, "shape": 2},
+        {**UINT8, "shape": [1] * 65 + [2]},
+        {**UINT8, "data": 3}, {**UINT8, "data": "*"}, {**UINT8, "data": "A"},
+        {**UINT8, "dtype": "bool"},
+        {"dtype": "U1", "shape": [1], "data": "AAARAA=="},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_inline_array_that_is_none_is_refused(value):
+    with pytest.raises(ReadError):
+        from_inline(value)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros(2, object), np.zeros(2, "f4,i4"), np.full(2, 2, np.uint8).view(bool),
+        np.array([0x110000], np.uint32).view("U1"), np.array([0x110000], ">u4").view(">U1"), [1.0],
+    ],
+)  # fmt: skip
+def test_what_could_not_be_read_again_is_not_written_in_line(array):
+    with pytest.raises(CheckpointError):
+        inline(array)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 1 << 50), (1,) * 64, (2, 3)])
+@pytest.mark.parametrize("dtype", ["float32", ">f8", "U2", "U0", "bool"])
+def test_an_inline_array_of_any_shape_comes_back(shape, dtype):
+    array = np.zeros(shape, dtype)
+    found = from_inline(json.loads(json.dumps(inline(array))))
+    assert (found.shape, found.tobytes()) == (shape, array.tobytes())
+    assert not found.flags.writeable
+
+
+def test_a_checkpoint_at_the_limits_of_the_model_comes_back():
+    deep, graph = 1 << 1023, Linear("fc", np.eye(2))
+    for _ in range(190):
+        deep = {"x": deep}
+    for _ in range(64):
+        graph = Subgraph("s", [graph])
+    keys = {"k" * 4000: np.zeros((1,) * 32), "$" * 4000: -(1 << 1023)}
+    checkpoint = SNNCheckpoint([graph], training={**deep, **keys}, metadata=deep)
+    document = to_document(checkpoint, lambda path, array: inline(array))
+    text = dump_json(document)
+    found = from_document(parse_json(text, limits=Limits(depth=512)), from_inline)
+    assert differences(checkpoint, found) == []
+
+
 @pytest.mark.parametrize("document", [None, [], "x", {}, {"schema": 1}])
 def test_what_is_no_document_is_refused(document):
     with pytest.raises(ReadError):
         from_document(document, from_inline)
+
+
+def test_a_document_that_is_too_deep_is_refused():
+    deep = 1
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(ReadError, match="too deep"):
+        from_document({**good(), "training": {"x": deep}}, from_inline)

@@ -10,6 +10,8 @@ import pytest
 from snnbridge import (
     PER_STEP,
     UNKNOWN,
+    AvgPool,
+    BatchNorm,
     CheckpointError,
     Connection,
     Conv2d,
@@ -27,6 +29,8 @@ from snnbridge import (
     StateVariable,
     Subgraph,
     SumPool,
+    Synapse,
+    SynapseRule,
 )
 
 
@@ -45,6 +49,19 @@ def test_a_numpy_subclass_such_as_a_memory_map_stays_what_it_is(tmp_path):
     np.zeros((2, 3), np.float32).tofile(tmp_path / "w")
     weight = np.memmap(tmp_path / "w", np.float32, "r", shape=(2, 3))
     assert Linear("fc", weight).parameters["weight"].value is weight
+
+
+def truth(number):
+    return np.full((1, 1), number, np.uint8).view(bool)
+
+
+def codes(number):
+    return np.array([number], np.uint32).view("U1")
+
+
+def state(value, batch_axis):
+    variable = StateVariable(value, batch_axis)
+    return SNNCheckpoint([Neuron("n", (3,))], state={("n", "v"): variable})
 
 
 @pytest.mark.parametrize(
@@ -106,15 +123,165 @@ def test_a_numpy_subclass_such_as_a_memory_map_stays_what_it_is(tmp_path):
         ),
         (lambda: SNNCheckpoint(metadata={"x": np.zeros(1)}), "metadata holds ndarray at x"),
         (lambda: SNNCheckpoint(training={"x": {1}}), "training holds set at x"),
-        (lambda: SNNCheckpoint(training={"x": np.array([None])}), "array of objects"),
+        (lambda: SNNCheckpoint(training={"x": np.array([None])}), "training at x holds objects"),
         (lambda: SNNCheckpoint(training={1: 2}), "named by text"),
         (lambda: Subgraph("s", [], inputs={"in": "x"}), "'x', which is not inside"),
-        (lambda: Quantity(1.0, "mV").seconds, "not a unit of time"),
+        (lambda: Quantity(1.0, "mV"), "'mV' is not a unit of time; expected one of s, ms"),
+        (lambda: Quantity(-1.0, "ms"), "a finite number above 0, found -1.0 ms"),
+        (lambda: Quantity(float("nan"), "ms"), "a finite number above 0"),
+        (lambda: Quantity("1", "ms"), "a finite number above 0"),
+        (lambda: Parameter(1.0, unit=3), "unit must be named by text"),
+        (lambda: Parameter(1.0, trainable="yes"), "trainable must be True, False or UNKNOWN"),
+        (lambda: Origin("brainpy", 3), "kind of an origin must be named by text"),
+        (lambda: Linear("a", np.zeros((2, 2), object)), "'a' .*weight: .*holds objects"),
+        (lambda: Linear("a", np.zeros((2, 2), "f4,f4")), "'a' .*weight: .*holds objects or fields"),
+        (lambda: Linear("a", truth(2)), "'a' .*weight: .*neither 0 nor 1"),
+        (lambda: linear("a", origin="brainpy"), "origin must be an Origin"),
+        (lambda: NeuronRule(compare=">="), "Compare.GREATER_EQUAL or UNKNOWN, found '>='"),
+        (lambda: NeuronRule(max_spikes="3"), "max_spikes .* at least 1, None or UNKNOWN"),
+        (lambda: NeuronRule(max_spikes=0), "max_spikes .* at least 1, None or UNKNOWN"),
+        (lambda: NeuronRule(spiking=1), "spiking .* True, False or UNKNOWN, found 1"),
+        (lambda: NeuronRule(output_delay=True), "output_delay .* at least 0"),
+        (lambda: SynapseRule(order="x"), "order of a SynapseRule must be .*DECAY_ADD_USE"),
+        (lambda: Neuron("n", rule="x"), "'n' .*rule must be a NeuronRule, not 'x'"),
+        (lambda: Synapse("s", rule=NeuronRule()), "'s' .*rule must be a SynapseRule"),
+        (lambda: Synapse("s", receptors=0), "receptors must be a number of at least 1"),
+        (lambda: Neuron("n", parameters=[1]), "parameters must be a mapping"),
+        (lambda: Neuron("n", model=3), "model must be named by text"),
+        (lambda: Conv2d("c", groups="x"), "'c' .*groups must be a whole number"),
+        (lambda: Conv2d("c", stride="x"), "'c' .*stride must be 2 numbers"),
+        (lambda: SumPool("p", window="x"), "'p' .*window must be"),
+        (lambda: AvgPool("p", count_padding=3), "count_padding must be True, False or UNKNOWN"),
+        (lambda: Flatten("f", start="x"), "'f' .*start must be the number of an axis"),
+        (lambda: Flatten("f", 1, 3, input_shape=(2, 2)), "axes 1 to 3 are none of .*\\(2, 2\\)"),
+        (lambda: Delay("d", Parameter(-1, "step")), "'d' .*numbers of at least 0, found -1"),
+        (lambda: BatchNorm("b", epsilon=np.zeros(2)), "epsilon must be one number"),
+        (lambda: Subgraph("s", layers=3), "'s' .*layers must be layers"),
+        (lambda: Subgraph("s", connections=3), "'s' .*connections must be a list"),
+        (lambda: Subgraph("s", inputs=3), "'s' .*inputs must be a mapping"),
+        (lambda: Opaque("o", settings=3), "'o' .*settings must be a mapping"),
+        (lambda: Opaque("o", {"x" * 5000: np.zeros(1)}), "longer than 4000 bytes"),
+        (lambda: Connection("a", 3), "named by text, not 3"),
+        (lambda: SNNCheckpoint({"a": 3}), "expected a layer, found 3"),
+        (lambda: SNNCheckpoint(3), "layers must be layers"),
+        (lambda: SNNCheckpoint([linear("a")], None), "list of Connection, or UNKNOWN; found None"),
+        (
+            lambda: SNNCheckpoint([linear("a")], [("a", "a")]),
+            "write Connection\\(source, target\\)",
+        ),
+        (lambda: SNNCheckpoint(metadata="abc"), "metadata must be a mapping, not 'abc'"),
+        (lambda: SNNCheckpoint(training=[1]), "training must be a mapping"),
+        (lambda: SNNCheckpoint(state=[1]), "state must be a mapping"),
+        (lambda: SNNCheckpoint(extras=3), "extras must be a mapping"),
+        (lambda: SNNCheckpoint(step=-1), "step must be a whole number of at least 0"),
+        (lambda: SNNCheckpoint(step="1"), "step must be a whole number of at least 0"),
+        (lambda: SNNCheckpoint([linear("a")], frozen_layers="a"), "frozen_layers must be a list"),
+        (lambda: SNNCheckpoint([linear("a")], frozen_layers=[["a"]]), "is no layer"),
+        (lambda: SNNCheckpoint(provenance=[object()]), "provenance holds object at 0"),
+        (lambda: SNNCheckpoint(provenance="x"), "provenance must be a list"),
+        (lambda: SNNCheckpoint(ties=["ab"]), "a tie must be a list"),
+        (lambda: SNNCheckpoint(ties=[[("a", "b", "c")]]), "expected \\(layer, parameter\\)"),
+        (
+            lambda: SNNCheckpoint(
+                [linear("a"), linear("b", 5)], ties=[{("a", "weight"), ("b", "weight")}]
+            ),
+            "one array, but differ: a/weight float32\\[2, 3\\], b/weight float32\\[5, 3\\]",
+        ),
+        (lambda: SNNCheckpoint(metadata={"n": 1 << 2000}), "number of 2001 bits; expected at most"),
+        (lambda: SNNCheckpoint(metadata={"x" * 5000: 1}), "longer than 4000 bytes"),
+        (lambda: SNNCheckpoint(training={"x": [truth(2)]}), "training at x/0 .*neither 0 nor 1"),
+        (lambda: SNNCheckpoint(training={"x": codes(0x110000)}), "beyond the code points"),
+        (lambda: StateVariable([1.0]), "must be a numpy array, not list"),
+        (lambda: StateVariable(np.zeros(2), 1), "one of the 1 axes of a state of shape \\(2,\\)"),
+        (lambda: StateVariable(np.zeros(2), -1), "counted from 0"),
+        (lambda: StateVariable(np.zeros(2), "0"), "counted from 0"),
+        (lambda: state(np.zeros((2, 4)), None), "'v' of layer 'n' .*does not fit .*\\(3,\\)"),
+        (lambda: state(np.zeros((3, 2)), 0), "does not fit the layer's shape \\(3,\\)"),
+        (lambda: state(np.zeros((2, 2)), UNKNOWN), "does not fit the layer's shape"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(make, message):
     with pytest.raises(CheckpointError, match=message):
         make()
+
+
+def conv(name, weight=(4, 2, 3, 3), **more):
+    return Conv2d(name, np.zeros(weight, np.float32), groups=1, **more)
+
+
+PLACED = {"stride": 1, "padding": 0, "dilation": 1, "input_shape": (8, 8)}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        (conv("a"), conv("b"), r"'a' \(Conv2d\) gives shape \(4, \?, \?\), but .*takes \(2, \?"),
+        (conv("a", **PLACED), Neuron("b", (4, 8, 8)), r"gives shape \(4, 6, 6\), .*\(4, 8, 8\)"),
+        (conv("a", **{**PLACED, "padding": "same", "stride": 3}), Neuron("b", (4, 2, 3)), "3, 3"),
+        (conv("a"), Neuron("b", (5, 8, 8)), r"gives shape \(4, \?, \?\)"),
+        (conv("a"), linear("b"), "is a Flatten missing"),
+        (conv("a", **PLACED), Flatten("b", input_shape=(4, 8, 8)), r"takes \(4, 8, 8\)"),
+        (Flatten("a", input_shape=(4, 2, 2)), linear("b", 2, 15), r"gives shape \(16,\)"),
+        (Input("a", (1, 8, 8)), conv("b", input_shape=(8, 8)), r"takes \(2, 8, 8\)"),
+        (linear("a"), Neuron("b", (3,)), r"gives shape \(2,\), but .*takes \(3,\)"),
+        (linear("a"), Neuron("b", parameters={"tau": np.zeros(3)}), r"tau of .*'b'.*\(3,\)"),
+    ],
+)
+def test_shapes_along_a_connection_fit(source, target, message):
+    with pytest.raises(CheckpointError, match=message):
+        SNNCheckpoint([source, target], [Connection("a", "b")])
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (conv("a"), conv("b", (3, 4, 3, 3))),
+        (conv("a", **PLACED), Neuron("b", (4, 6, 6))),
+        (conv("a"), Neuron("b", (4, 6, 6))),
+        (Conv2d("a"), Neuron("b", (4, 6, 6))),
+        (linear("a"), Neuron("b", parameters={"tau": np.zeros((1, 2)), "threshold": UNKNOWN})),
+        (conv("a", **PLACED), Flatten("b", input_shape=(4, 6, 6))),
+        (Flatten("a", 1, input_shape=(4, 2, 2)), Neuron("b", (4, 4))),
+        (conv("a"), SumPool("b", window=2)),
+    ],
+)
+def test_shapes_that_fit_as_far_as_they_are_known_are_taken(source, target):
+    SNNCheckpoint([source, target], [Connection("a", "b")])
+
+
+@pytest.mark.parametrize(
+    ("value", "batch_axis"),
+    [((3,), None), ((5, 3), 0), ((3, 5), 1), ((5, 1), 0), ((), None), ((7, 5, 3), UNKNOWN)],
+)
+def test_a_state_has_the_shape_of_its_layer_beside_its_batch(value, batch_axis):
+    state(np.zeros(value), batch_axis)
+
+
+def test_graphs_inside_graphs_are_refused_before_the_stack_overflows():
+    def nested(levels):
+        graph = linear("a")
+        for _ in range(levels):
+            graph = Subgraph("s", [graph])
+        return graph
+
+    assert nested(64).name == "s"
+    with pytest.raises(CheckpointError, match="nested more than 64 deep"):
+        nested(3000)
+
+
+def test_whole_numbers_of_numpy_become_those_of_python():
+    edge = Connection("a", "b", np.int64(2))
+    layer = Conv2d("c", stride=np.int32(2), groups=np.int64(1))
+    assert (type(edge.delay), type(layer.stride[0]), type(layer.groups)) == (int, int, int)
+    assert StateVariable(np.zeros((1, 2)), np.int8(1)).batch_axis == 1
+
+
+@pytest.mark.parametrize("name", ["connections", "metadata", "state", "ties", "provenance"])
+def test_a_part_that_was_replaced_by_nonsense_is_refused_on_demand(name):
+    checkpoint = SNNCheckpoint([linear("a")])
+    setattr(checkpoint, name, "nonsense")
+    with pytest.raises(CheckpointError):
+        checkpoint.validate()
 
 
 def test_a_tree_that_is_too_deep_is_refused():
@@ -198,6 +365,28 @@ def test_a_weight_assigned_through_the_view_reaches_the_graph():
         checkpoint.weights[0] = np.ones(3)
     with pytest.raises(CheckpointError, match="add a layer"):
         checkpoint.weights.append(new)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layers: layers.update(new=linear("new")),
+        lambda layers: layers.setdefault("new", linear("new")),
+        lambda layers: layers.__setitem__("new", linear("new")),
+        lambda layers: layers.__ior__({"new": linear("new")}),
+        lambda layers: layers.pop("fc1"),
+        lambda layers: layers.__delitem__("fc1"),
+        lambda layers: layers.clear(),
+    ],
+)
+def test_the_view_follows_every_change_of_the_layers(change):
+    checkpoint = stack()
+    assert checkpoint.n_layers == 2
+    change(checkpoint.layers)
+    names = [name for name, layer in checkpoint.layers.items() if isinstance(layer, Linear)]
+    assert checkpoint.layer_names == names
+    checkpoint.layers = {"own": linear("own")}
+    assert checkpoint.layer_names == ["own"]
 
 
 def test_the_view_shows_a_layer_that_was_added_later():

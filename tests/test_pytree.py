@@ -15,6 +15,7 @@ from snnbridge import (
     Linear,
     Neuron,
     Opaque,
+    OptionError,
     ReadError,
     SNNCheckpoint,
     StateVariable,
@@ -258,6 +259,35 @@ def test_an_array_of_another_shape_changes_nothing():
     with pytest.raises(CheckpointError, match=r"'lif\.V' must have the shape \(1, 2\)"):
         load_state(target, states)
     assert target.layers["fc"].weight.value.max() == 0
+
+
+def test_a_load_keeps_the_dtype_of_the_checkpoint():
+    target = checkpoint()
+    load_state(target, {"fc": {"fc.W": np.full((3, 2), 0.5)}})
+    assert target.layers["fc"].weight.value.dtype == np.float32
+    assert target.layers["fc"].weight.value.max() == 0.5
+
+
+def test_a_load_says_that_it_rounds():
+    target = checkpoint()
+    with pytest.warns(UserWarning, match=r"'fc\.W': float64 was rounded to float32") as caught:
+        load_state(target, {"fc": {"fc.W": np.full((3, 2), 0.1)}})
+    assert caught[0].filename == __file__
+    assert target.layers["fc"].weight.value.dtype == np.float32
+
+
+def test_a_dtype_of_another_kind_changes_nothing():
+    target = checkpoint()
+    with pytest.raises(CheckpointError, match="must have the dtype float32, found complex128"):
+        load_state(target, {"fc": {"fc.W": np.ones((3, 2), complex)}})
+    assert target.layers["fc"].weight.value.max() == 0
+
+
+def test_a_target_in_the_place_of_parallel_is_refused(tmp_path):
+    save_pytree(tmp_path / "a.bp", {"epoch": 3}, verbose=False)
+    assert load_pytree(tmp_path / "a.bp", False) == {"epoch": 3}
+    with pytest.raises(OptionError, match="target="):
+        load_pytree(tmp_path / "a.bp", {"epoch": 0})
 
 
 @pytest.mark.parametrize("name", ["brainpy-2.8.2/snn.bp", "brainpy-2.3.4.1/lif_training"])

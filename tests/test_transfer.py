@@ -1,5 +1,6 @@
 """The interface of sc_neurocore.transfer works after changing the import, and freezing acts."""
 
+import copy
 import json
 from collections import OrderedDict, namedtuple
 from dataclasses import replace
@@ -104,6 +105,8 @@ def test_arrays_with_other_numbers_of_axes_are_kept_with_their_sizes(tmp_path):
         ({"layer_sizes": [(3, 2), (9, 9)]}, "'b'.*asks? for"),
         ({"neuron_types": ["LIF"]}, "neuron_types"),
         ({"frozen_layers": ["c"]}, "'c'"),
+        ({"frozen_layers": "ab"}, "must be a list"),
+        ({"layer_names": "ab"}, "must be a list"),
         ({"weights": None}, "needs weights"),
     ],
 )
@@ -122,6 +125,45 @@ def test_a_neuron_behind_a_layer_gets_a_name_that_no_layer_has():
         [np.zeros((2, 3)), np.zeros((2, 2))], ["a", "a.neuron"], [(3, 2), (2, 2)], ["LIF", "LIF"]
     )
     assert list(checkpoint.layers) == ["a", "a.neuron.2", "a.neuron", "a.neuron.neuron"]
+
+
+def test_types_of_neurons_can_be_set_and_those_that_stay_keep_what_they_state():
+    checkpoint = model(neuron_types=["LIF", "", "Izhikevich"])
+    kept = checkpoint.layers["fc.neuron"]
+    checkpoint.neuron_types = ["IF", "LIF", "Izhikevich"]
+    assert checkpoint.neuron_types == ["IF", "LIF", "Izhikevich"]
+    assert checkpoint.layers["fc.neuron"] is kept
+    assert list(checkpoint.layers)[:4] == ["conv1", "conv1.neuron", "conv2", "conv2.neuron"]
+    checkpoint.neuron_types = []
+    assert (checkpoint.neuron_types, list(checkpoint.layers)) == ([], NAMES)
+
+
+@pytest.mark.parametrize("types", [["LIF"], "LIF", ["LIF"] * 4, ["LIF", "LIF", 3]])
+def test_types_that_do_not_fit_are_refused_and_nothing_is_changed(types):
+    checkpoint = model(neuron_types=["LIF", "LIF", "LIF"])
+    with pytest.raises(CheckpointError):
+        checkpoint.neuron_types = types
+    assert checkpoint.neuron_types == ["LIF", "LIF", "LIF"]
+
+
+def test_types_cannot_be_set_where_the_connections_are_known():
+    checkpoint = model(connections=[Connection("conv1", "conv2")])
+    with pytest.raises(CheckpointError, match="connections are known"):
+        checkpoint.neuron_types = ["LIF"] * 3
+
+
+@pytest.mark.parametrize("view", ["layer_names", "layer_sizes", "neuron_types"])
+def test_a_change_of_a_computed_list_is_refused_instead_of_lost(view):
+    values = getattr(model(neuron_types=["LIF"] * 3), view)
+    for change in (
+        lambda: values.__setitem__(0, "x"), lambda: values.append("x"), values.clear,
+        lambda: values.__delitem__(0), values.sort, lambda: values.extend(["x"]),
+    ):  # fmt: skip
+        with pytest.raises(CheckpointError, match=f"{view} is computed from the layers"):
+            change()
+    assert len(values) == 3
+    assert json.loads(json.dumps(values)) == [list(x) if type(x) is tuple else x for x in values]
+    assert type(copy.deepcopy(values)) is list
 
 
 def test_the_parts_of_a_checkpoint_can_be_replaced():

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from snnbridge.model.checkpoint import SNNCheckpoint, SourceInfo, is_weighted, with_parameter
+from snnbridge.model.checkpoint import SNNCheckpoint, SourceInfo, expect_checkpoint
+from snnbridge.model.choices import (
+    Clock,
+    Compare,
+    Floor,
+    Form,
+    InputGain,
+    Inputs,
+    Refractory,
+    Reset,
+    ResetTiming,
+    Scheme,
+    SpikeSource,
+    SynapseKind,
+    SynapseOrder,
+    Trace,
+    Width,
+)
 from snnbridge.model.layers import (
     KINDS,
     AvgPool,
@@ -24,27 +41,14 @@ from snnbridge.model.layers import (
     SumPool,
     Synapse,
 )
+from snnbridge.model.naming import Names, neuron_names, typed_neuron
 from snnbridge.model.rules import (
     NEURON_PARAMETERS,
     SYNAPSE_PARAMETERS,
-    Clock,
-    Compare,
-    Floor,
-    Form,
-    InputGain,
-    Inputs,
     NeuronRule,
-    Refractory,
-    Reset,
-    ResetTiming,
-    Scheme,
-    SpikeSource,
-    SynapseKind,
-    SynapseOrder,
     SynapseRule,
-    Trace,
-    Width,
 )
+from snnbridge.model.stack import is_weighted, with_parameter
 from snnbridge.model.values import (
     PER_STEP,
     UNKNOWN,
@@ -87,6 +91,7 @@ __all__ = [
     "Layer",
     "Linear",
     "MaxPool",
+    "Names",
     "Neuron",
     "NeuronRule",
     "Opaque",
@@ -118,7 +123,10 @@ __all__ = [
     "Unknown",
     "Width",
     "describe",
+    "expect_checkpoint",
     "is_weighted",
+    "neuron_names",
     "parameter",
+    "typed_neuron",
     "with_parameter",
 ]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
-from dataclasses import dataclass, replace
-from html import escape
-from typing import Any, overload
-
-import numpy as np
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from snnbridge.errors import CheckpointError
-from snnbridge.model import graph
-from snnbridge.model.layers import Connection, Layer, Neuron, Opaque, _Conv, by_name
-from snnbridge.model.layers import Linear as LinearLayer
+from snnbridge.model import beside, display, graph
+from snnbridge.model.checks import check_tree
+from snnbridge.model.layers import Connection, Layer
+from snnbridge.model.layers.structure import by_name, edges
+from snnbridge.model.stack import Layers, Stack
 from snnbridge.model.values import (
     UNKNOWN,
-    Array,
     Path,
     PerStep,
     Quantity,
@@ -23,10 +20,6 @@ from snnbridge.model.values import (
     TimeStep,
     Tree,
     Unknown,
-    check_name,
-    check_tree,
-    describe,
-    parameter,
 )
 
 
@@ -55,7 +48,7 @@ class SourceInfo:
 
 
 @dataclass(eq=False, repr=False, init=False)
-class SNNCheckpoint:
+class SNNCheckpoint(Stack):
     """A spiking network and its training state, in no framework's terms.
 
     Nothing that is handed in is copied or changed; arrays may be read-only views of a file.
@@ -133,17 +126,17 @@ class SNNCheckpoint:
         provenance: Iterable[Tree] = (),
         source: SourceInfo | None = None,
     ) -> None:
-        self.layers = by_name(layers)
-        self.connections = UNKNOWN if connections is UNKNOWN else tuple(connections)
+        self.layers = Layers(by_name(layers))
+        self.connections = edges(connections)
         self.dt = dt
-        self.training = dict(training or {})
-        self.state = dict(state or {})
+        self.training = beside.as_mapping(training, "training")
+        self.state = beside.as_mapping(state, "state")
         self.step = step
-        self.metadata = dict(metadata or {})
-        self.frozen_layers = list(frozen_layers)
-        self.ties = tuple(frozenset(tuple(path) for path in tie) for tie in ties)
-        self.extras = dict(extras or {})
-        self.provenance = list(provenance)
+        self.metadata = beside.as_mapping(metadata, "metadata")
+        self.frozen_layers = beside.as_items(frozen_layers, "frozen_layers")
+        self.ties = beside.as_ties(ties)
+        self.extras = beside.as_mapping(extras, "extras")
+        self.provenance = beside.as_items(provenance, "provenance")
         self.source = source
         self.validate()
 
@@ -158,86 +151,17 @@ class SNNCheckpoint:
         by_name(self.layers)
         if not isinstance(self.dt, Quantity | PerStep | Unknown):
             raise CheckpointError(f"dt must be a Quantity, PER_STEP or UNKNOWN, not {self.dt!r}")
-        graph.check(self.layers, self.connections)
-        self._check_frozen()
-        self._check_state()
-        self._check_ties()
+        graph.check(self.layers, edges(self.connections))
+        beside.check_step(self.step)
+        beside.check_frozen(self.frozen_layers, self.layers)
+        beside.check_state(self.state, self.layers)
+        beside.check_ties(self.ties, self.layers)
+        for name in ("training", "metadata", "extras"):
+            beside.as_mapping(getattr(self, name), name)
         check_tree(self.training, "training")
         check_tree(self.metadata, "metadata", json_only=True)
         check_tree(self.extras, "extras")
-
-    def _check_frozen(self) -> None:
-        unknown = [name for name in self.frozen_layers if name not in self.layers]
-        if unknown:
-            raise CheckpointError(
-                f"frozen_layers names {unknown[0]!r}, which is no layer; "
-                f"expected some of {_some(self.layers)}"
-            )
-        if len(set(self.frozen_layers)) != len(self.frozen_layers):
-            raise CheckpointError("frozen_layers names a layer twice")
-
-    def _check_state(self) -> None:
-        for path, variable in self.state.items():
-            if not isinstance(path, tuple) or len(path) != 2:
-                raise CheckpointError(f"a state's path is (layer, variable), not {path!r}")
-            if path[0] not in self.layers:
-                raise CheckpointError(f"state {path!r} belongs to no layer")
-            check_name(path[1], f"a state of layer {path[0]!r}")
-            if not isinstance(variable, StateVariable):
-                raise CheckpointError(f"state {path!r} must be a StateVariable, not {variable!r}")
-
-    def _check_ties(self) -> None:
-        for path in (path for tie in self.ties for path in tie):
-            if len(path) != 2 or path[0] not in self.layers:
-                raise CheckpointError(f"a tie names {path!r}, which is no (layer, parameter)")
-            if path[1] not in self.layers[path[0]].parameters:
-                raise CheckpointError(f"a tie names {path!r}, but the layer has no such parameter")
-
-    # The view of a feed-forward stack of weight matrices, derived from the graph.
-
-    @property
-    def weights(self) -> MutableSequence[Array]:
-        """The weights in order, shape (out, in) or (out, in/groups, ...); assigning writes through.
-
-        Every layer with an array named ``weight`` counts.
-        """
-        return _Weights(self)
-
-    @weights.setter
-    def weights(self, values: Sequence[Array]) -> None:
-        if len(values) != len(self._weighted()):
-            raise CheckpointError(f"expected {self.n_layers} weights, found {len(values)}")
-        for i, value in enumerate(values):
-            self.weights[i] = value
-
-    @property
-    def layer_names(self) -> list[str]:
-        """The names of the layers with weights, in order."""
-        return [layer.name for layer in self._weighted()]
-
-    @property
-    def layer_sizes(self) -> list[tuple[int, int]]:
-        """Inputs and outputs (channels, for a convolution) of each layer with weights."""
-        return [_size(layer) for layer in self._weighted()]
-
-    @property
-    def neuron_types(self) -> list[str]:
-        """What the neurons behind each layer with weights are called; empty if there are none."""
-        behind = self._neurons_behind()
-        names = self.layer_names
-        if not any(name in behind for name in names):
-            return []
-        return [_type_name(behind[name]) if name in behind else "" for name in names]
-
-    @property
-    def n_layers(self) -> int:
-        """The number of layers with weights."""
-        return len(self._weighted())
-
-    @property
-    def total_params(self) -> int:
-        """The number of elements of all weights."""
-        return sum(_weight(layer).size for layer in self._weighted())
+        check_tree(beside.as_items(self.provenance, "provenance"), "provenance", json_only=True)
 
     @property
     def nbytes(self) -> int:
@@ -245,23 +169,6 @@ class SNNCheckpoint:
         held = [p.value for layer in self.layers.values() for p in layer.parameters.values()]
         states = sum(variable.value.nbytes for variable in self.state.values())
         return states + sum(value.nbytes for value in held if value is not UNKNOWN)
-
-    def _weighted(self) -> list[Layer]:
-        return [layer for layer in self.layers.values() if is_weighted(layer)]
-
-    def _neurons_behind(self) -> dict[str, Neuron]:
-        """Return the neuron that each layer with weights feeds, by the layer's name."""
-        if self.connections is not UNKNOWN:
-            fed = ((c.source, self.layers[c.target]) for c in reversed(self.connections))
-            return {name: layer for name, layer in fed if isinstance(layer, Neuron)}
-        found: dict[str, Neuron] = {}
-        weighted = None
-        for layer in self.layers.values():
-            if is_weighted(layer):
-                weighted = layer.name
-            elif isinstance(layer, Neuron) and weighted is not None:
-                found.setdefault(weighted, layer)
-        return found
 
     def unknown(self) -> list[Path]:
         """Return the path of everything that the source does not state."""
@@ -284,128 +191,26 @@ class SNNCheckpoint:
         return found
 
     def __repr__(self) -> str:
-        lines = [f"SNNCheckpoint: {len(self.layers)} layers, {self.total_params} weights"]
-        lines += [f"  {layer!r}" for layer in list(self.layers.values())[:20]]
-        if len(self.layers) > 20:
-            lines.append(f"  ... and {len(self.layers) - 20} more")
-        edges = "UNKNOWN" if self.connections is UNKNOWN else str(len(self.connections))
-        lines.append(f"  connections: {edges}, dt: {describe(self.dt)}")
-        if self.training:
-            lines.append(f"  training: {', '.join(self.training)}")
-        if self.frozen_layers:
-            lines.append(f"  frozen: {', '.join(self.frozen_layers)}")
-        return "\n".join(lines)
+        return display.as_text(self)
 
     def _repr_html_(self) -> str:
-        head = "<tr><th>layer</th><th>kind</th><th>parameters</th><th>frozen</th></tr>"
-        rows = [
-            "<tr>"
-            + "".join(
-                f"<td>{escape(text)}</td>"
-                for text in (
-                    layer.name,
-                    layer.kind,
-                    ", ".join(f"{n}: {describe(p.value)}" for n, p in layer.parameters.items()),
-                    "yes" if layer.name in self.frozen_layers else "",
-                )
-            )
-            + "</tr>"
-            for layer in list(self.layers.values())[:200]
-        ]
-        edges = "unknown" if self.connections is UNKNOWN else str(len(self.connections))
-        caption = f"{len(self.layers)} layers, connections: {edges}, dt: {describe(self.dt)}"
-        return f"<table><caption>{escape(caption)}</caption>{head}{''.join(rows)}</table>"
+        return display.as_html(self)
 
 
-def is_weighted(layer: Layer) -> bool:
-    """Whether a layer counts in :attr:`SNNCheckpoint.weights`."""
-    if not isinstance(layer, LinearLayer | _Conv | Opaque):
-        return False
-    held = layer.parameters.get("weight")
-    return held is not None and held.value is not UNKNOWN
-
-
-def _weight(layer: Layer) -> Array:
-    value = layer.parameters["weight"].value
-    assert value is not UNKNOWN
-    return value
-
-
-def _size(layer: Layer) -> tuple[int, int]:
-    weight = _weight(layer)
-    outputs = weight.shape[0] if weight.ndim else 1
-    if isinstance(layer, _Conv) and layer.groups is not UNKNOWN:
-        return weight.shape[1] * layer.groups, outputs
-    return (weight.shape[1] if weight.ndim > 1 else 1), outputs
-
-
-def _type_name(neuron: Neuron) -> str:
-    return neuron.origin.kind if neuron.origin else neuron.model.upper()
-
-
-def _some(names: Iterable[str], most: int = 8) -> str:
-    shown = [repr(name) for name in names]
-    return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")
-
-
-class _Weights(MutableSequence[Any]):
-    """The weights of a checkpoint as a list that writes through to its layers."""
-
-    def __init__(self, checkpoint: SNNCheckpoint) -> None:
-        self._checkpoint = checkpoint
-
-    def __len__(self) -> int:
-        return self._checkpoint.n_layers
-
-    @overload
-    def __getitem__(self, index: int) -> Array: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Array]: ...
-    def __getitem__(self, index: int | slice) -> Array | list[Array]:
-        layers = self._checkpoint._weighted()[index]
-        return [_weight(x) for x in layers] if isinstance(layers, list) else _weight(layers)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        if isinstance(index, slice):
-            for i, one in zip(range(*index.indices(len(self))), value, strict=True):
-                self[i] = one
-            return
-        layer = self._checkpoint._weighted()[index]
-        self._checkpoint.layers[layer.name] = with_parameter(layer, "weight", np.asarray(value))
-
-    def __delitem__(self, index: Any) -> None:
-        raise CheckpointError("a weight cannot be removed; remove its layer from layers")
-
-    def insert(self, index: int, value: Any) -> None:
-        """Refuse: a weight belongs to a layer."""
-        raise CheckpointError("a weight cannot be added; add a layer to layers")
-
-    def __iter__(self) -> Iterator[Array]:
-        return iter([_weight(layer) for layer in self._checkpoint._weighted()])
-
-    def __repr__(self) -> str:
-        return repr(list(self))
-
-
-def with_parameter(layer: Layer, name: str, value: Array) -> Layer:
-    """Return the layer with one parameter's array replaced; unit and trainable stay.
-
-    Parameters
-    ----------
-    layer : Layer
-    name : str
-        One of the layer's parameters.
-    value : numpy.ndarray
+def expect_checkpoint(value: object) -> None:
+    """Refuse what is no checkpoint.
 
     Raises
     ------
     CheckpointError
-        If the layer has no such parameter or the shape does not fit.
+        Saying what it is.
+
+    Examples
+    --------
+    >>> expect_checkpoint(SNNCheckpoint())
     """
-    if name not in layer.parameters:
-        raise CheckpointError(f"layer {layer.name!r} ({layer.kind}) has no parameter {name!r}")
-    held = replace(layer.parameters[name], value=value)
-    if isinstance(getattr(type(layer), "parameters", None), property):
-        changes: dict[str, Any] = {name: held}
-        return replace(layer, **changes)
-    return replace(layer, parameters={**layer.parameters, name: parameter(held)})  # type: ignore[call-arg]
+    if not isinstance(value, SNNCheckpoint):
+        raise CheckpointError(
+            f"expected an SNNCheckpoint, found {type(value).__name__} {repr(value)[:60]}; "
+            "snnbridge.read gives one from a file"
+        )

@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from snnbridge.errors import CheckpointError
-from snnbridge.model.layers import (
-    Connection,
-    Delay,
-    Input,
-    Layer,
-    Linear,
-    Neuron,
-    Output,
-    Subgraph,
-    Synapse,
-)
-from snnbridge.model.values import UNKNOWN, Shape, Unknown
+from snnbridge.model.fitting import check_fit
+from snnbridge.model.layers import Connection, Delay, Layer, Neuron, Subgraph
+from snnbridge.model.values import UNKNOWN, Unknown
 
 
 def check(layers: Mapping[str, Layer], connections: tuple[Connection, ...] | Unknown) -> None:
@@ -41,7 +32,7 @@ def check(layers: Mapping[str, Layer], connections: tuple[Connection, ...] | Unk
                 f"the connection {connection.source!r} to {connection.target!r} stands twice"
             )
         seen.add(connection)
-        _check_shapes(layers[connection.source], layers[connection.target])
+        check_fit(layers[connection.source], layers[connection.target])
     _check_cycles(layers, connections)
 
 
@@ -52,12 +43,6 @@ def _check_endpoints(layers: Mapping[str, Layer], connection: Connection) -> Non
                 f"the connection {connection.source!r} to {connection.target!r} names "
                 f"{name!r}, which is no layer"
             )
-    delay = connection.delay
-    if delay is not UNKNOWN and (not isinstance(delay, int) or delay < 0):
-        raise CheckpointError(
-            f"the connection {connection.source!r} to {connection.target!r} has the delay "
-            f"{delay!r}; expected whole steps of at least 0, or UNKNOWN"
-        )
     _check_port(layers[connection.source], connection.source_port, "outputs")
     _check_port(layers[connection.target], connection.target_port, "inputs")
 
@@ -68,33 +53,6 @@ def _check_port(layer: Layer, port: str | None, side: str) -> None:
     ports = getattr(layer, side) if isinstance(layer, Subgraph) else {}
     if port not in ports:
         raise CheckpointError(f"layer {layer.name!r} has no port {port!r} among its {side}")
-
-
-def _check_shapes(source: Layer, target: Layer) -> None:
-    left, right = _shape_out(source), _shape_in(target)
-    if left is not None and right is not None and left != right:
-        raise CheckpointError(
-            f"layer {source.name!r} ({source.kind}) gives shape {left}, but layer "
-            f"{target.name!r} ({target.kind}) takes {right}"
-        )
-
-
-def _shape_out(layer: Layer) -> Shape | None:
-    if isinstance(layer, Linear):
-        return None if layer.size[1] is None else (layer.size[1],)
-    if isinstance(layer, Input | Neuron | Synapse) and layer.shape is not UNKNOWN:
-        return layer.shape
-    return None
-
-
-def _shape_in(layer: Layer) -> Shape | None:
-    if isinstance(layer, Linear):
-        return None if layer.size[0] is None else (layer.size[0],)
-    if isinstance(layer, Synapse) and layer.receptors != 1:
-        return None
-    if isinstance(layer, Output | Neuron | Synapse) and layer.shape is not UNKNOWN:
-        return layer.shape
-    return None
 
 
 def _check_cycles(layers: Mapping[str, Layer], connections: tuple[Connection, ...]) -> None:

@@ -17,157 +17,106 @@ guess.
 from __future__ import annotations
 
 import enum
+import types
+import typing
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
 
+from snnbridge.errors import CheckpointError
+from snnbridge.model.choices import (
+    Clock,
+    Compare,
+    Floor,
+    Form,
+    InputGain,
+    Inputs,
+    Refractory,
+    Reset,
+    ResetTiming,
+    Scheme,
+    SpikeSource,
+    SynapseKind,
+    SynapseOrder,
+    Trace,
+    Width,
+)
 from snnbridge.model.values import UNKNOWN, Unknown
 
 
-class Scheme(enum.Enum):
-    """How the decay ``beta`` of one step follows from the parameters that the source states."""
+def switches(kind: type) -> dict[str, type[enum.Enum] | None]:
+    """Return each switch of a rule and the enumeration that its values belong to, if any.
 
-    STATED = "stated"  # beta = decay
-    CLAMPED = "clamped"  # beta = min(max(decay, 0), 1)
-    EXACT = "exact"  # beta = exp(-dt / tau)
-    EULER = "euler"  # beta = 1 - dt / tau
-    EULER_INVERSE = "euler inverse"  # beta = 1 - dt * tau_inv
-    EULER_LOGIT = "euler logit"  # beta = 1 - sigmoid(logit)
-    LOGIT = "logit"  # beta = sigmoid(logit)
-    BIT_SHIFT = "bit shift"  # beta = 1 - 2 ** -dash
-    RC = "rc"  # beta = 1 - dt / (resistance * capacitance), g = dt / capacitance
-    RUNGE_KUTTA_4 = "runge-kutta 4"  # beta = 1 - k + k**2/2 - k**3/6 + k**4/24, k = dt / tau
-    INTEGRATE = "integrate"  # beta = 1, no leak
+    Parameters
+    ----------
+    kind : type
+        :class:`NeuronRule` or :class:`SynapseRule`.
 
-
-class Form(enum.Enum):
-    """The order of the floating-point or integer operations of the update."""
-
-    AFFINE = "affine"  # (beta*v + g*x) + c
-    DIFFERENCE = "difference"  # v + k*((v_rest - v) + x), k = 1 - beta
-    BOX = "box"  # v + k*((x + v_rest) - v)
-    QUOTIENT = "quotient"  # v + ((v_rest - v) + x) / tau
-    DERIVATIVE = "derivative"  # v + dt*(((v_rest - v) + resistance*x) / tau), or its stages
-    # fma((dt*phi) * (1/tau), (v_rest - v) + resistance*x, v), phi = exprel(-dt/tau), all in the
-    # network's width and fma rounding once
-    EXPONENTIAL_EULER = "exponential euler"
-    INTEGER_SHIFT_12 = "integer shift 12"  # state in units of 2**-12, rounded towards zero
-    FIXED_Q8_8 = "fixed q8.8"  # 16-bit words, floor shifts, wrapping
-
-
-class InputGain(enum.Enum):
-    """The factor ``g`` on the input.
-
-    The forms other than affine add the input inside their brackets, as their equations show,
-    where it is ``COMPLEMENT``, and ``g*x`` after the leak otherwise.
+    Examples
+    --------
+    >>> switches(NeuronRule)["compare"]
+    <enum 'Compare'>
     """
-
-    ONE = "one"  # g = 1
-    COMPLEMENT = "complement"  # g = resistance * (1 - beta)
-    TIME_STEP = "time step"  # g = resistance * dt
-    STATED = "stated"  # g = gain
+    return _switches(kind)
 
 
-class Inputs(enum.Enum):
-    """How several inputs of one layer meet its state; without meaning where there is one."""
-
-    SUMMED = "summed"  # x = x1 + x2, then the update
-    IN_TURN = "in turn"  # the update adds x1, then x2
-
-
-class Floor(enum.Enum):
-    """How a lower bound is kept; without meaning where there is none."""
-
-    MAXIMUM = "maximum"  # max(v, v_min)
-    SHIFTED = "shifted"  # max(v - v_min, 0) + v_min
+@cache
+def _switches(kind: type) -> dict[str, type[enum.Enum] | None]:
+    return {
+        name: next((t for t in _alternatives(hint) if _is_choice(t)), None)
+        for name, hint in typing.get_type_hints(kind).items()
+    }
 
 
-class Compare(enum.Enum):
-    """When a neuron spikes."""
-
-    GREATER = ">"
-    GREATER_EQUAL = ">="
+def _alternatives(hint: Any) -> Iterable[Any]:
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
 
 
-class Reset(enum.Enum):
-    """What a spike does to the membrane potential."""
-
-    SUBTRACT = "subtract"  # v - s*reset_amount
-    SET = "set"  # v_reset
-    NONE = "none"
-
-
-class ResetTiming(enum.Enum):
-    """When the reset of a spike acts."""
-
-    NOW = "now"  # in the step of the spike
-    NEXT_BEFORE_LEAK = "next, before the leak"
-    NEXT_AFTER_LEAK = "next, after leak and input"
-    RESIDUAL = "residual"  # now, minus what the next step's threshold took already
+def _is_choice(candidate: Any) -> bool:
+    return (
+        isinstance(candidate, type)
+        and issubclass(candidate, enum.Enum)
+        and candidate is not Unknown
+    )
 
 
-class SpikeSource(enum.Enum):
-    """The membrane potential that is compared with the threshold."""
-
-    NEW = "new"  # after the update of this step
-    OLD = "old"  # before it
-
-
-class Refractory(enum.Enum):
-    """What a neuron does while it is refractory."""
-
-    NONE = "none"
-    HOLD = "hold"  # v keeps its value
-    CLAMP = "clamp"  # v is set to v_rest
-    HOLD_TESTED = "hold, tested"  # v is held, threshold and reset still act
-
-
-class Clock(enum.Enum):
-    """How the end of the refractory period is found."""
-
-    COUNTER = "counter"  # whole steps
-    FLOAT32_TIME = "float32 time"  # float32(step) * float32(dt) - t_last_spike <= tau_ref
-
-
-class Width(enum.Enum):
-    """The arithmetic of the state."""
-
-    FLOAT32 = "float32"
-    FLOAT64 = "float64"
-    INT64 = "int64"
-    INT16 = "int16"
-
-
-class Trace(enum.Enum):
-    """The membrane potential that a recording of the source shows."""
-
-    RAW = "raw"  # before the reset
-    RESET = "reset"  # after it
-
-
-class SynapseKind(enum.Enum):
-    """The linear filter of a synapse."""
-
-    EXPONENTIAL = "exponential"  # one state i
-    DUAL_EXPONENTIAL = "dual exponential"  # g driven by h, which rises with the input
-    ALPHA = "alpha"  # as dual exponential, with one time constant
-    EXPONENTIAL_DIFFERENCE = "exponential difference"  # a * (g_decay - g_rise)
-
-
-class SynapseOrder(enum.Enum):
-    """The order of decay, input and output within a step of a synapse."""
-
-    DECAY_ADD_USE = "decay, add, use"  # i = alpha*i + x; out = i
-    ADD_DECAY_USE = "add, decay, use"  # i = alpha*(i + x); out = i
-    ADD_USE_DECAY = "add, use, decay"  # i = i + x; out = i; i = alpha*i
-    DECAY_USE_ADD = "decay, use, add"  # i = alpha*i; out = i; i = i + x
-
-
+#: The switches without an enumeration: what each must be.
+_PLAIN: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "spiking": ("True, False", lambda value: isinstance(value, bool)),
+    "max_spikes": (
+        "a whole number of at least 1, None",
+        lambda value: value is None or (type(value) is int and value >= 1),
+    ),
+    "output_delay": (
+        "a whole number of at least 0",
+        lambda value: type(value) is int and value >= 0,
+    ),
+}
 _SELDOM = ("inputs", "floor")
 
 
+def _expected(name: str, choice: type[enum.Enum] | None) -> str:
+    return _PLAIN[name][0] if choice is None else ", ".join(map(str, choice))
+
+
+def _fits(name: str, choice: type[enum.Enum] | None, value: object) -> bool:
+    return _PLAIN[name][1](value) if choice is None else isinstance(value, choice)
+
+
 class _Switches:
-    """What rules have in common: which of their switches are unknown."""
+    """What rules have in common: which of their switches are unknown, and what each may be."""
 
     __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for name, choice in switches(type(self)).items():
+            value = getattr(self, name)
+            if value is not UNKNOWN and not _fits(name, choice, value):
+                raise CheckpointError(
+                    f"{name} of a {type(self).__name__} must be {_expected(name, choice)} or "
+                    f"UNKNOWN, found {value!r}"
+                )
 
     def unknown(self) -> tuple[str, ...]:
         """Return the names of the switches that the source does not state.
@@ -206,6 +155,12 @@ refractory, clock, width, trace
     output_delay : int or UNKNOWN
         Steps from a spike to its delivery.
 
+    Raises
+    ------
+    CheckpointError
+        For a value that the switch does not have; the text of a member is none: write
+        ``Compare(">=")``.
+
     Examples
     --------
     >>> NeuronRule(compare=Compare.GREATER, reset=Reset.SET).unknown()[:2]
@@ -238,6 +193,16 @@ class SynapseRule(_Switches):
     ----------
     kind, order, scheme, form, input_gain, inputs, width
         One member of the enumeration each, or ``UNKNOWN``.
+
+    Raises
+    ------
+    CheckpointError
+        For a value that the switch does not have.
+
+    Examples
+    --------
+    >>> SynapseRule(kind=SynapseKind.ALPHA)
+    SynapseRule(kind='alpha')
     """
 
     kind: SynapseKind | Unknown = UNKNOWN

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from snnbridge.errors import CheckpointError
+from snnbridge.model.checks import array_problem, check_name, name_problem, whole
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 #: JSON values, bytes, complex numbers, numpy scalars and arrays, and mappings of them.
@@ -49,18 +50,24 @@ PER_STEP: Final = PerStep.PER_STEP
 
 #: Seconds in one of each unit of time that the model converts between.
 SECONDS: Final[Mapping[str, float]] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_NUMBERS = (int, float, np.integer, np.floating)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number and its unit.
+    """A time and its unit.
 
     Parameters
     ----------
     value : float
-        The number as the source states it.
+        The number as the source states it: above 0 and finite.
     unit : str
-        For times one of ``s``, ``ms``, ``us``, ``ns``.
+        One of ``s``, ``ms``, ``us``, ``ns``.
+
+    Raises
+    ------
+    CheckpointError
+        If the number is no time, or the unit no unit of time.
 
     Examples
     --------
@@ -71,19 +78,20 @@ class Quantity:
     value: float
     unit: str
 
-    @property
-    def seconds(self) -> float:
-        """The time in seconds.
-
-        Raises
-        ------
-        CheckpointError
-            If the unit is no unit of time.
-        """
-        if self.unit not in SECONDS:
+    def __post_init__(self) -> None:
+        if not isinstance(self.unit, str) or self.unit not in SECONDS:
             raise CheckpointError(
                 f"{self.unit!r} is not a unit of time; expected one of {', '.join(SECONDS)}"
             )
+        number = isinstance(self.value, _NUMBERS) and not isinstance(self.value, bool)
+        if not number or not 0 < self.value < float("inf"):
+            raise CheckpointError(
+                f"a time must be a finite number above 0, found {self.value!r} {self.unit}"
+            )
+
+    @property
+    def seconds(self) -> float:
+        """The time in seconds."""
         return self.value * SECONDS[self.unit]
 
     def __str__(self) -> str:
@@ -109,6 +117,11 @@ class Parameter:
     trainable : bool or UNKNOWN
         Whether the source declares the array as trained.
 
+    Raises
+    ------
+    CheckpointError
+        For objects and records, a unit that is no text, a `trainable` that is no truth value.
+
     Examples
     --------
     >>> Parameter(10.0, unit="ms")
@@ -127,9 +140,15 @@ class Parameter:
     ) -> None:
         if not isinstance(value, np.ndarray) and value is not UNKNOWN:
             value = _as_array(value)
+        if value is not UNKNOWN and (problem := array_problem(value)):
+            raise CheckpointError(f"a parameter's array {problem}")
+        if unit is not None and (problem := name_problem(unit)):
+            raise CheckpointError(f"a parameter's unit {problem}")
+        if trainable is not UNKNOWN and not isinstance(trainable, bool | np.bool_):
+            raise CheckpointError(f"trainable must be True, False or UNKNOWN, not {trainable!r}")
         object.__setattr__(self, "value", value)
         object.__setattr__(self, "unit", unit)
-        object.__setattr__(self, "trainable", trainable)
+        object.__setattr__(self, "trainable", UNKNOWN if trainable is UNKNOWN else bool(trainable))
 
     def __repr__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
@@ -147,7 +166,18 @@ def _as_array(value: object) -> Array:
 
 
 def parameter(value: Parameter | Array | float | Unknown) -> Parameter:
-    """Wrap a number or an array as a :class:`Parameter`; a parameter passes through."""
+    """Wrap a number or an array as a :class:`Parameter`; a parameter passes through.
+
+    Raises
+    ------
+    CheckpointError
+        If it is neither.
+
+    Examples
+    --------
+    >>> parameter(0.5)
+    Parameter(0.5)
+    """
     return value if isinstance(value, Parameter) else Parameter(value)
 
 
@@ -171,11 +201,35 @@ class StateVariable:
     value : numpy.ndarray
         Any dtype; the shape of the layer, plus an axis for the batch where there is one.
     batch_axis : int or None or UNKNOWN
-        The axis that runs over the batch; ``None`` where there is none.
+        The axis that runs over the batch, counted from 0; ``None`` where there is none.
+
+    Raises
+    ------
+    CheckpointError
+        If the value is no array, or has no such axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> StateVariable(np.zeros((8, 10), np.float32), batch_axis=0)
+    StateVariable(float32[8,10], batch_axis=0)
     """
 
     value: Array
     batch_axis: int | Unknown | None = UNKNOWN
+
+    def __post_init__(self) -> None:
+        if problem := array_problem(self.value):
+            raise CheckpointError(f"the value of a state {problem}")
+        if self.batch_axis is None or self.batch_axis is UNKNOWN:
+            return
+        axis = whole(self.batch_axis)
+        if axis is None or not 0 <= axis < self.value.ndim:
+            raise CheckpointError(
+                f"batch_axis must be one of the {self.value.ndim} axes of a state of shape "
+                f"{self.value.shape}, counted from 0, or None or UNKNOWN; found {self.batch_axis!r}"
+            )
+        object.__setattr__(self, "batch_axis", axis)
 
     def __repr__(self) -> str:
         return f"StateVariable({describe(self.value)}, batch_axis={self.batch_axis})"
@@ -193,71 +247,19 @@ class Origin:
         The name of its class there, ``"Lif"``.
     version : str or UNKNOWN
         The framework's version; rules change between releases.
+
+    Raises
+    ------
+    CheckpointError
+        If one of them is no text.
     """
 
     framework: str
     kind: str
     version: str | Literal[Unknown.UNKNOWN] = UNKNOWN
 
-
-def check_name(name: object, what: str) -> None:
-    """Refuse a name that is no UTF-8 text without NUL.
-
-    Raises
-    ------
-    CheckpointError
-        With `what` the name belongs to.
-    """
-    if not isinstance(name, str):
-        raise CheckpointError(f"{what} must be named by text, not by {name!r}")
-    if "\0" in name or not _is_utf8(name):
-        raise CheckpointError(f"{what} {name!r} holds a NUL or a lone surrogate; rename it")
-
-
-def _is_utf8(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def check_tree(tree: Tree, what: str, *, json_only: bool = False) -> None:
-    """Refuse a tree with anything but JSON values, bytes, numpy scalars and arrays.
-
-    Parameters
-    ----------
-    tree : mapping, sequence or leaf
-    what : str
-        What the tree is, for the message.
-    json_only : bool
-        Refuse all but JSON values.
-
-    Raises
-    ------
-    CheckpointError
-        Naming the path of the leaf.
-    """
-    pending: list[tuple[Path, Tree]] = [((), tree)]
-    leaves: tuple[type, ...] = (str, bool, int, float, type(None))
-    if not json_only:
-        leaves += (bytes, complex, np.generic, np.ndarray)
-    while pending:
-        path, node = pending.pop()
-        if len(path) > 200:
-            raise CheckpointError(f"{what} is nested deeper than 200 levels, at {path[:4]}...")
-        if isinstance(node, Mapping):
-            for key, value in node.items():
-                check_name(key, f"a key of {what} at {'/'.join(path) or 'its top'}")
-                pending.append(((*path, key), value))
-        elif isinstance(node, list | tuple):
-            pending.extend(((*path, str(i)), value) for i, value in enumerate(node))
-        elif isinstance(node, np.ndarray) and (node.dtype.hasobject or node.dtype.names):
-            raise CheckpointError(f"{what} holds an array of objects at {'/'.join(path)}")
-        elif not isinstance(node, leaves):
-            raise CheckpointError(
-                f"{what} holds {type(node).__name__} at {'/'.join(path) or 'its top'}; "
-                f"expected {'JSON values' if json_only else 'JSON values, bytes and arrays'}"
-            )
+    def __post_init__(self) -> None:
+        check_name(self.framework, "the framework of an origin")
+        check_name(self.kind, "the kind of an origin")
+        if self.version is not UNKNOWN:
+            check_name(self.version, "the version of an origin")

@@ -8,8 +8,8 @@ A whole suite for pytest, in three lines::
         format = my_plugin.FORMAT
 
 Without pytest, :func:`check_format` does the same, and so does ``snnbridge check NAME``.
-:mod:`snnbridge.testing.samples` has the checkpoints, :mod:`snnbridge.testing.strategies`
-(which needs hypothesis) draws more. The public names stand in ``__init__.pyi``.
+``snnbridge.testing.samples`` has the checkpoints, ``snnbridge.testing.strategies`` (which
+needs hypothesis) draws more. The public names stand in ``__init__.pyi``.
 """
 
 from __future__ import annotations

@@ -288,25 +288,50 @@ def checkpoints(draw: st.DrawFn, most_layers: int = 5) -> SNNCheckpoint:
     """
     chosen = draw(st.lists(names, unique=True, max_size=most_layers))
     found = [draw(layers(name)) for name in chosen]
-    owners = st.sampled_from(chosen) if chosen else st.just("")
-    variables = st.builds(StateVariable, arrays(), st.sampled_from([UNKNOWN, None, 0, 1]))
-    tied = [(x.name, p) for x in found for p in x.parameters]
+    states = st.sampled_from(chosen).flatmap(_states) if chosen else st.nothing()
     return SNNCheckpoint(
         layers=found,
         connections=draw(_connections(found)),
         dt=draw(_time_steps),
         training=draw(trees()),
-        state=draw(st.dictionaries(_pairs(owners), variables, max_size=3 * bool(chosen))),
+        state=dict(draw(st.lists(states, max_size=3))) if chosen else {},
         step=draw(st.sampled_from([None, UNKNOWN, 0, 17])),
         metadata=draw(trees(json_only=True)),
         frozen_layers=draw(st.lists(st.sampled_from(chosen), unique=True)) if chosen else [],
-        ties=(frozenset(tied[:2]),) if len(tied) > 1 and draw(st.booleans()) else (),
+        ties=draw(_ties(found)),
         extras=draw(st.dictionaries(names, trees(), max_size=2)),
     )
 
 
-def _pairs(owners: st.SearchStrategy[str]) -> st.SearchStrategy[Path]:
-    return st.tuples(owners, names)
+def _states(owner: str) -> st.SearchStrategy[tuple[Path, StateVariable]]:
+    """Draw a state of a layer: its membrane, or one of a framework's own, of any shape."""
+    own = names.filter(lambda name: name not in ("v", "i", "spike"))
+    membranes = st.one_of(
+        st.builds(StateVariable, arrays((3,)), st.none()),
+        st.builds(StateVariable, arrays((2, 3)), st.just(0)),
+    )
+    return st.one_of(
+        st.tuples(st.tuples(st.just(owner), st.just("v")), membranes),
+        st.tuples(st.tuples(st.just(owner), own), _variables()),
+    )
+
+
+@st.composite
+def _variables(draw: st.DrawFn) -> StateVariable:
+    value = draw(arrays())
+    return StateVariable(value, draw(st.sampled_from([UNKNOWN, None, *range(value.ndim)])))
+
+
+def _ties(found: list[Layer]) -> st.SearchStrategy[tuple[frozenset[Path], ...]]:
+    """Draw ties of parameters that can be one array: of one shape and dtype, or unknown."""
+    alike: dict[Any, list[Path]] = {}
+    for layer in found:
+        for name, held in layer.parameters.items():
+            value = held.value
+            key = value if value is UNKNOWN else (value.shape, value.dtype.newbyteorder("="))
+            alike.setdefault(key, []).append((layer.name, name))
+    pairs = [frozenset(paths[:2]) for paths in alike.values() if len(paths) > 1]
+    return st.lists(st.sampled_from(pairs), unique=True).map(tuple) if pairs else st.just(())
 
 
 def _connections(found: list[Layer]) -> st.SearchStrategy[Any]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,25 @@ import numpy as np
 from snnbridge import bridge
 from snnbridge.errors import CheckpointError
 from snnbridge.model import (
+    UNKNOWN,
     Array,
     Layer,
     Linear,
+    Names,
     Neuron,
     Opaque,
-    Origin,
+    is_weighted,
     parameter,
+    typed_neuron,
     with_parameter,
 )
 from snnbridge.model import SNNCheckpoint as Checkpoint
+from snnbridge.model.layers.structure import by_name
+from snnbridge.model.stack import neurons_behind, type_name
 
 _FRAMEWORK = "sc-neurocore"
 #: What the npz format says of an archive that has its other half.
 _DIALECTS = ("3.16", "permissive")
-#: Types of neurons that the model's own family covers; any other keeps its name as its model.
-_FAMILY = frozenset(("LIF", "IF", "LI"))
 
 
 class SNNCheckpoint(Checkpoint):
@@ -87,51 +89,87 @@ class SNNCheckpoint(Checkpoint):
             if weights is None or layer_names is None or layer_sizes is None:
                 raise CheckpointError("a checkpoint needs weights, layer_names and layer_sizes")
             _check_lengths(weights, layer_names, layer_sizes, neuron_types)
-            layers = _layers(weights, layer_names, layer_sizes, neuron_types)
+            layers = _with_types(_layers(weights, layer_names, layer_sizes), neuron_types)
         parts["metadata"] = {} if metadata is None else metadata
-        super().__init__(layers=layers, frozen_layers=list(frozen_layers), **parts)
+        super().__init__(layers=layers, frozen_layers=frozen_layers, **parts)
         if layer_sizes is not None and [tuple(size) for size in layer_sizes] != self.layer_sizes:
             self.extras = {"npz": {"layer_sizes": [list(size) for size in layer_sizes]}}
 
+    @property
+    def neuron_types(self) -> list[str]:
+        """What the neurons behind each layer with weights are called; empty if there are none.
 
-def _check_lengths(
-    weights: Sequence[Any],
-    names: Sequence[str],
-    sizes: Sequence[tuple[int, int]],
-    types: Sequence[str],
-) -> None:
-    found = {"layer_names": len(names), "layer_sizes": len(sizes)}
-    if len(types):
-        found["neuron_types"] = len(types)
-    for key, length in found.items():
-        if length != len(weights):
+        A list that cannot be changed; assigning another one replaces the neurons whose type
+        changes, keeps the others as they are, and takes those away whose type is empty.
+        """
+        return super().neuron_types
+
+    @neuron_types.setter
+    def neuron_types(self, types: Sequence[str]) -> None:
+        if self.connections is not UNKNOWN:
             raise CheckpointError(
-                f"{key} speaks of {length} layers, but there are {len(weights)} weights"
+                "neuron_types cannot be set where the connections are known; change layers and "
+                "connections"
+            )
+        if isinstance(types, str) or len(types) not in (0, self.n_layers):
+            raise CheckpointError(
+                f"neuron_types must be one text for each of {self.n_layers} layers, or nothing; "
+                f"found {types!r}"
+            )
+        held = self.layers
+        self.layers = by_name(_with_types(held.values(), types))
+        try:
+            self.validate()
+        except CheckpointError:
+            self.layers = held
+            raise
+
+
+def _check_lengths(weights: Sequence[Any], *others: Sequence[Any]) -> None:
+    for name, values in zip(("layer_names", "layer_sizes", "neuron_types"), others, strict=True):
+        if isinstance(values, str):
+            raise CheckpointError(f"{name} must be a list; found the text {values!r}")
+        if len(values) != len(weights) and (len(values) or name != "neuron_types"):
+            raise CheckpointError(
+                f"{name} speaks of {len(values)} layers, but there are {len(weights)} weights"
             )
 
 
 def _layers(
-    weights: Sequence[Any],
-    names: Sequence[str],
-    sizes: Sequence[tuple[int, int]],
-    types: Sequence[str],
+    weights: Sequence[Any], names: Sequence[str], sizes: Sequence[tuple[int, int]]
 ) -> list[Layer]:
     layers: list[Layer] = []
-    taken = set(names)
-    for i, (name, weight, size) in enumerate(zip(names, weights, sizes, strict=True)):
+    for name, weight, size in zip(names, weights, sizes, strict=True):
         layers.append(_layer(name, np.asarray(weight), size))
-        if len(types) and types[i]:
-            model = "lif" if types[i].upper() in _FAMILY else types[i]
-            behind = _unused(f"{name}.neuron", taken)
-            layers.append(Neuron(behind, origin=Origin(_FRAMEWORK, types[i]), model=model))
-            taken.add(behind)
     return layers
 
 
-def _unused(wanted: str, taken: set[str]) -> str:
-    if wanted not in taken:
-        return wanted
-    return next(name for i in count(2) if (name := f"{wanted}.{i}") not in taken)
+def _with_types(layers: Iterable[Layer], types: Sequence[str]) -> Iterator[Layer]:
+    """Give layers with neurons of these types behind those that have weights, in order."""
+    for kind in types:
+        if not isinstance(kind, str):
+            raise CheckpointError(f"neuron_types must be text, not {kind!r}")
+    held = by_name(layers)
+    weighted = [name for name, layer in held.items() if is_weighted(layer)]
+    wanted = dict(zip(weighted, types or [""] * len(weighted), strict=True))
+    behind = neurons_behind(held, UNKNOWN)
+    owners = {neuron.name: name for name, neuron in behind.items()}
+    names = Names(held)
+    for layer in held.values():
+        if isinstance(layer, Neuron) and layer.name in owners:
+            yield from _of_type(layer, wanted[owners[layer.name]])
+            continue
+        yield layer
+        if wanted.get(layer.name) and layer.name not in behind:
+            name = names.unique(f"{layer.name}.neuron")
+            yield typed_neuron(name, _FRAMEWORK, wanted[layer.name])
+
+
+def _of_type(neuron: Neuron, kind: str) -> Iterator[Neuron]:
+    if type_name(neuron) == kind:
+        yield neuron
+    elif kind:
+        yield typed_neuron(neuron.name, _FRAMEWORK, kind)
 
 
 def _layer(name: str, weight: Array, size: tuple[int, int]) -> Layer:
