@@ -13,9 +13,10 @@ START, END = "<!-- rules: start -->", "<!-- rules: end -->"
 def table():
     """Return the table in Markdown, one section for each framework."""
     by_framework = {}
-    for (framework, _), found in sorted(rules.classes.items()):
-        if found.equation:
-            by_framework.setdefault(framework, []).append(found)
+    for framework, kind in sorted(rules.classes):
+        for found in rules.releases(framework, kind):
+            if found.equation:
+                by_framework.setdefault(framework, []).append(found)
     return "\n".join(section(name, found) for name, found in by_framework.items())
 
 
@@ -25,7 +26,8 @@ def section(framework, found):
     lines += ["| class | one step | its own arguments |", "|---|---|---|"]
     for one in found:
         arguments = ", ".join(f"`{name}`" for name in one.arguments)
-        lines.append(f"| `{one.kind}` | {escaped(one.equation)} | {arguments} |")
+        kind = one.release.replace(one.kind, f"`{one.kind}`", 1)
+        lines.append(f"| {kind} | {escaped(one.equation)} | {arguments} |")
     return "\n".join([*lines, ""])
 
 

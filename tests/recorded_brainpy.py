@@ -27,7 +27,8 @@ from snnbridge.model import (
 )
 from snnbridge.simulator import State
 
-FOLDER = Path(__file__).parent.parent / "fixtures" / "brainpy-2.8.2"
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+VERSIONS = ("2.3.4.1", "2.4.2", "2.8.2")
 #: Neurons that the family does not hold, another line of the framework, wiring in code.
 OUTSIDE = ("neurons", "brainstate", "snn", "a_training", "float64")
 _METHODS = {"ExponentialEuler": "exp_auto", "Euler": "euler", "RK4": "rk4"}
@@ -35,20 +36,23 @@ _STATES = {"V": "v", "x": "v", "g": "i", "h": "h", "g_decay": "i", "t_last_spike
 
 
 def cases():
-    records = sorted(path.name.removesuffix(".record.npz") for path in FOLDER.glob("*.record.npz"))
-    return [name for name in records if not name.startswith((*OUTSIDE, "lif_exact_threshold"))]
+    """Yield (version, case) of everything that is recorded and has a rule."""
+    for version in VERSIONS:
+        for path in sorted((FIXTURES / f"brainpy-{version}").glob("*.record.npz")):
+            if not path.name.startswith((*OUTSIDE, "lif_exact_threshold")):
+                yield version, path.name.removesuffix(".record.npz")
 
 
 class RecordedBrainPy:
     """One case: its network, its input, and what was recorded of each layer."""
 
-    def __init__(self, name):
-        self.truth_of = json.loads((FOLDER / f"{name}.truth.json").read_text(encoding="utf-8"))
-        with np.load(FOLDER / f"{name}.record.npz") as held:
+    def __init__(self, version, name):
+        self.version = version
+        base = FIXTURES / f"brainpy-{version}" / name
+        self.truth_of = json.loads(Path(f"{base}.truth.json").read_text(encoding="utf-8"))
+        with np.load(f"{base}.record.npz") as held:
             self.record = {key: held[key] for key in held.files}
-        self.held = {}
-        for node in wire.unpack((FOLDER / f"{name}.bp").read_bytes()).values():
-            self.held |= node
+        self.held = _variables(base)
         self.dt = self.truth_of["dt"]
         x = self.seen("input")
         self.shapes = {"input": x.shape[2:]}
@@ -134,16 +138,16 @@ class RecordedBrainPy:
         return Delay(name, Parameter(self.truth_of["delays"][name], "step")), shape
 
     def dynamic(self, name, kind, node, given):
-        found = rules.get("brainpy", kind)
+        found = rules.get("brainpy", kind, self.version)
         arguments = {k: v for k, v in given.items() if k in found.arguments}
         arguments["method"] = _METHODS[node["integral"]]
         if "spk_reset" in found.arguments and node["mode"] != "TrainingMode":
             arguments["spk_reset"] = "nontraining"
-        if kind in ("DualExpon", "DualExponV2"):
+        if "A" in found.arguments:
             arguments["A"] = self.amplitude(kind, given)
         shape = tuple(given["size"])
         shape = (shape[-1], *shape[:-1])
-        layer = found.build(name, "2.8.2", shape=shape, **arguments)
+        layer = found.build(name, self.version, shape=shape, **arguments)
         self.layers[name], self.shapes[name] = layer, shape
         for key, variable in _STATES.items():
             if f"{name}.{key}" in self.held:
@@ -176,6 +180,15 @@ class RecordedBrainPy:
 
     def initial(self):
         return State(self.state, self.truth_of.get("first_step", 0))
+
+
+def _variables(base):
+    """Read the arrays of a file, of nested or flat nodes, or of a folder's one checkpoint."""
+    path = base / "checkpoint_0" if base.is_dir() else Path(f"{base}.bp")
+    found = {}
+    for key, value in wire.unpack(path.read_bytes()).items():
+        found |= value if isinstance(value, dict) else {key: value}
+    return found
 
 
 def _plain(value):

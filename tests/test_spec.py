@@ -60,7 +60,13 @@ def test_a_skeleton_asks_for_everything_unknown_in_the_framework_s_words():
 def test_a_filled_in_skeleton_leaves_nothing_to_ask():
     full = spec.apply(
         SNNCheckpoint([Neuron("Lif0", origin=origin("Lif"))]),
-        {"dt": "1 ms", "connections": [], "defaults": True, "layers": {"Lif0": {"shape": [2]}}},
+        {
+            "dt": "1 ms",
+            "connections": [],
+            "defaults": True,
+            "version": "2.8.2",
+            "layers": {"Lif0": {"shape": [2]}},
+        },
     )
     assert full.unknown() == []
     assert "[layers" not in spec.skeleton(full)
@@ -103,8 +109,9 @@ def test_shapes_and_batch_axes_follow_from_the_connections():
 
 
 def test_a_layer_without_arrays_is_added_by_its_kind():
-    stated = apply(layers={"flat": {"kind": "Flatten", "order": "channels last"}})
-    assert stated.layers["flat"].order == "channels last"
+    flat = {"kind": "Flatten", "order": "channels last", "start": 1}
+    stated = apply(layers={"flat": flat}).layers["flat"]
+    assert (stated.order, stated.start) == ("channels last", 1)
 
 
 def test_an_opaque_layer_becomes_what_its_owner_says():
@@ -140,16 +147,17 @@ def test_a_version_is_kept_with_every_layer_of_the_framework():
         ({"layers": {"Lif0": {"method": "rk9"}}}, "method must be one of 'exp_auto'"),
         ({"layers": {"Lif0": {"kind": "Linear"}}}, "is a Neuron, not a 'Linear'"),
         ({"layers": {"Lif0": 3}}, "must be a table"),
-        ({"layers": {"Dense0": {"class": "Lif"}}}, "is a Linear; Lif is a Neuron"),
+        ({"layers": {"Dense0": {"class": "Lif"}}}, "is a Dense in the file, and a Lif"),
+        ({"layers": {"n": {"class": "brainpy.Dense"}}}, "is a Neuron; Dense is a Linear"),
         ({"layers": {"Lif0": {"class": "Nope"}}}, "no rule for brainpy 'Nope'; known are Lif"),
         ({"layers": {"n": {"rule": {"compare": "="}}}}, "compare must be one of '>', '>='"),
         ({"layers": {"n": {"rule": {"nope": 1}}}}, "no switch 'nope'"),
-        ({"layers": {"n": {"colour": 1}}}, "no parameter 'colour'"),
+        ({"layers": {"n": {"colour": 1}}}, "has no 'colour'; expected some of"),
         ({"layers": {"Conv2d0": {"stride": 0}}}, "stride must be"),
         ({"layers": {"Lif0": {"tau": [1.0, 2.0, 3.0], "shape": [2]}}}, "does not broadcast"),
         ({"dt": "fast"}, "dt must be like"),
         ({"dt": "0 ms"}, "dt must be like"),
-        ({"dt": "1 mV"}, "not a unit of time"),
+        ({"dt": "1 mV"}, "dt must be like"),
         ({"colour": 1}, "neither a key of a spec nor an argument"),
         ({"chains": ["Dense0"]}, "list of lists"),
         ({"chains": [["Dense0", "nope"]]}, "'nope', which is no layer"),

@@ -9,15 +9,20 @@ from snnbridge.cli import options
 
 @click.command(
     name="spec",
+    cls=options.Verb,
     epilog="Example:\n\n  snnbridge spec trained.bp > model.toml",
 )
 @options.path_argument("file")
 @options.format_option("--from", "from_", "The format of FILE; found by its content otherwise.")
+@options.trusted
 @options.format_options
-def command(file: str, *, from_: str | None, options: tuple[str, ...]) -> None:
+def command(file: str, *, from_: str | None, trusted: bool, options: tuple[str, ...]) -> None:
     """Print a form (TOML) to state what FILE does not say; give it back as --spec."""
     from snnbridge.bridge import read
-    from snnbridge.cli.options import parse
+    from snnbridge.cli.options import flags, parse
     from snnbridge.spec import skeleton
 
-    click.echo(skeleton(read(file, format=from_, options=parse(options))), nl=False)
+    asked = {**parse(options), **flags()}
+    found = read(file, format=from_, trusted=trusted, options=asked)
+    # TOML is UTF-8, whatever the terminal writes.
+    click.echo(skeleton(found).encode("utf-8"), nl=False)

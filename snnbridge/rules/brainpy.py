@@ -1,4 +1,8 @@
-"""BrainPy's layer classes (``brainpy.dyn``, ``brainpy.dnn``), measured on 2.8.2."""
+"""BrainPy's layer classes (``brainpy.dyn``, ``brainpy.dnn``), measured on 2.3.4, 2.4.2 and 2.8.2.
+
+What changed between them was looked up in the releases' sources: the soft reset came with 2.4.3,
+the amplitude of the double exponentials and another alpha function after 2.4.6.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +11,36 @@ from dataclasses import replace
 from typing import Any
 
 from snnbridge.model import (
-    AvgPool,
-    BatchNorm,
+    UNKNOWN,
     Clock,
     Compare,
-    Conv1d,
-    Conv2d,
-    Flatten,
     Floor,
     Form,
     InputGain,
     Inputs,
-    Layer,
-    Linear,
-    MaxPool,
     Neuron,
     NeuronRule,
+    Parameter,
     Refractory,
     Reset,
     ResetTiming,
     Scheme,
     SpikeSource,
+    StateVariable,
     Synapse,
     SynapseKind,
     SynapseOrder,
     SynapseRule,
     Trace,
     Width,
+    parameter,
 )
-from snnbridge.rules.table import Argument, FrameworkClass
+from snnbridge.model.values import SECONDS
+from snnbridge.rules.brainpy_layers import LAYERS
+from snnbridge.rules.releases import named
+from snnbridge.rules.table import Argument, Derived, Evidence, FrameworkClass
 
-_DYN = "brainpy.dyn; BrainPy 2.4.3 to 2.9.0"
+_DYN = "brainpy.dyn and brainpy.neurons; BrainPy 2.3.4 to 2.9.0"
 _EXPONENTIAL = {"scheme": Scheme.EXACT, "form": Form.EXPONENTIAL_EULER}
 _METHOD = Argument(
     choices={
@@ -57,22 +60,21 @@ def _tau(default: float, parameter: str = "tau", help: str = "time constant") ->
     return Argument(parameter=parameter, unit="ms", default=default, help=help)
 
 
+_TAU_REF = _tau(0.0, "tau_ref", "refractory period")
 _LEAK = {"tau": _tau(10.0, help="membrane time constant"), "V_rest": _V_REST, "R": _R}
-_SPIKE = {
+_LEVELS = {
     "V_reset": Argument(parameter="v_reset", default=-5.0, help="reset potential"),
     "V_th": Argument(parameter="threshold", default=20.0, help="threshold"),
-    # Outside training mode the reset is hard whatever spk_reset says: the rule needs both, so
-    # the mode is one of the choices.
-    "spk_reset": Argument(
-        choices={
-            "soft": {"reset": Reset.SUBTRACT},
-            "hard": {"reset": Reset.SET},
-            "nontraining": {"reset": Reset.SET},
-        },
-        default="soft",
-        help="reset in training mode; 'nontraining' for a net that runs outside it",
-    ),
 }
+# Outside training mode the reset is hard whatever spk_reset says: the rule needs both, so the
+# mode is one of the choices.
+_HARD = {"hard": {"reset": Reset.SET}, "nontraining": {"reset": Reset.SET}}
+_SPK_RESET = Argument(
+    choices={"soft": {"reset": Reset.SUBTRACT}, **_HARD},
+    default="soft",
+    help="reset in training mode, or that the net runs outside it",
+)
+_ALWAYS_HARD = Argument(choices=_HARD, default="hard", help="hard in every mode before 2.4.3")
 _LIF = NeuronRule(
     input_gain=InputGain.COMPLEMENT,
     inputs=Inputs.SUMMED,
@@ -90,10 +92,13 @@ _LIF = NeuronRule(
 )
 _LIF_REF = replace(_LIF, refractory=Refractory.HOLD_TESTED, clock=Clock.FLOAT32_TIME)
 _READOUT = replace(_LIF, spiking=False, reset=Reset.NONE, trace=Trace.RAW)
+_RESET = "V = V_reset"
 _LIF_STEP = "V += (dt*phi)*((-V + V_rest + R*I)/tau), phi = exprel(-dt/tau); spike = V >= V_th"
 
 
-def _neuron(kind: str, rule: NeuronRule, equation: str, **arguments: Argument) -> FrameworkClass:
+def _neuron(
+    kind: str, rule: NeuronRule, equation: str, arguments: Mapping[str, Argument], **more: Any
+) -> FrameworkClass:
     return FrameworkClass(
         framework="brainpy",
         kind=kind,
@@ -102,15 +107,60 @@ def _neuron(kind: str, rule: NeuronRule, equation: str, **arguments: Argument) -
         rule=rule,
         equation=equation,
         source=_DYN,
+        **more,
     )
 
 
+def _mode(state: Mapping[str, StateVariable]) -> Evidence | None:
+    """Tell the mode by the spikes, which are floats in training mode, for their gradient."""
+    spike = state.get("spike")
+    if spike is None or spike.value.dtype != bool:
+        return None
+    return Evidence("spk_reset", "nontraining", "its spikes are booleans")
+
+
+def _spiking(
+    kind: str,
+    rule: NeuronRule,
+    equation: str,
+    arguments: Mapping[str, Argument],
+    before: Mapping[str, Argument],
+    **more: Any,
+) -> tuple[FrameworkClass, FrameworkClass]:
+    """Make a spiking neuron as it was before there was a soft reset, and as it is."""
+    own = {**arguments, **_LEVELS}
+    hard = {**own, **before, "spk_reset": _ALWAYS_HARD}
+    always = replace(rule, reset=Reset.SET)
+    more["evidence"] = _mode
+    return (
+        _neuron(kind, always, f"{equation}; {_RESET}", hard, until="2.4.3", **more),
+        _neuron(
+            kind,
+            rule,
+            f"{equation}; V -= V_th - V_reset (soft) or {_RESET} (hard)",
+            {**own, "spk_reset": _SPK_RESET},
+            since="2.4.3",
+            **more,
+        ),
+    )
+
+
+def _refractory(given: Mapping[str, Any]) -> Derived:
+    """Take a refractory period of None as none."""
+    if "tau_ref" not in given:
+        return {}, {}
+    none = given["tau_ref"] is None
+    return {}, {"refractory": Refractory.NONE if none else Refractory.HOLD_TESTED}
+
+
 def _synapse(
+    name: str,
     kind: SynapseKind,
     order: SynapseOrder,
-    name: str,
     equation: str,
-    **arguments: Argument,
+    arguments: Mapping[str, Argument],
+    input_gain: InputGain = InputGain.ONE,
+    **more: Any,
 ) -> FrameworkClass:
     return FrameworkClass(
         framework="brainpy",
@@ -118,130 +168,137 @@ def _synapse(
         layer=Synapse,
         arguments={**arguments, "method": _METHOD},
         rule=SynapseRule(
-            kind=kind,
-            order=order,
-            input_gain=InputGain.ONE,
-            inputs=Inputs.SUMMED,
-            width=Width.FLOAT32,
+            kind=kind, order=order, input_gain=input_gain, inputs=Inputs.SUMMED, width=Width.FLOAT32
         ),
         equation=equation,
         source=_DYN,
+        **more,
     )
 
 
-def _static(kind: str, layer: type[Layer], **arguments: Argument) -> FrameworkClass:
-    return FrameworkClass(
-        framework="brainpy",
-        kind=kind,
-        layer=layer,
-        arguments=arguments,
-        source="brainpy.dnn; BrainPy 2.4.3 to 2.9.0",
-    )
+def _as_it_is(given: Mapping[str, Any]) -> Derived:
+    """Raise h by the input as it is."""
+    return {"input_gain": 1.0}, {}
 
 
-def _padding(value: Any) -> Any:
-    """BrainPy names its paddings in capitals; "VALID" is none."""
-    named = {"SAME": "same", "VALID": 0}
-    return named.get(value.upper(), value) if isinstance(value, str) else value
+def _alpha(given: Mapping[str, Any]) -> Derived:
+    """Say the alpha function of old as a double exponential with one time constant."""
+    if "tau_decay" not in given:
+        return {"input_gain": 1.0}, {}
+    tau = parameter(given["tau_decay"])
+    return {"input_gain": 1.0, "tau_rise": Parameter(tau.value, tau.unit or "ms")}, {}
 
 
-def _window(**own: Argument) -> Mapping[str, Argument]:
-    return {
-        **own,
-        "stride": Argument(setting="stride", default=1, help="stride"),
-        "padding": Argument(
-            setting="padding", default="SAME", help="zeros around it", convert=_padding
-        ),
-    }
+def _area(given: Mapping[str, Any]) -> Derived:
+    """Scale the difference of two exponentials as the releases up to 2.4.6 do."""
+    if not {"tau_decay", "tau_rise"} <= given.keys():
+        return {"gain": UNKNOWN}, {}
+    decay, rise = (_milliseconds(given[key]) for key in ("tau_decay", "tau_rise"))
+    if not (decay != rise).all():
+        raise ValueError("tau_decay and tau_rise must differ")
+    return {"gain": rise * decay / (decay - rise)}, {}
 
 
-_CONV = {
-    **_window(),
-    "rhs_dilation": Argument(setting="dilation", default=1, help="dilation of the kernel"),
-    "groups": Argument(setting="groups", default=1, help="groups of channels"),
-}
-_POOL = _window(kernel_size=Argument(setting="window", help="window"))
-_NORM = {"epsilon": Argument(setting="epsilon", default=1e-5, help="added to the variance")}
+def _milliseconds(value: Any) -> Any:
+    held = parameter(value)
+    if held.value is UNKNOWN or held.unit in (None, "ms"):
+        return held.value
+    return held.value * (SECONDS[str(held.unit)] / SECONDS["ms"])
+
+
 _RISE = {"tau_decay": _tau(10.0), "tau_rise": _tau(1.0, "tau_rise", "time constant of the rise")}
+# The last posts of 2.4.6 have double exponentials of their own.
+_LAST: dict[str, Any] = {"until": "2.4.6.post5"}
+_NEXT: dict[str, Any] = {"since": "2.5"}
+_HELD = f"{_LIF_STEP}; V keeps its value while t - t_last_spike <= tau_ref"
+_AMPLITUDE = "amplitude; normalised if none"
+_READ = "V += (dt*phi)*((-V + V_rest + R*I)/tau)"
+_DUAL = "g += (dt*phi_d)*(-g/tau_decay + h); h decays with tau_rise; h += {}x; returns g"
+_DIFFERENCE = "g_rise, g_decay decay, += x; returns {}*(g_decay - g_rise)"
 
 CLASSES = (
-    _neuron("Lif", _LIF, _LIF_STEP, **_LEAK, **_SPIKE),
-    _neuron("LifLTC", _LIF, _LIF_STEP, **_LEAK, **_SPIKE),
-    *(
-        _neuron(
-            kind,
-            _LIF_REF,
-            f"{_LIF_STEP}; V keeps its value while t - t_last_spike <= tau_ref",
-            **_LEAK,
-            **_SPIKE,
-            tau_ref=_tau(0.0, "tau_ref", "refractory period"),
-        )
-        for kind in ("LifRef", "LifRefLTC")
+    *_spiking("Lif", _LIF, _LIF_STEP, _LEAK, {}),
+    *_spiking("LifLTC", _LIF, _LIF_STEP, _LEAK, {}),
+    *_spiking("LifRef", _LIF_REF, _HELD, {**_LEAK, "tau_ref": _TAU_REF}, {}),
+    *_spiking("LifRefLTC", _LIF_REF, _HELD, {**_LEAK, "tau_ref": _TAU_REF}, {}),
+    *_spiking(
+        "LIF",
+        replace(_LIF_REF, refractory=UNKNOWN),
+        f"input += x; I = input, which the caller clears; {_LIF_STEP}; refractory as LifRef",
+        {**_LEAK, "tau_ref": replace(_TAU_REF, optional=True)},
+        {"tau_ref": replace(_TAU_REF, default=None)},
+        derive=_refractory,
     ),
-    replace(
-        _neuron(
-            "LIF",
-            _LIF_REF,
-            f"input += x; I = input, which the caller clears; {_LIF_STEP}; refractory as LifRef; "
-            "up to 2.4.2 the reset is hard",
-            **_LEAK,
-            **_SPIKE,
-            tau_ref=_tau(0.0, "tau_ref", "refractory period; none where it is 0"),
-        ),
-        source="brainpy.neurons; BrainPy 2.3.4 to 2.9.0",
-    ),
-    _neuron("IF", _READOUT, "V += (dt*phi)*((-V + V_rest + R*I)/tau)", **_LEAK),
-    _neuron("IFLTC", _READOUT, "V += (dt*phi)*((-V + V_rest + R*I)/tau)", **_LEAK),
-    _neuron("Integrator", _READOUT, "x += (dt*phi)*((-x + I)/tau); returns x", tau=_tau(10.0)),
+    _neuron("IF", _READOUT, _READ, _LEAK),
+    _neuron("IFLTC", _READOUT, _READ, _LEAK),
+    _neuron("Integrator", _READOUT, "x += (dt*phi)*((-x + I)/tau); returns x", {"tau": _tau(10.0)}),
     _neuron(
         "Leaky",
         replace(_READOUT, input_gain=InputGain.ONE),
         "x += (dt*phi)*(-x/tau); x += I; returns x",
-        tau=_tau(10.0),
+        {"tau": _tau(10.0)},
     ),
     _synapse(
+        "Expon",
         SynapseKind.EXPONENTIAL,
         SynapseOrder.DECAY_ADD_USE,
-        "Expon",
         "g += (dt*phi)*(-g/tau); g += x; returns g",
-        tau=_tau(8.0),
+        {"tau": _tau(8.0)},
     ),
     _synapse(
+        "DualExpon",
         SynapseKind.DUAL_EXPONENTIAL,
         SynapseOrder.DECAY_USE_ADD,
-        "DualExpon",
-        "g += (dt*phi_d)*(-g/tau_decay + h); h decays with tau_rise; h += a*x; returns g",
-        **_RISE,
-        A=Argument(parameter="input_gain", default=None, help="amplitude; normalised if None"),
+        _DUAL.format(""),
+        _RISE,
+        InputGain.STATED,
+        derive=_as_it_is,
+        **_LAST,
     ),
     _synapse(
+        "DualExpon",
+        SynapseKind.DUAL_EXPONENTIAL,
+        SynapseOrder.DECAY_USE_ADD,
+        _DUAL.format("a*"),
+        {**_RISE, "A": Argument(parameter="input_gain", default=None, help=_AMPLITUDE)},
+        **_NEXT,
+    ),
+    _synapse(
+        "DualExponV2",
         SynapseKind.EXPONENTIAL_DIFFERENCE,
         SynapseOrder.DECAY_ADD_USE,
-        "DualExponV2",
-        "g_rise, g_decay decay, += x; returns a*(g_decay - g_rise)",
-        **_RISE,
-        A=Argument(parameter="gain", default=None, help="amplitude; normalised if None"),
+        _DIFFERENCE.format("tau_rise*tau_decay/(tau_decay - tau_rise)"),
+        _RISE,
+        derive=_area,
+        since="2.4.3",
+        **_LAST,
     ),
     _synapse(
+        "DualExponV2",
+        SynapseKind.EXPONENTIAL_DIFFERENCE,
+        SynapseOrder.DECAY_ADD_USE,
+        _DIFFERENCE.format("a"),
+        {**_RISE, "A": Argument(parameter="gain", default=None, help=_AMPLITUDE)},
+        **_NEXT,
+    ),
+    _synapse(
+        "Alpha",
+        SynapseKind.DUAL_EXPONENTIAL,
+        SynapseOrder.DECAY_USE_ADD,
+        "g += dt*phi*(-g/tau_decay + h); h decays, += x; returns g",
+        {"tau_decay": _tau(10.0)},
+        InputGain.STATED,
+        derive=_alpha,
+        **_LAST,
+    ),
+    _synapse(
+        "Alpha",
         SynapseKind.ALPHA,
         SynapseOrder.DECAY_USE_ADD,
-        "Alpha",
         "g += dt*phi*(-g/tau_decay + h/tau_decay); h decays, += x; returns g",
-        tau_decay=_tau(10.0),
+        {"tau_decay": _tau(10.0)},
+        since="2.4.6.post5",
     ),
-    _static("Dense", Linear),
-    _static("Linear", Linear),
-    _static("Conv1d", Conv1d, **_CONV),
-    _static("Conv2d", Conv2d, **_CONV),
-    _static("BatchNorm1d", BatchNorm, **_NORM),
-    _static("BatchNorm2d", BatchNorm, **_NORM),
-    _static("MaxPool", MaxPool, **_POOL),
-    _static("MaxPool2d", MaxPool, **_POOL),
-    _static("AvgPool", AvgPool, **_POOL),
-    _static("AvgPool2d", AvgPool, **_POOL),
-    _static(
-        "Flatten",
-        Flatten,
-        order=Argument(setting="order", default="channels last", help="order of the elements"),
-    ),
+    *LAYERS,
 )
+__getattr__ = named(CLASSES)

@@ -58,9 +58,10 @@ def stated(parameter: str, default: Any = UNKNOWN, help: str = "", **more: Any) 
     return Argument(parameter=parameter, help=help, **more)
 
 
-def joint(default: Any = UNKNOWN, help: str = "") -> Argument:
+def joint(default: Any = UNKNOWN, help: str = "", **more: Any) -> Argument:
     """Make an argument that states something together with others."""
-    more = {} if default is UNKNOWN else {"default": default}
+    if default is not UNKNOWN:
+        more["default"] = default
     return Argument(joint=True, help=help, **more)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from snnbridge.model import Form, Reset, Scheme, SynapseOrder, Width
 from snnbridge.rules.common import SPIKING, Table, joint, stated
+from snnbridge.rules.releases import named
 from snnbridge.rules.table import Derived
 
 _TABLE = Table("lava", "lava.lib.dl.slayer.neuron.cuba; lava-dl of 2024")
@@ -48,3 +49,4 @@ _TABLE.neuron(
 )
 
 CLASSES = tuple(_TABLE.classes)
+__getattr__ = named(CLASSES)

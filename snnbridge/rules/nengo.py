@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from snnbridge.model import Form, InputGain, Refractory, Reset, Scheme
 from snnbridge.rules.common import SPIKING, Table, stated
+from snnbridge.rules.releases import named
 
 _TABLE = Table("nengo", "nengo.neurons; the published trace of the NIR paper")
 _TABLE.neuron(
@@ -30,3 +31,4 @@ _TABLE.neuron(
 )
 
 CLASSES = tuple(_TABLE.classes)
+__getattr__ = named(CLASSES)

@@ -12,6 +12,7 @@ from typing import Any
 
 from snnbridge.model import Form, InputGain, Reset, Scheme, SynapseOrder
 from snnbridge.rules.common import READOUT, SPIKING, Table, joint, stated
+from snnbridge.rules.releases import named
 from snnbridge.rules.table import Argument, Derived
 
 _TABLE = Table("nir", "the nodes of nir 1.0.8")
@@ -28,7 +29,7 @@ _R = stated("resistance", 1.0, "resistance")
 _V_LEAK = stated("v_rest", 0.0, "leak potential")
 _FIRE = {
     "v_threshold": stated("threshold", help="threshold"),
-    "v_reset": joint(0.0, "potential after a spike; None to subtract the threshold"),
+    "v_reset": joint(0.0, "potential after a spike; none to subtract the threshold", optional=True),
 }
 _SPIKES = "z = [v > v_threshold]; v = v_reset"
 _MEMBRANE = "tau dv/dt = (v_leak - v) + r*x"
@@ -80,3 +81,4 @@ _TABLE.neuron(
 )
 
 CLASSES = tuple(_TABLE.classes)
+__getattr__ = named(CLASSES)

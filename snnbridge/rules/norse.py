@@ -10,8 +10,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge.model import Form, InputGain, Inputs, Refractory, Reset, Scheme, SynapseOrder
+from snnbridge.model import (
+    UNKNOWN,
+    Form,
+    InputGain,
+    Inputs,
+    Refractory,
+    Reset,
+    Scheme,
+    SynapseOrder,
+)
 from snnbridge.rules.common import READOUT, SPIKING, Table, joint, stated
+from snnbridge.rules.releases import named
 from snnbridge.rules.table import Argument, Derived
 
 _TABLE = Table("norse", "norse.torch.module; Norse 1.1")
@@ -81,7 +91,7 @@ _TABLE.neuron(
 )
 _TABLE.neuron(
     "LIFBoxCell",
-    replace(_LIF, form=Form.BOX),
+    replace(_LIF, form=Form.BOX, reset=UNKNOWN),  # as reset_method says
     f"h = v + dt*tau_mem_inv*((x + v_leak) - v); {_FIRE}, or h - v_th by reset_subtract",
     {**_LIF_ARGUMENTS, "reset_method": joint("reset_value", "reset_value or reset_subtract")},
     derive=_box,
@@ -113,3 +123,4 @@ _TABLE.neuron(
 )
 
 CLASSES = tuple(_TABLE.classes)
+__getattr__ = named(CLASSES)

@@ -6,12 +6,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge.model import Compare, Inputs, Parameter, Reset, Scheme, SynapseOrder, parameter
+from snnbridge.model import (
+    UNKNOWN,
+    Compare,
+    Inputs,
+    Parameter,
+    Reset,
+    Scheme,
+    SynapseOrder,
+    parameter,
+)
 from snnbridge.rules.common import SPIKING, Table, joint, stated
+from snnbridge.rules.releases import named
 from snnbridge.rules.table import Argument, Derived
 
 _TABLE = Table("rockpool", "rockpool.nn.modules.torch; Rockpool 3.1")
-_SPIKING = replace(SPIKING, compare=Compare.GREATER_EQUAL, reset=Reset.SUBTRACT)
+_SPIKING = replace(
+    SPIKING, compare=Compare.GREATER_EQUAL, reset=Reset.SUBTRACT, max_spikes=UNKNOWN
+)  # as max_spikes_per_dt says
 _FIRE = {
     "bias": stated("bias", 0.0, "constant input"),
     "threshold": stated("threshold", 1.0, "threshold"),
@@ -43,7 +55,7 @@ def _leak(tau: str, decay: str, dash: str) -> Any:
 
 def _arguments(tau: str, decay: str, dash: str) -> dict[str, Argument]:
     return {
-        tau: joint(None, "time constant in seconds"),
+        tau: joint(None, "time constant", unit="s"),
         decay: joint(None, "decay of one step"),
         dash: joint(None, "bit shift of the decay"),
         "leak_mode": joint("taus", "taus, decays or bitshifts"),
@@ -82,3 +94,4 @@ _TABLE.synapse(
 )
 
 CLASSES = tuple(_TABLE.classes)
+__getattr__ = named(CLASSES)

@@ -18,6 +18,7 @@ from snnbridge.model import (
     Width,
 )
 from snnbridge.rules.common import SPIKING, Table, joint, stated
+from snnbridge.rules.releases import named
 from snnbridge.rules.table import Derived
 
 _TABLE = Table("sc-neurocore", "sc_neurocore.neurons and .training; SC-NeuroCore 3.14 to 3.16")
@@ -116,3 +117,4 @@ _TABLE.neuron(
 )
 
 CLASSES = tuple(_TABLE.classes)
+__getattr__ = named(CLASSES)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from snnbridge.model import (
+    UNKNOWN,
     Compare,
     Floor,
     InputGain,
@@ -17,10 +18,13 @@ from snnbridge.model import (
     parameter,
 )
 from snnbridge.rules.common import READOUT, SPIKING, Table, joint, stated
+from snnbridge.rules.releases import named
 from snnbridge.rules.table import Argument, Derived
 
 _TABLE = Table("sinabs", "sinabs.layers; sinabs 3.1")
-_SPIKING = replace(SPIKING, compare=Compare.GREATER_EQUAL, floor=Floor.SHIFTED)
+_SPIKING = replace(
+    SPIKING, compare=Compare.GREATER_EQUAL, floor=Floor.SHIFTED, max_spikes=UNKNOWN
+)  # as spike_fn says
 _MIN = stated("v_min", None, "lower bound of the membrane potential")
 _FIRE = {
     "spike_threshold": stated("threshold", 1.0, "threshold"),
@@ -29,7 +33,7 @@ _FIRE = {
     "min_v_mem": _MIN,
 }
 _DECAYS = {
-    "tau_mem": joint(None, "membrane time constant in steps"),
+    "tau_mem": joint(None, "membrane time constant in steps", unit="step"),
     "alpha_mem": joint(None, "decay, where train_alphas is set"),
 }
 _LEAKS = {
@@ -88,7 +92,7 @@ _SYNAPSE = _TABLE.synapse(
     SynapseOrder.ADD_DECAY_USE,
     "i = alpha_syn*(i + x)",
     {
-        "tau_syn": joint(None, "synaptic time constant in steps; None for no synapse"),
+        "tau_syn": joint(None, "synaptic time constant in steps; none for no synapse", unit="step"),
         "alpha_syn": joint(None, "decay, where train_alphas is set"),
     },
     derive=_decay("syn"),
@@ -96,7 +100,7 @@ _SYNAPSE = _TABLE.synapse(
 for _kind in ("LIF", "LIFSqueeze", "LIFRecurrent", "LIFRecurrentSqueeze"):
     _TABLE.neuron(
         _kind,
-        _SPIKING,
+        replace(_SPIKING, input_gain=UNKNOWN),  # as norm_input says
         f"h = alpha*v + (1 - alpha)*x, or alpha*v + x without norm_input; {_STEP}"
         + ("; rec_connect is a layer of its own, silent at the first step" * ("Rec" in _kind)),
         {
@@ -121,7 +125,7 @@ for _kind in ("IAF", "IAFSqueeze", "IAFRecurrent", "IAFRecurrentSqueeze"):
 for _kind in ("ExpLeak", "ExpLeakSqueeze"):
     _TABLE.neuron(
         _kind,
-        replace(READOUT, floor=Floor.SHIFTED),
+        replace(READOUT, floor=Floor.SHIFTED, input_gain=UNKNOWN),
         "v = alpha*v + x, or alpha*v + (1 - alpha)*x with norm_input; returns v",
         {
             **_DECAYS,
@@ -132,3 +136,4 @@ for _kind in ("ExpLeak", "ExpLeakSqueeze"):
     )
 
 CLASSES = tuple(_TABLE.classes)
+__getattr__ = named(CLASSES)

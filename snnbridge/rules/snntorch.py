@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from snnbridge.model import (
+    UNKNOWN,
     InputGain,
     Inputs,
     Quantity,
@@ -18,6 +19,7 @@ from snnbridge.model import (
     Trace,
 )
 from snnbridge.rules.common import SPIKING, Table, joint, stated
+from snnbridge.rules.releases import named
 from snnbridge.rules.table import Argument, Derived
 
 _TABLE = Table("snntorch", "snntorch._neurons; snnTorch 1.0")
@@ -28,7 +30,8 @@ _FIRE = {
     "reset_mechanism": joint("subtract", "subtract, zero or none"),
     "reset_delay": joint(True, "whether the reset acts at the next step"),
 }
-_LEAKY = replace(SPIKING, scheme=Scheme.CLAMPED)
+_UNTIMED = replace(SPIKING, reset_timing=UNKNOWN, trace=UNKNOWN)  # as reset_delay says
+_LEAKY = replace(_UNTIMED, scheme=Scheme.CLAMPED)
 _STEP = (
     "h = (beta*mem + x) - [mem > threshold]*threshold; spk = [h > threshold]; mem = h (subtract); "
 )
@@ -38,17 +41,20 @@ def _resets(zero: ResetTiming) -> Callable[[Mapping[str, Any]], Derived]:
     """State what the two arguments of the reset say; `zero` is when a delayed zero acts."""
 
     def derive(arguments: Mapping[str, Any]) -> Derived:
-        if "reset_mechanism" not in arguments or "reset_delay" not in arguments:
+        if "reset_mechanism" not in arguments:
             return {}, {}
-        how, late = arguments["reset_mechanism"], bool(arguments["reset_delay"])
-        trace = Trace.RAW if late or how == "none" else Trace.RESET
+        how = arguments["reset_mechanism"]
         kind = {"subtract": Reset.SUBTRACT, "zero": Reset.SET, "none": Reset.NONE}[how]
+        value = {"v_reset": 0.0} if kind is Reset.SET else {}
+        if "reset_delay" not in arguments and how != "none":
+            return value, {"reset": kind}
+        late = bool(arguments.get("reset_delay", True))
+        trace = Trace.RAW if late or how == "none" else Trace.RESET
         timing = {
             "subtract": ResetTiming.NEXT_AFTER_LEAK if late else ResetTiming.RESIDUAL,
             "zero": zero if late else ResetTiming.NOW,
             "none": ResetTiming.NOW,
         }[how]
-        value = {"v_reset": 0.0} if kind is Reset.SET else {}
         return value, {"reset": kind, "reset_timing": timing, "trace": trace}
 
     return derive
@@ -119,7 +125,7 @@ for _kind, _inner in (("RLeaky", None), ("RSynaptic", _RECURRENT_SYNAPSE)):
     )
 _TABLE.neuron(
     "Lapicque",
-    replace(SPIKING, scheme=Scheme.RC, input_gain=InputGain.COMPLEMENT),
+    replace(_UNTIMED, scheme=Scheme.RC, input_gain=InputGain.COMPLEMENT),
     "h = (x*R*(1/(R*C)))*time_step + (1 - time_step/(R*C))*mem - [mem > threshold]*threshold; "
     "given beta, C = time_step/(R*ln(1/beta))",
     {
@@ -138,3 +144,4 @@ _TABLE.neuron(
 )
 
 CLASSES = tuple(_TABLE.classes)
+__getattr__ = named(CLASSES)

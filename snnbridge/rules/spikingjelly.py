@@ -7,14 +7,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge.model import Compare, Form, InputGain, Reset, Scheme, SynapseOrder
+from snnbridge.model import (
+    UNKNOWN,
+    Compare,
+    Form,
+    InputGain,
+    Reset,
+    Scheme,
+    SynapseOrder,
+    parameter,
+)
 from snnbridge.rules.common import READOUT, SPIKING, Table, joint, stated
+from snnbridge.rules.releases import named
 from snnbridge.rules.table import Argument, Derived
 
 _TABLE = Table(
     "spikingjelly", "spikingjelly.activation_based.neuron; SpikingJelly 2.0, step modes s and m"
 )
-_V_RESET = joint(0.0, "potential after a spike and at rest; None for a soft reset")
+_V_RESET = joint(0.0, "potential after a spike and at rest; none for a soft reset", optional=True)
 _V_THRESHOLD = stated("threshold", 1.0, "threshold")
 _TAU = stated("tau", 2.0, "membrane time constant in steps", unit="step")
 _DECAY_INPUT = Argument(
@@ -27,6 +37,7 @@ _DECAY_INPUT = Argument(
 )
 _FIRE = "spike = [h >= v_threshold]; v = h - spike*v_threshold if v_reset is None else v_reset"
 _LIF = replace(SPIKING, compare=Compare.GREATER_EQUAL)
+_LEAKY = replace(_LIF, input_gain=UNKNOWN)  # as decay_input says
 
 
 def _resets(arguments: Mapping[str, Any]) -> Derived:
@@ -52,13 +63,14 @@ def _parametric(arguments: Mapping[str, Any]) -> Derived:
 def _half(arguments: Mapping[str, Any]) -> Derived:
     if "v_threshold" not in arguments:
         return {}, {}
-    return {"v_init": arguments["v_threshold"] / 2}, {}
+    threshold: Any = parameter(arguments["v_threshold"]).value
+    return {"v_init": threshold / 2}, {}
 
 
 for _kind in ("LIFNode", "SimpleLIFNode"):
     _TABLE.neuron(
         _kind,
-        replace(_LIF, scheme=Scheme.EULER, form=Form.QUOTIENT),
+        replace(_LEAKY, scheme=Scheme.EULER, form=Form.QUOTIENT),
         f"h = v + (x - (v - v_rest))/tau, or v - (v - v_rest)/tau + x without decay_input; "
         f"v_rest = v_reset, or 0; {_FIRE}",
         {
@@ -71,10 +83,10 @@ for _kind in ("LIFNode", "SimpleLIFNode"):
     )
 _TABLE.neuron(
     "ParametricLIFNode",
-    replace(_LIF, scheme=Scheme.EULER_LOGIT, form=Form.DIFFERENCE),
+    replace(_LEAKY, scheme=Scheme.EULER_LOGIT, form=Form.DIFFERENCE),
     f"h = v + (x - (v - v_rest))*sigmoid(w), or v - (v - v_rest)*sigmoid(w) + x; {_FIRE}",
     {
-        "init_tau": joint(2.0, "time constant that w starts from, in steps"),
+        "init_tau": joint(2.0, "time constant that w starts from", unit="step"),
         "w": joint(None, "log-odds of 1/tau, as the checkpoint holds it"),
         "decay_input": _DECAY_INPUT,
         "v_threshold": _V_THRESHOLD,
@@ -131,3 +143,4 @@ def _without_rest(found: Derived) -> Derived:
 
 
 CLASSES = tuple(_TABLE.classes)
+__getattr__ = named(CLASSES)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from snnbridge.model import Inputs, Reset, ResetTiming, Scheme, SynapseOrder
 from snnbridge.rules.common import READOUT, SPIKING, Table, stated
+from snnbridge.rules.releases import named
 
 _TABLE = Table("spyx", "spyx.nn; Spyx 1.0, operation by operation (not fused by the compiler)")
 _BETA = stated("decay", help="decay of the membrane potential; clipped to 0 to 1")
@@ -67,3 +68,4 @@ _TABLE.neuron(
 )
 
 CLASSES = tuple(_TABLE.classes)
+__getattr__ = named(CLASSES)

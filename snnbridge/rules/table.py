@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from snnbridge.errors import SpecError
 from snnbridge.model import (
@@ -14,6 +13,7 @@ from snnbridge.model import (
     NeuronRule,
     Origin,
     Parameter,
+    StateVariable,
     SynapseRule,
     parameter,
 )
@@ -44,6 +44,8 @@ class Argument:
         From the framework's value to the model's.
     joint : bool
         Whether the class's `derive` says what it states.
+    optional : bool
+        Whether None is a value of it, though not its default.
     """
 
     parameter: str | None = None
@@ -54,10 +56,31 @@ class Argument:
     help: str = ""
     convert: Callable[[Any], Any] | None = None
     joint: bool = False
+    optional: bool = False
+
+    @property
+    def takes_none(self) -> bool:
+        """Whether None is a value of it."""
+        return self.optional or self.default is None
+
+    def offers(self, value: Any) -> bool:
+        """Whether a value is one of the choices."""
+        try:
+            return value in self.choices
+        except TypeError:  # a list or a table
+            return False
 
 
 #: Parameters and switches that several arguments state together.
 Derived: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+
+class Evidence(NamedTuple):
+    """What a layer's state in a file tells of an argument that no file holds."""
+
+    argument: str
+    value: Any
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +107,11 @@ class FrameworkClass:
         The synapse that the framework's class holds before its neuron: a layer of its own here.
     synapse_if : str, optional
         The argument that must not be None for the synapse to be there.
+    since, until : str
+        The first release that this is of, and the first later one that it is not of; empty where
+        there is none.
+    evidence : function, optional
+        From the states of a layer, by variable, to what they tell of an argument.
     """
 
     framework: str
@@ -96,6 +124,20 @@ class FrameworkClass:
     derive: Callable[[Mapping[str, Any]], Derived] | None = None
     synapse: FrameworkClass | None = None
     synapse_if: str | None = None
+    since: str = ""
+    until: str = ""
+    evidence: Callable[[Mapping[str, StateVariable]], Evidence | None] | None = None
+
+    def __call__(self, name: str, version: Any = UNKNOWN, /, **arguments: Any) -> Layer:
+        """Make a layer; the same as :meth:`build`.
+
+        Examples
+        --------
+        >>> from snnbridge import rules
+        >>> rules.snntorch.Leaky("lif", shape=(2,), beta=0.9).parameters["decay"]
+        Parameter(0.9)
+        """
+        return self.build(name, version, **arguments)
 
     def build(self, name: str, version: Any = UNKNOWN, /, **arguments: Any) -> Layer:
         """Make a layer as the framework's constructor would, its defaults included.
@@ -167,6 +209,12 @@ class FrameworkClass:
         )
         return synapse, neuron
 
+    @property
+    def release(self) -> str:
+        """The class and the releases that have it so: ``"Lif before 2.4.3"``."""
+        since = f" from {self.since}" if self.since else ""
+        return f"{self.kind}{since}{f' before {self.until}' if self.until else ''}"
+
     def defaults(self) -> dict[str, Any]:
         """Return the framework's own defaults, by argument."""
         return {k: a.default for k, a in self.arguments.items() if a.default is not REQUIRED}
@@ -218,7 +266,7 @@ class FrameworkClass:
         if key in {f.name for f in fields(layer)} - {"parameters", "rule", "origin", "name"}:
             return Argument(setting=key)
         raise SpecError(
-            f"layer {layer.name!r}: {self.framework} {self.kind} has no argument {key!r}; "
+            f"layer {layer.name!r}: {self.framework} {self.release} has no argument {key!r}; "
             f"expected some of {', '.join(self.arguments) or 'none'}"
         )
 
@@ -228,7 +276,8 @@ class FrameworkClass:
         except (KeyError, TypeError):
             expected = ", ".join(repr(x) for x in argument.choices)
             raise SpecError(
-                f"layer {layer.name!r}: {key} must be one of {expected}, not {value!r}"
+                f"layer {layer.name!r}: {key} must be one of {expected} in {self.framework} "
+                f"{self.release}, not {value!r}"
             ) from None
 
     def _note(
@@ -256,34 +305,3 @@ class FrameworkClass:
             if (value := getattr(rule, f.name)) is not UNKNOWN
         }
         return type(held)(**{**stated, **switches})
-
-
-class RuleTable:
-    """The classes of every framework, by framework and class."""
-
-    def __init__(self, classes: Iterable[FrameworkClass]) -> None:
-        self._classes = {(c.framework, c.kind): c for c in classes}
-
-    @property
-    def classes(self) -> Mapping[tuple[str, str], FrameworkClass]:
-        """All of them, read-only."""
-        return MappingProxyType(self._classes)
-
-    def get(self, framework: str, kind: str) -> FrameworkClass:
-        """Return one class.
-
-        Raises
-        ------
-        SpecError
-            With the classes that the framework has here.
-        """
-        if (framework, kind) not in self._classes:
-            known = ", ".join(k for f, k in self._classes if f == framework) or "none"
-            raise SpecError(f"no rule for {framework} {kind!r}; known are {known}")
-        return self._classes[framework, kind]
-
-    def of(self, layer: Layer) -> FrameworkClass | None:
-        """Return the class that a layer's origin names, if it is here."""
-        if layer.origin is None:
-            return None
-        return self._classes.get((layer.origin.framework, layer.origin.kind))

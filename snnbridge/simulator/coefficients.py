@@ -18,6 +18,7 @@ from snnbridge.model import (
     Array,
     Form,
     InputGain,
+    Layer,
     Neuron,
     Parameter,
     PerStep,
@@ -29,6 +30,7 @@ from snnbridge.model import (
     SynapseKind,
     TimeStep,
     Width,
+    describe,
 )
 from snnbridge.model.values import SECONDS
 from snnbridge.simulator.unknowns import refuse_unknown, unknown_of
@@ -72,8 +74,28 @@ def coefficients(layer: Neuron | Synapse, dt: TimeStep) -> dict[str, Array]:
     """
     own = layer.dt if layer.dt is not None else dt
     refuse_unknown((layer.name, name) for name in unknown_of(layer, own))
+    refuse_durations(layer, own)
     numbers = _Numbers(layer, own)
     return numbers.synapse(layer) if isinstance(layer, Synapse) else numbers.neuron(layer)
+
+
+def refuse_durations(layer: Layer, dt: TimeStep) -> None:
+    """Refuse times in seconds beside a time step that has no duration.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the layer, the parameter and its value.
+    """
+    if not isinstance(dt, PerStep):
+        return
+    for name, held in layer.parameters.items():
+        if held.unit is not None and held.unit.removeprefix("1/") in SECONDS:
+            raise CheckpointError(
+                f"layer {layer.name!r}: {name} is {describe(held.value)} {held.unit}, but the "
+                f"time step is {dt.value!r} and has no duration; state dt in seconds, or {name} in "
+                "steps"
+            )
 
 
 def width_of(layer: Neuron | Synapse) -> np.dtype[Any]:

@@ -24,7 +24,8 @@ from snnbridge.model import (
 )
 from snnbridge.neurons import NeuronKind
 from snnbridge.rules.common import READOUT
-from snnbridge.simulator.lower import Lowering, refuse_rules, width_of
+from snnbridge.simulator.combinations import refuse_rules
+from snnbridge.simulator.lower import Lowering, width_of
 from snnbridge.simulator.network import Network, network_of
 from snnbridge.simulator.parts import Cutter, Part, PluginNeuron
 from snnbridge.simulator.result import Block, Simulation, State, initial_value, wanted_traces

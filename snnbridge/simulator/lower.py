@@ -26,7 +26,6 @@ from snnbridge.model import (
     Floor,
     Form,
     InputGain,
-    Inputs,
     Layer,
     Linear,
     MaxPool,
@@ -47,10 +46,11 @@ from snnbridge.model import (
     Trace,
     Width,
 )
+from snnbridge.model.places import placed, sides_of
 from snnbridge.simulator._kernel import Program, pack
 from snnbridge.simulator.coefficients import clock_step, coefficients
 from snnbridge.simulator.network import Network, Node, delay_steps
-from snnbridge.simulator.shapes import as_plane, placed, sides_of, taps
+from snnbridge.simulator.shapes import as_plane, taps
 
 _MANY = 1 << 22
 #: A node's size, the node that it reads and how many steps ago.
@@ -95,14 +95,15 @@ def width_of(network: Network) -> np.dtype[Any]:
     CheckpointError
         If its neurons and synapses have different widths.
     """
-    found: dict[bool, str] = {}
-    for name, layer in network.layers.items():
+    found: dict[bool, Neuron | Synapse] = {}
+    for layer in network.layers.values():
         if isinstance(layer, Neuron | Synapse):
-            found.setdefault(layer.rule.width is Width.FLOAT32, name)
+            found.setdefault(layer.rule.width is Width.FLOAT32, layer)
     if len(found) == 2:
+        wide = found[False].rule.width.value
         raise CheckpointError(
-            f"layer {found[True]!r} computes in float32 and layer {found[False]!r} does not; "
-            "a network has one width"
+            f"layer {found[True].name!r} computes in float32 and layer {found[False].name!r} in "
+            f"{wide}; a network has one width"
         )
     if found:
         return np.dtype(np.float32 if True in found else np.float64)
@@ -135,76 +136,6 @@ def refuse_kinds(layers: Mapping[str, Layer], known: Collection[str] = ()) -> No
                 f"layer {name!r} is a neuron of the kind {layer.model!r}, whose step is not known "
                 "here; install the plugin that defines it, and place it outside subgraphs"
             )
-
-
-def refuse_rules(network: Network) -> None:
-    """Refuse switches that do not go together.
-
-    Raises
-    ------
-    CheckpointError
-        Naming the layer and the switches.
-    """
-    for name, layer in network.layers.items():
-        if isinstance(layer, Neuron):
-            _refuse_switches(name, layer.rule)
-        if isinstance(layer, Neuron | Synapse):
-            _refuse_form(name, layer)
-
-
-def _refuse_switches(name: str, rule: NeuronRule) -> None:
-    late = rule.reset is not Reset.NONE and rule.reset_timing is not ResetTiming.NOW
-    old = rule.spike_from is SpikeSource.OLD
-    several = rule.max_spikes != 1
-    if rule.spiking is not True:
-        return
-    reason = None
-    if rule.refractory is not Refractory.NONE and (late or old):
-        reason = "a refractory period and a reset that comes late"
-    elif rule.reset_timing is ResetTiming.RESIDUAL and rule.reset is Reset.SET:
-        reason = "a residual threshold and a reset to a value"
-    elif rule.reset_timing is ResetTiming.RESIDUAL and old:
-        reason = "a residual threshold and spikes of the old potential"
-    elif several and rule.compare is Compare.GREATER:
-        reason = "several spikes a step and a strict comparison"
-    elif several and rule.max_spikes is not None and rule.max_spikes < 1:  # type: ignore[operator]
-        reason = f"spikes and max_spikes={rule.max_spikes}"
-    if reason:
-        raise CheckpointError(f"layer {name!r}: {reason} do not go together")
-
-
-#: The schemes that a form can start from; a form that is not here takes any.
-_SCHEMES = {
-    Form.EXPONENTIAL_EULER: (Scheme.EXACT,),
-    Form.DERIVATIVE: (Scheme.EULER, Scheme.RUNGE_KUTTA_4),
-    Form.QUOTIENT: (Scheme.EULER,),
-}
-
-
-def _refuse_form(name: str, layer: Neuron | Synapse) -> None:
-    rule = layer.rule
-    expected = _SCHEMES.get(rule.form)  # type: ignore[arg-type]
-    if expected is not None and rule.scheme not in expected:
-        raise CheckpointError(
-            f"layer {name!r}: the form {rule.form.value!r} is made of the scheme "
-            f"{' or '.join(repr(s.value) for s in expected)}, not {rule.scheme.value!r}"
-        )
-    inside = rule.input_gain is InputGain.COMPLEMENT and rule.form is not Form.AFFINE
-    if (
-        isinstance(layer, Neuron)
-        and rule.inputs is Inputs.IN_TURN
-        and (inside or rule.form in (Form.INTEGER_SHIFT_12, Form.FIXED_Q8_8))
-    ):
-        raise CheckpointError(
-            f"layer {name!r}: the form {rule.form.value!r} does not add its inputs in turn"
-        )
-    if isinstance(layer, Synapse) and rule.form is Form.FIXED_Q8_8:
-        raise CheckpointError(f"layer {name!r}: no synapse computes in the form 'fixed q8.8'")
-    integer = rule.form in (Form.INTEGER_SHIFT_12, Form.FIXED_Q8_8)
-    if integer and rule.width is Width.FLOAT32:
-        raise CheckpointError(
-            f"layer {name!r}: the form {rule.form.value!r} needs an integer width"
-        )
 
 
 def form_code(rule: NeuronRule) -> int:

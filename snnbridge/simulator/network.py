@@ -30,6 +30,7 @@ from snnbridge.model import (
     TimeStep,
     Unknown,
 )
+from snnbridge.simulator.coefficients import refuse_durations
 from snnbridge.simulator.shapes import check_shape, flattened, shape_in, shape_out
 from snnbridge.simulator.unknowns import refuse_unknown
 
@@ -281,8 +282,10 @@ def delay_steps(layer: Delay, dt: TimeStep) -> np.ndarray:
     Raises
     ------
     CheckpointError
-        For a negative delay, or one that is no whole number of steps.
+        For a negative delay, one that is no whole number of steps, or one in seconds beside a time
+        step without a duration.
     """
+    refuse_durations(layer, dt)
     held = layer.parameters["delay"]
     steps = np.asarray(held.value).astype(np.float64)
     if held.unit not in (None, "step") and not isinstance(dt, PerStep):

@@ -40,7 +40,7 @@ class Block:
     start, stop : int
         The first step, and the one after the last.
     traces : dict of (layer, variable) to numpy.ndarray
-        Shape (stop - start, batch, *layer shape).
+        Shape ``(stop - start, batch, *layer shape)``.
     """
 
     start: int
@@ -56,12 +56,12 @@ class Simulation:
     ----------
     steps, batch : int
     traces : dict of (layer, variable) to numpy.ndarray
-        What was asked for, shape (steps, batch, *layer shape). ``"spikes"`` are uint8, or int32
+        What was asked for, shape ``(steps, batch, *layer shape)``. ``"spikes"`` are uint8, or int32
         where a neuron can spike more than 255 times in a step; ``"v"`` (membrane potential),
         ``"i"`` (synaptic current; one more axis for several receptors) and ``"output"`` (what
         the layer hands on) are in the network's width. Empty where blocks were streamed.
     counts : dict of str to numpy.ndarray
-        By spiking layer: the spikes delivered in all steps, int64, shape (batch, *layer shape).
+        By spiking layer: the spikes delivered in all steps, int64, shape ``(batch, *layer shape)``.
     state : State
         After the last step.
     """
@@ -74,12 +74,12 @@ class Simulation:
 
     @property
     def spikes(self) -> dict[str, Array]:
-        """The recorded spikes by layer, shape (steps, batch, *layer shape)."""
+        """The recorded spikes by layer, shape ``(steps, batch, *layer shape)``."""
         return {name: x for (name, variable), x in self.traces.items() if variable == "spikes"}
 
     @property
     def outputs(self) -> dict[str, Array]:
-        """The recorded outputs by layer, shape (steps, batch, *layer shape)."""
+        """The recorded outputs by layer, shape ``(steps, batch, *layer shape)``."""
         return {name: x for (name, variable), x in self.traces.items() if variable == "output"}
 
     def rates(self) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -22,9 +21,8 @@ from snnbridge.model import (
     Shape,
     Synapse,
 )
-from snnbridge.model.layers import _Pool
-
-Sides = tuple[tuple[int, int], ...]
+from snnbridge.model.layers import Pool
+from snnbridge.model.places import placed
 
 
 def shape_in(layer: Layer) -> Shape | None:
@@ -63,7 +61,7 @@ def shape_out(layer: Layer, shape: Shape | None) -> Shape | None:
         return shape[:-1]
     if isinstance(layer, Conv1d | Conv2d):
         return _conv_shape(layer, shape)
-    if isinstance(layer, _Pool):
+    if isinstance(layer, Pool):
         return _pool_shape(layer, shape)
     if isinstance(layer, Flatten):
         start, end = flattened(layer, shape)
@@ -115,7 +113,7 @@ def _conv_shape(layer: Conv1d | Conv2d, shape: Shape) -> Shape:
     return (outputs, *places)  # type: ignore[arg-type]
 
 
-def _pool_shape(layer: _Pool, shape: Shape) -> Shape:
+def _pool_shape(layer: Pool, shape: Shape) -> Shape:
     window = layer.window
     if len(shape) <= len(window):  # type: ignore[arg-type]
         raise CheckpointError(
@@ -125,29 +123,6 @@ def _pool_shape(layer: _Pool, shape: Shape) -> Shape:
     ones = (1,) * len(window)  # type: ignore[arg-type]
     axes = len(shape) - len(window)  # type: ignore[arg-type]
     return (*shape[:axes], *placed(layer, shape[axes:], window, ones))  # type: ignore[arg-type]
-
-
-def sides_of(layer: Any, sizes: Shape, kernel: Shape, dilation: Shape) -> Sides:
-    """Return the zeros before and after each axis."""
-    if layer.padding != "same":
-        return layer.padding  # type: ignore[no-any-return]
-    sides = []
-    for size, k, d, stride in zip(sizes, kernel, dilation, layer.stride, strict=True):
-        total = max((-(-size // stride) - 1) * stride + d * (k - 1) + 1 - size, 0)
-        sides.append((total // 2, total - total // 2))
-    return tuple(sides)
-
-
-def placed(layer: Any, sizes: Shape, kernel: Shape, dilation: Shape) -> Shape:
-    """Return how many places a window has along each axis."""
-    sides = sides_of(layer, sizes, kernel, dilation)
-    axes = zip(sizes, sides, kernel, dilation, layer.stride, strict=True)
-    places = tuple((n + a + b - d * (k - 1) - 1) // s + 1 for n, (a, b), k, d, s in axes)
-    if min(places) < 1:
-        raise CheckpointError(
-            f"layer {layer.name!r} ({layer.kind}): a window of {kernel} does not fit into {sizes}"
-        )
-    return places
 
 
 def taps(

@@ -9,8 +9,9 @@ from snnbridge.errors import CheckpointError
 from snnbridge.model import Neuron, Path, SNNCheckpoint, StateVariable
 from snnbridge.neurons import NeuronKind
 from snnbridge.registry import default
+from snnbridge.simulator.combinations import refuse_rules
 from snnbridge.simulator.custom import CustomNetwork
-from snnbridge.simulator.lower import Lowering, refuse_kinds, refuse_rules
+from snnbridge.simulator.lower import Lowering, refuse_kinds
 from snnbridge.simulator.network import Network, network_of
 from snnbridge.simulator.result import Block, Simulation
 from snnbridge.simulator.run import Pool, Run
@@ -97,7 +98,7 @@ class Simulator:
         Parameters
         ----------
         inputs : array, spike list, or mapping of them by input layer
-            An array has shape (steps, batch, *layer shape), spikes or currents of any numeric
+            An array has shape ``(steps, batch, *layer shape)``, spikes or currents of any numeric
             type, and is rounded to the network's width; a spike list is (times, indices) or
             (times, indices, samples), integers all, where an index counts the elements of the
             layer. A network without `Input` layers takes its input at the layers that nothing
@@ -109,7 +110,7 @@ class Simulator:
             output of the output layers and the spikes of the neurons there.
         initial : mapping of (layer, variable) to StateVariable, optional
             The state to start from: that of an earlier :class:`Simulation`, or the
-            checkpoint's, each of shape (batch, *layer shape). Without it, membranes start at
+            checkpoint's, each of shape ``(batch, *layer shape)``. Without it, membranes start at
             ``v_init`` (0 where it is not stated), all else at rest.
         on_block : function of Block, optional
             Gets what is recorded, some steps at a time; nothing is kept then.
@@ -160,8 +161,8 @@ def simulate(
     ----------
     checkpoint : SNNCheckpoint
     inputs, steps, record, initial, on_block, progress
-        As :meth:`Simulator.run` takes them: an array of inputs has shape (steps, batch,
-        *layer shape).
+        As :meth:`Simulator.run` takes them: an array of inputs has shape
+        ``(steps, batch, *layer shape)``.
     threads, neurons, lanes
         As :class:`Simulator` takes them.
 

@@ -11,7 +11,7 @@ import numpy as np
 from snnbridge.errors import CheckpointError
 from snnbridge.model import Array, Shape
 
-#: Currents or spikes, shape (steps, batch, *layer shape); or a list of spikes as (times, indices)
+#: Currents or spikes, shape ``(steps, batch, *layer shape)``; or a list of spikes as (times, indices)
 #: or (times, indices, samples), each a vector of integers.
 Stimulus: TypeAlias = Array | tuple[Any, ...]
 

@@ -27,7 +27,7 @@ from snnbridge.model import (
     SynapseRule,
     TimeStep,
 )
-from snnbridge.model.layers import _Pool
+from snnbridge.model.layers import Pool
 
 #: The parameters that a scheme starts from.
 _SOURCES: Mapping[Scheme, tuple[str, ...]] = {
@@ -117,7 +117,7 @@ def unknown_of(layer: Layer, dt: TimeStep) -> Iterator[str]:
             yield from _of_neuron(layer, dt)
     elif isinstance(layer, Synapse):
         yield from _of_synapse(layer, dt)
-    elif isinstance(layer, Conv1d | Conv2d | _Pool):
+    elif isinstance(layer, Conv1d | Conv2d | Pool):
         yield from (name for name in layer.unknown() if name != "input_shape")
     elif isinstance(layer, Delay):
         yield from layer.unknown()
@@ -185,7 +185,7 @@ def _absent(layer: Neuron | Synapse, needed: Iterable[str]) -> Iterator[str]:
     """Yield what is needed and not held, and what the source's class has and does not state."""
     known = rules.of(layer)
     arguments = known.arguments.values() if known else ()
-    of_class = [a.parameter for a in arguments if a.parameter and a.default is not None]
+    of_class = [a.parameter for a in arguments if a.parameter and not a.takes_none]
     wanted = [*needed, *(name for name in of_class if name is not None)]
     wanted += [name for name, held in layer.parameters.items() if held.value is UNKNOWN]
     for name in dict.fromkeys(wanted):

@@ -6,6 +6,7 @@ A spec is TOML or JSON. Its keys at the top::
     chains = [["fc1", "lif1", "fc2"]] # each name feeds the next
     connections = [["lif1", "fc1", 1]]# further edges: source, target, delay in steps
     version = "2.8.2"                 # of the framework that wrote the file
+    step = 0                          # the index of the next time step
     frozen_layers = ["fc1"]
 
     [layers.lif1]                     # by the layer's name
@@ -14,87 +15,59 @@ A spec is TOML or JSON. Its keys at the top::
 
 Any other key at the top states an argument for every layer whose class has it. A layer that the
 file does not hold, because it has no arrays, is added by stating its ``kind``. The value ``"?"``
-states nothing, so that a skeleton is a valid spec. ``defaults = true``, at the top or in a layer,
-takes the framework's own defaults for what is not stated.
+states nothing, so that a form to fill in is a valid spec. ``defaults = true``, at the top or in a
+layer, takes the framework's own defaults for what is not stated.
+
+A spec adds what a file does not say. What contradicts the file is refused, and what came from a
+spec is told in the checkpoint's ``source.notes``.
 """
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from snnbridge import rules
 from snnbridge.errors import CheckpointError, SpecError
-from snnbridge.model import (
-    KINDS,
-    PER_STEP,
-    UNKNOWN,
-    Connection,
-    Input,
-    Layer,
-    Linear,
-    Neuron,
-    Opaque,
-    Origin,
-    Parameter,
-    Quantity,
-    Shape,
-    SNNCheckpoint,
-    Synapse,
-)
-from snnbridge.rules import FrameworkClass
+from snnbridge.model import UNKNOWN, Layer, SNNCheckpoint, SourceInfo
+from snnbridge.spec import network
+from snnbridge.spec.layers import Shared, apply_layer, new_layer, takes
+from snnbridge.spec.loading import load
 from snnbridge.spec.skeleton import skeleton
+from snnbridge.spec.values import flag, short, table
 
 __all__ = ["Spec", "apply", "load", "skeleton"]
 
-Spec = Mapping[str, Any]
-_UNSTATED = "?"
-_TOP = ("dt", "chains", "connections", "version", "frozen_layers", "layers", "defaults")
+Spec: TypeAlias = Mapping[str, Any]
+_TOP = (
+    "dt", "chains", "connections", "version", "step", "frozen_layers", "layers", "defaults",
+)  # fmt: skip
 
 
-def load(path: str | Path) -> dict[str, Any]:
-    """Read a spec file, TOML or JSON.
-
-    Raises
-    ------
-    SpecError
-        If it is neither, or too large.
-    """
-    path = Path(path)
-    if path.stat().st_size > 16 << 20:
-        raise SpecError(f"{path}: a spec of more than 16 MiB; is it the checkpoint itself?")
-    try:
-        text = path.read_bytes().decode("utf-8")
-        if path.suffix == ".json" or text.lstrip().startswith("{"):
-            found = json.loads(text)
-        else:
-            found = tomllib.loads(text)
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise SpecError(f"{path}: neither TOML nor JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise SpecError(f"{path}: expected a table at the top, found {type(found).__name__}")
-    return found
-
-
-def apply(checkpoint: SNNCheckpoint, spec: Spec) -> SNNCheckpoint:
+def apply(checkpoint: SNNCheckpoint, spec: Spec | str | Path) -> SNNCheckpoint:
     """Return the checkpoint with what the spec states.
 
     Parameters
     ----------
     checkpoint : SNNCheckpoint
         Stays as it is.
-    spec : mapping
-        As :func:`load` returns it; the module's text has the keys.
+    spec : mapping or path
+        As :func:`load` returns it, or the file; the module's text has the keys.
+
+    Returns
+    -------
+    SNNCheckpoint
+        Its ``source.notes`` say how many values came from the spec, and which defaults.
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     SpecError
-        For a layer, an argument or a value that does not fit, naming it.
+        For a layer, an argument or a value that does not fit, or that contradicts the checkpoint,
+        naming it.
 
     Examples
     --------
@@ -103,234 +76,86 @@ def apply(checkpoint: SNNCheckpoint, spec: Spec) -> SNNCheckpoint:
     >>> stated = spec.apply(bare, {"dt": "0.1 ms", "layers": {"lif": {"tau": 5.0}}})
     >>> stated.layers["lif"].parameters["tau"], stated.dt
     (Parameter(5.0 ms), Quantity(value=0.1, unit='ms'))
+    >>> stated.source.notes
+    ('the spec states 2 values that the file does not',)
     """
-    layers = dict(checkpoint.layers)
-    stated = _table(spec.get("layers", {}), "layers")
-    for name, table in stated.items():
-        if name not in layers:
-            layers[name] = _new_layer(name, _table(table, f"layers.{name}"))
-    shared = {key: value for key, value in spec.items() if key not in _TOP}
-    _check_shared(shared, layers)
-    for name, layer in layers.items():
-        layers[name] = _apply_layer(layer, _table(stated.get(name, {}), name), shared, spec)
-    connections = _connections(spec, checkpoint)
-    if connections is not UNKNOWN:
-        layers = _infer_shapes(layers, connections)
+    if isinstance(spec, Mapping):
+        stated, name, where = spec, "the spec", ""
+    else:
+        stated, name, where = load(spec), str(spec), f"{spec}: "
     try:
-        return replace(
-            checkpoint,
-            layers=layers,
-            connections=connections,
-            dt=_time_step(spec["dt"]) if _states(spec, "dt") else checkpoint.dt,
-            frozen_layers=spec.get("frozen_layers", checkpoint.frozen_layers),
-            state=_state(checkpoint, layers),
-        )
+        return _apply(checkpoint, stated, name)
+    except SpecError as error:
+        raise SpecError(f"{where}{error}") from error
     except CheckpointError as error:
-        raise SpecError(f"the spec does not fit the checkpoint: {error}") from error
+        raise SpecError(f"{where}the spec does not fit the checkpoint: {error}") from error
 
 
-def _states(table: Spec, key: str) -> bool:
-    return key in table and table[key] != _UNSTATED and table[key] != [[_UNSTATED]]
-
-
-def _table(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise SpecError(f"{where} must be a table, found {value!r}")
-    return {key: held for key, held in value.items() if held != _UNSTATED}
-
-
-def _new_layer(name: str, table: Spec) -> Layer:
-    kind = KINDS.get(table.get("kind", ""))
-    if kind is None:
-        raise SpecError(
-            f"the checkpoint has no layer {name!r}; to add one without arrays, state its kind, "
-            f"one of {', '.join(KINDS)}"
-        )
-    return kind(name)
-
-
-def _check_shared(shared: Spec, layers: Mapping[str, Layer]) -> None:
-    known = {key for layer in layers.values() if (c := rules.of(layer)) for key in c.arguments}
-    for key in shared:
-        if key not in known:
-            raise SpecError(f"{key!r} is neither a key of a spec nor an argument of any layer")
-
-
-def _apply_layer(layer: Layer, table: dict[str, Any], shared: Spec, spec: Spec) -> Layer:
-    kind = table.pop("kind", layer.kind)
-    own_class = table.pop("class", None)
-    if layer.origin is not None and _states(spec, "version"):
-        layer = replace(layer, origin=replace(layer.origin, version=str(spec["version"])))
-    if own_class is not None:
-        layer = _as_class(layer, own_class)
-    elif kind != layer.kind:
-        raise SpecError(f"layer {layer.name!r} is a {layer.kind}, not a {kind!r}")
-    defaults = table.pop("defaults", spec.get("defaults", False))
-    own = {key: _value(held) for key, held in table.items()}
-    found = rules.of(layer)
-    if found is None:
-        return _apply_fields(layer, own)
-    usual = {key: value for key, value in shared.items() if key in found.arguments}
-    start = _unstated_defaults(layer, found) if defaults is True else {}
-    stated = {**start, **usual, **own}
-    try:
-        return found.state(layer, stated) if stated else layer
-    except CheckpointError as error:
-        raise SpecError(str(error)) from error
-
-
-def _unstated_defaults(layer: Layer, found: FrameworkClass) -> dict[str, Any]:
-    """Return the framework's defaults, but for what the checkpoint states already."""
-    held = {name for name, p in layer.parameters.items() if p.value is not UNKNOWN}
-    return {
-        key: value
-        for key, value in found.defaults().items()
-        if found.arguments[key].parameter not in held
+def _apply(checkpoint: SNNCheckpoint, spec: Spec, name: str) -> SNNCheckpoint:
+    spec = table(spec, "a spec")
+    own = {
+        key: table(value, f"layers.{key}")
+        for key, value in table(spec.get("layers", {}), "layers").items()
     }
-
-
-def _as_class(layer: Layer, kind: str) -> Layer:
-    framework = layer.origin.framework if layer.origin else ""
-    found = rules.get(framework, kind)
-    origin = Origin(framework, kind, layer.origin.version if layer.origin else UNKNOWN)
-    if isinstance(layer, found.layer):
-        return replace(layer, origin=origin)
-    if not isinstance(layer, Opaque):
-        raise SpecError(
-            f"layer {layer.name!r} is a {layer.kind}; {kind} is a {found.layer.__name__}"
+    layers = dict(checkpoint.layers)
+    added = {key: new_layer(key, value) for key, value in own.items() if key not in layers}
+    layers |= added
+    shared = _shared(spec, layers)
+    axes = {key: value.pop("batch_axis") for key, value in own.items() if "batch_axis" in value}
+    states = _by_layer(checkpoint)
+    for key, layer in layers.items():
+        layers[key] = apply_layer(
+            layer, own.get(key, {}), shared, states.get(key, {}), is_new=key in added
         )
-    known = {f.name for f in fields(found.layer)}
-    unfit = [name for name in layer.parameters if name not in known]
-    if unfit:
-        raise SpecError(f"layer {layer.name!r}: {kind} has no array {unfit[0]!r}")
-    arrays: dict[str, Any] = dict(layer.parameters)
-    return found.layer(layer.name, origin=origin, **arrays)
+    edges = network.connections(spec, checkpoint.connections)
+    if edges is not UNKNOWN:
+        layers = network.infer_shapes(layers, edges)
+    return replace(
+        checkpoint,
+        layers=layers,
+        connections=edges,
+        dt=network.stated_dt(spec, checkpoint.dt),
+        step=network.stated_step(spec, checkpoint.step),
+        frozen_layers=network.stated_frozen(spec, checkpoint),
+        state=network.batch_axes(checkpoint, layers, axes),
+        source=_noted(checkpoint, spec, shared, name),
+    )
 
 
-def _apply_fields(layer: Layer, own: dict[str, Any]) -> Layer:
-    """Set the fields and parameters of a layer that no framework's class describes."""
-    known = {f.name for f in fields(layer)} - {"name", "origin", "parameters"}
-    parameters = {key: value for key, value in own.items() if key not in known}
-    changes = {key: value for key, value in own.items() if key in known}
-    if "rule" in changes:
-        changes["rule"] = _rule(layer, changes["rule"])
-    if parameters:
-        if not isinstance(layer, Neuron | Synapse | Opaque):
-            raise SpecError(
-                f"layer {layer.name!r} ({layer.kind}) has no {next(iter(parameters))!r}; "
-                f"expected some of {', '.join(sorted(known))}"
+def _shared(spec: Spec, layers: Mapping[str, Layer]) -> Shared:
+    """Return what the spec states for every layer; each word must mean something to one."""
+    version = spec.get("version", UNKNOWN)
+    if version is not UNKNOWN and rules.release(version) is None:
+        raise SpecError(f'version must be like "2.8.2", not {short(version)}')
+    arguments = {key: value for key, value in spec.items() if key not in _TOP}
+    one_of_each = {layer.origin: layer for layer in layers.values()}
+    for key in arguments:
+        if not any(takes(layer, key) for layer in one_of_each.values()):
+            raise SpecError(f"{key!r} is neither a key of a spec nor an argument of any layer")
+    return Shared(arguments, version, flag(spec.get("defaults", False), "defaults"))
+
+
+def _by_layer(checkpoint: SNNCheckpoint) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for (layer, variable), held in checkpoint.state.items():
+        found.setdefault(layer, {})[variable] = held
+    return found
+
+
+def _noted(checkpoint: SNNCheckpoint, spec: Spec, shared: Shared, name: str) -> SourceInfo | None:
+    """Say in the notes what is not the file's own."""
+    notes = []
+    count = shared.stated + sum(key in spec for key in _TOP if key not in ("layers", "defaults"))
+    if count:
+        values = "values" if count > 1 else "value"
+        notes.append(f"{name} states {count} {values} that the file does not")
+    for framework, names in shared.taken.items():
+        if names:
+            version = "" if shared.version is UNKNOWN else f" {shared.version}"
+            notes.append(
+                f"{name} takes the defaults of {framework}{version} for {', '.join(names)}"
             )
-        changes["parameters"] = {**layer.parameters, **parameters}
-    try:
-        return replace(layer, **changes)
-    except CheckpointError as error:
-        raise SpecError(str(error)) from error
-
-
-def _rule(layer: Layer, table: Any) -> Any:
-    from snnbridge.document import switches
-
-    if not isinstance(layer, Neuron | Synapse):
-        raise SpecError(f"layer {layer.name!r} ({layer.kind}) has no rule")
-    choices = switches(type(layer.rule))
-    stated: dict[str, Any] = {}
-    for key, value in _table(table, "rule").items():
-        if key not in choices:
-            raise SpecError(f"layer {layer.name!r}: no switch {key!r}; one of {', '.join(choices)}")
-        enumeration = choices[key]
-        if enumeration is None:
-            stated[key] = value
-            continue
-        try:
-            stated[key] = enumeration(value)
-        except ValueError:
-            expected = ", ".join(repr(x.value) for x in enumeration)
-            raise SpecError(
-                f"layer {layer.name!r}: {key} must be one of {expected}, not {value!r}"
-            ) from None
-    return replace(layer.rule, **stated)
-
-
-def _value(held: Any) -> Any:
-    """Read ``"10 ms"`` as a parameter with a unit, lists as tuples, all else as it is."""
-    if isinstance(held, str):
-        number, _, unit = held.partition(" ")
-        try:
-            return Parameter(float(number), unit.strip() or None)
-        except ValueError:
-            return held
-    return tuple(_value(x) for x in held) if isinstance(held, list) else held
-
-
-def _time_step(value: Any) -> Any:
-    if value == "per step":
-        return PER_STEP
-    held = _value(value)
-    if isinstance(held, Parameter) and held.unit and held.value is not UNKNOWN:
-        quantity = Quantity(float(held.value), held.unit)
-        if quantity.seconds > 0:
-            return quantity
-    raise SpecError(f'dt must be like "0.1 ms" or "per step", not {value!r}')
-
-
-def _connections(spec: Spec, checkpoint: SNNCheckpoint) -> Any:
-    if not _states(spec, "chains") and not _states(spec, "connections"):
-        return checkpoint.connections
-    edges: list[Connection] = []
-    for chain in _lists(spec, "chains"):
-        edges += [Connection(a, b) for a, b in pairwise(chain)]
-    for edge in _lists(spec, "connections"):
-        if len(edge) not in (2, 3):
-            raise SpecError(f"a connection is [source, target] or with a delay, not {edge!r}")
-        edges.append(Connection(*edge))
-    return tuple(edges)
-
-
-def _lists(spec: Spec, key: str) -> list[list[Any]]:
-    value = spec.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(x, list) for x in value):
-        raise SpecError(f"{key} must be a list of lists of layer names, found {value!r}")
-    return value if _states(spec, key) else []
-
-
-def _infer_shapes(
-    layers: Mapping[str, Layer], connections: tuple[Connection, ...]
-) -> dict[str, Layer]:
-    """Give neurons and synapses the shape of what feeds them; one value each is no guess."""
-    found = dict(layers)
-    changed = True
-    while changed:
-        changed = False
-        for edge in connections:
-            source, target = found.get(edge.source), found.get(edge.target)
-            shape = _shape_of(source)
-            if (
-                shape is not None
-                and isinstance(target, Neuron | Synapse)
-                and (target.shape is UNKNOWN)
-            ):
-                found[edge.target] = replace(target, shape=shape)
-                changed = True
-    return found
-
-
-def _shape_of(layer: Layer | None) -> Shape | None:
-    if isinstance(layer, Linear) and layer.size[1] is not None:
-        return (layer.size[1],)
-    if isinstance(layer, Input | Neuron | Synapse) and layer.shape is not UNKNOWN:
-        return layer.shape
-    return None
-
-
-def _state(checkpoint: SNNCheckpoint, layers: Mapping[str, Layer]) -> Any:
-    """Name the batch axis of states whose shape is that of the layer and one axis more."""
-    found = dict(checkpoint.state)
-    for path, variable in found.items():
-        shape = _shape_of(layers[path[0]])
-        if shape is None or variable.batch_axis is not UNKNOWN:
-            continue
-        if variable.value.shape == shape:
-            found[path] = replace(variable, batch_axis=None)
-        elif variable.value.shape[1:] == shape:
-            found[path] = replace(variable, batch_axis=0)
-    return found
+    if not notes:
+        return checkpoint.source
+    source = checkpoint.source or SourceInfo()
+    return replace(source, notes=(*source.notes, *notes))

@@ -1,23 +1,38 @@
-"""A spec to fill in: everything that a checkpoint does not state, with a word of help."""
+"""A form to fill in: everything that a checkpoint does not state, with a word of help."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from functools import cache
 
 from snnbridge import rules
-from snnbridge.document import switches
 from snnbridge.model import (
-    NEURON_PARAMETERS,
-    SYNAPSE_PARAMETERS,
     UNKNOWN,
     Layer,
+    Neuron,
     Opaque,
     Parameter,
     SNNCheckpoint,
+    SourceInfo,
+    StateVariable,
+    Synapse,
 )
-from snnbridge.rules import FrameworkClass
+from snnbridge.model.rules import switches
+from snnbridge.rules import Argument, FrameworkClass
+from snnbridge.spec.words import by_model_name, vocabulary
+
+#: A line of the form without its comment, and the comment.
+_Line = tuple[str, str]
+#: What one class or another needs of a neuron; the rest of the model's parameters are seldom.
+_USUAL = ("tau", "decay", "resistance", "v_rest", "v_reset", "threshold", "tau_ref")
+#: A form of more lines has no help but in the first of them.
+_MOST_HELPED = 5000
+_HELP = {
+    "spiking": "true, or false for a readout",
+    "max_spikes": 'the most spikes in one step, or "none" for no limit',
+    "output_delay": "steps from a spike to its delivery",
+}
 
 
 def skeleton(checkpoint: SNNCheckpoint) -> str:
@@ -31,73 +46,175 @@ def skeleton(checkpoint: SNNCheckpoint) -> str:
     -------
     str
         TOML; a valid spec as it stands.
+
+    Examples
+    --------
+    >>> from snnbridge import Neuron, Origin, SNNCheckpoint
+    >>> leaky = Neuron("lif", (2,), origin=Origin("snntorch", "Leaky"))
+    >>> form = skeleton(SNNCheckpoint([leaky], connections=()))
+    >>> print(form.splitlines()[5])
+    beta = "?"  # decay of the membrane potential; clamped to 0 to 1 (info says decay)
     """
     lines = ['# What the file does not say. Replace each "?"; what stays "?" stays unknown.']
-    if checkpoint.dt is UNKNOWN:
-        lines.append('dt = "?"  # time step, like "0.1 ms", or "per step"')
-    if checkpoint.connections is UNKNOWN:
-        names = ", ".join(_toml(name) for name in checkpoint.layers)
-        lines.append(f"# Each name of a chain feeds the next. The layers are: {names}")
-        lines.append('chains = [["?"]]')
-        lines.append('connections = [["?"]]  # further edges: [source, target, delay in steps]')
+    lines += [_written(("", note)) for note in (checkpoint.source or SourceInfo()).notes]
+    lines += [_written(line) for line in _asked_of_network(checkpoint)]
     lines.append('# defaults = true  # take the framework\'s defaults for what stays "?"')
+    states: dict[str, dict[str, StateVariable]] = {}
+    for (name, variable), held in checkpoint.state.items():
+        states.setdefault(name, {})[variable] = held
     for layer in checkpoint.layers.values():
-        lines += _skeleton_layer(layer)
+        asked = list(_asked_of_layer(layer, states.get(layer.name, {})))
+        if asked:
+            helped = len(lines) < _MOST_HELPED
+            lines += ["", _head(layer), *(_written(x if helped else (x[0], "")) for x in asked)]
     return "\n".join(lines) + "\n"
 
 
-def _skeleton_layer(layer: Layer) -> list[str]:
+def _asked_of_network(checkpoint: SNNCheckpoint) -> Iterator[_Line]:
+    if checkpoint.dt is UNKNOWN:
+        yield 'dt = "?"', 'time step, like "0.1 ms", or "per step"'
+    if frameworks := _without_version(checkpoint.layers.values()):
+        yield 'version = "?"', f'of {" or ".join(frameworks)}, like "2.8.2"; rules differ by it'
+    if checkpoint.step is UNKNOWN:
+        yield 'step = "?"', "the index of the next time step, for what counts from the first"
+    if checkpoint.connections is UNKNOWN:
+        names = ", ".join(_toml(name) for name in checkpoint.layers)
+        yield "", f"Each name of a chain feeds the next. The layers are: {names}"
+        yield 'chains = [["?"]]', ""
+        yield 'connections = [["?"]]', "further edges: [source, target, delay in steps]"
+
+
+def _without_version(layers: Iterable[Layer]) -> list[str]:
+    """Return the frameworks whose release matters to a layer, or may, and is not known."""
+    changed = {framework for framework, kind in rules.classes if _changed(framework, kind)}
+    origins = [x.origin for x in layers if x.origin and x.origin.version is UNKNOWN]
+    found = (
+        o.framework
+        for o in origins
+        if _changed(o.framework, o.kind)
+        or (o.framework in changed and (o.framework, o.kind) not in rules.classes)
+    )
+    return list(dict.fromkeys(found))
+
+
+def _changed(framework: str, kind: str) -> bool:
+    return len(rules.releases(framework, kind)) > 1
+
+
+def _asked_of_layer(layer: Layer, state: dict[str, StateVariable]) -> Iterator[_Line]:
     found = rules.of(layer)
-    asked = _asked(layer, found) if found else _asked_fields(layer)
-    if isinstance(layer, Opaque):
-        asked = [('# class = "?"', "the framework's class, if snnbridge knows it")]
-    if not asked:
-        return []
-    head = f"[layers.{_toml(layer.name)}]"
-    origin = f"  # {layer.origin.framework} {layer.origin.kind}" if layer.origin else ""
-    return ["", head + origin, *(f"{line}  # {help}" for line, help in asked)]
-
-
-def _asked(layer: Layer, found: FrameworkClass) -> list[tuple[str, str]]:
-    asked = []
-    for key, argument in found.arguments.items():
-        if _stated(layer, argument.parameter or argument.setting, argument.choices):
-            continue
-        help = argument.help + (f", {argument.unit}" if argument.unit else "")
-        if argument.choices:
-            help += ": " + ", ".join(str(x) for x in argument.choices)
-        if argument.default is not rules.REQUIRED:
-            help += f"; {found.framework}'s default is {argument.default}"
-        asked.append((f'{key} = "?"', help))
+    if found is not None:
+        yield from _of_class(layer, found, state)
+    elif isinstance(layer, Opaque):
+        yield 'class = "?"', f"the framework's class, if it is one of: {_classes(layer)}"
+    else:
+        yield from _of_model(layer)
     if getattr(layer, "shape", ()) is UNKNOWN:
-        asked.append(('shape = "?"', "without the batch, like [10]; follows from the connections"))
-    return asked
+        yield 'shape = "?"', "without the batch, like [10]; follows from the connections"
+    if any(held.batch_axis is UNKNOWN for held in state.values()):
+        yield 'batch_axis = "?"', 'of the state, 0 or "none"; follows from the shape'
 
 
-def _stated(layer: Layer, name: str | None, choices: Mapping[Any, Mapping[str, Any]]) -> bool:
-    if choices:
-        switches = {switch for choice in choices.values() for switch in choice}
-        return all(getattr(layer.rule, s) is not UNKNOWN for s in switches)  # type: ignore[attr-defined]
-    held: Any = layer.parameters.get(name or "", getattr(layer, name or "", UNKNOWN))
-    return (held.value if isinstance(held, Parameter) else held) is not UNKNOWN
+def _of_class(
+    layer: Layer, found: FrameworkClass, state: dict[str, StateVariable]
+) -> Iterator[_Line]:
+    told = found.evidence(state) if found.evidence else None
+    open_ = set(layer.unknown()) - {"shape"}
+    names = {key: name for name, key in by_model_name(found).items()}
+    for key, argument in found.arguments.items():
+        if _is_stated(layer, argument, open_):
+            continue
+        if told is not None and told.argument == key:
+            yield f"{key} = {json.dumps(told.value)}", f"by the file: {told.reason}"
+            continue
+        name = names.get(key, key) if argument.parameter else key
+        yield f'{key} = "?"', _help_of(argument, found) + (f" (info says {name})" * (name != key))
 
 
-def _asked_fields(layer: Layer) -> list[tuple[str, str]]:
-    return [(f'{name} = "?"', _help(layer, name)) for name in layer.unknown()]
+def _is_stated(layer: Layer, argument: Argument, open_: set[str]) -> bool:
+    """Whether the layer holds what an argument states."""
+    if argument.choices:
+        named = {switch for choice in argument.choices.values() for switch in choice}
+        return not any(f"rule.{switch}" in open_ for switch in named)
+    if argument.joint or argument.takes_none:  # what it states may well be nothing
+        return not open_
+    held: object = layer.parameters.get(argument.parameter or "")
+    if argument.setting is not None:
+        held = getattr(layer, argument.setting)
+    value = held.value if isinstance(held, Parameter) else held
+    return value is not None and value is not UNKNOWN
+
+
+def _help_of(argument: Argument, found: FrameworkClass) -> str:
+    help = argument.help + (f", {argument.unit}" if argument.unit else "")
+    if argument.choices:
+        help += ": " + " or ".join(_shown(x) for x in argument.choices)
+    if argument.default is rules.REQUIRED:
+        return help + ('; "none" if there is none' if argument.optional else "")
+    return f"{help}; {found.framework}'s default is {_shown(argument.default)}"
+
+
+def _shown(value: object) -> str:
+    return json.dumps("none" if value is None else value, default=str)
+
+
+def _of_model(layer: Layer) -> Iterator[_Line]:
+    """Ask by the model's own names where no class describes a layer."""
+    unknown = [name for name in layer.unknown() if name != "shape"]
+    if isinstance(layer, Neuron) and any(name.startswith("rule.") for name in unknown):
+        yield 'class = "?"', f"instead of all below, and then its arguments: {_classes(layer)}"
+        unknown = [n for n in _USUAL if n not in layer.parameters] + unknown
+    for name in unknown:
+        yield f'{_key(name)} = "?"', _help(layer, name)
+
+
+def _key(name: str) -> str:
+    return ".".join(_toml(part) for part in name.split(".", 1)) if "rule." in name else _toml(name)
+
+
+def _classes(layer: Layer) -> str:
+    """List the classes that a layer may be of, as far as its framework has any."""
+    return _classes_of(layer.kind, layer.origin.framework if layer.origin else "")
+
+
+@cache
+def _classes_of(kind: str, framework: str) -> str:
+    fits = [
+        f"{name} ({', '.join(found.arguments)})" if kind == "Neuron" else name
+        for (own, name), found in rules.classes.items()
+        if own == framework and "." not in name and kind in ("Opaque", found.layer.__name__)
+    ]
+    return "; ".join(fits) or "snntorch.Leaky, brainpy.Lif or another of the page on dynamics"
 
 
 def _help(layer: Layer, name: str) -> str:
-    known = {**NEURON_PARAMETERS, **SYNAPSE_PARAMETERS}
+    known = vocabulary(layer)
     if name in known:
         return known[name]
-    if not name.startswith("rule."):
+    if not name.startswith("rule.") or not isinstance(layer, Neuron | Synapse):
         return f"{name.replace('_', ' ')} of the {layer.kind}"
-    enumeration = switches(type(layer.rule))[name.removeprefix("rule.")]  # type: ignore[attr-defined]
+    switch = name.removeprefix("rule.")
+    enumeration = switches(type(layer.rule))[switch]
     if enumeration is None:
-        return name.removeprefix("rule.").replace("_", " ")
+        return _HELP[switch]
     return "one of " + ", ".join(json.dumps(x.value) for x in enumeration)
 
 
+def _head(layer: Layer) -> str:
+    origin = f"{layer.origin.framework} {layer.origin.kind}" if layer.origin else ""
+    return _written((f"[layers.{_toml(layer.name)}]", origin))
+
+
+def _written(line: _Line) -> str:
+    words, comment = line
+    # A comment may quote the file, and what is not printable could end it.
+    printable = "".join(c if c.isprintable() else "?" for c in comment)
+    return "  ".join(x for x in (words, f"# {printable}" if printable else "") if x)
+
+
 def _toml(name: str) -> str:
-    plain = name and all(c.isascii() and (c.isalnum() or c in "_-") for c in name)
-    return name if plain else json.dumps(name)
+    """Write a key; letters of all scripts stay as they are."""
+    if name and all(c.isascii() and (c.isalnum() or c in "_-") for c in name):
+        return name
+    quoted = json.dumps(name, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)

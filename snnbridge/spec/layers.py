@@ -1,0 +1,169 @@
+"""What a spec states of one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from snnbridge import rules
+from snnbridge.errors import SpecError
+from snnbridge.model import KINDS, UNKNOWN, Layer, StateVariable
+from snnbridge.rules import FrameworkClass
+from snnbridge.rules.table import Evidence
+from snnbridge.spec.classes import with_class
+from snnbridge.spec.settling import keep, refusal, settled
+from snnbridge.spec.values import POTENTIALS, flag
+from snnbridge.spec.words import Words, by_model_name, sorted_out
+
+
+@dataclass
+class Shared:
+    """What a spec states for all layers, and what became of it.
+
+    Attributes
+    ----------
+    arguments : mapping
+        For every layer whose class has them.
+    version : str or UNKNOWN
+        Of the framework.
+    defaults : bool
+        Whether the framework's defaults stand for what is not stated.
+    stated : int
+        How many values layers took from the spec.
+    taken : dict
+        By framework, the arguments whose defaults were taken, in order.
+    """
+
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    version: Any = UNKNOWN
+    defaults: bool = False
+    stated: int = 0
+    taken: dict[str, dict[str, None]] = field(default_factory=dict)
+
+
+def new_layer(name: str, stated: Mapping[str, Any]) -> Layer:
+    """Make a layer that the checkpoint does not hold, by its kind.
+
+    Raises
+    ------
+    SpecError
+        If the kind is none.
+    """
+    kind = stated.get("kind", "")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise SpecError(
+            f"the checkpoint has no layer {name!r}; to add one without arrays, state its kind, "
+            f"one of {', '.join(KINDS)}"
+        )
+    return KINDS[kind](name)
+
+
+def apply_layer(
+    layer: Layer,
+    stated: Mapping[str, Any],
+    shared: Shared,
+    state: Mapping[str, StateVariable],
+    *,
+    is_new: bool = False,
+) -> Layer:
+    """Return a layer with what a spec states of it.
+
+    Parameters
+    ----------
+    layer : Layer
+    stated : mapping
+        Its own table, without what is left open.
+    shared : Shared
+    state : mapping of str to StateVariable
+        What the file holds of its state.
+    is_new : bool
+        Whether the spec adds it, so that it holds nothing to contradict.
+
+    Raises
+    ------
+    SpecError
+        For what the spec says wrongly, or what contradicts the file.
+    CheckpointError
+        For what the layer itself refuses.
+    """
+    where = f"layer {layer.name!r}"
+    layer = with_class(_with_version(layer, shared.version, where), stated, where)
+    everything = {
+        **{k: v for k, v in shared.arguments.items() if takes(layer, k)},
+        **{k: v for k, v in stated.items() if k not in ("kind", "class", "defaults")},
+    }
+    found = rules.of(layer, everything)
+    words = sorted_out(layer, found, everything, where)
+    defaults = flag(stated.get("defaults", shared.defaults), f"{where}: defaults")
+    if not (words or defaults):
+        return layer
+    if found is not None and found.evidence:
+        told = found.evidence(state)
+        words.arguments = _with_evidence(layer, found, words.arguments, told)
+    shared.stated += len(everything)
+    made = words.put_into(layer, found) if words else layer
+    if not is_new:
+        made = settled(layer, made, refusal(where, by_model_name(found)))
+    _check_units(made, where)
+    return _with_defaults(made, found, words, shared) if found and defaults else made
+
+
+def takes(layer: Layer, key: str) -> bool:
+    """Whether a layer's class has an argument, in one of its releases or by the model's name."""
+    if layer.origin is None:
+        return False
+    releases = rules.releases(layer.origin.framework, layer.origin.kind)
+    return any(key in found.arguments or key in by_model_name(found) for found in releases)
+
+
+def _with_version(layer: Layer, version: Any, where: str) -> Layer:
+    if layer.origin is None or version is UNKNOWN:
+        return layer
+    held = layer.origin.version
+    if held is not UNKNOWN and rules.release(held) != rules.release(version):
+        raise SpecError(
+            f"{where}: the file says that {layer.origin.framework} {held} wrote it, and the spec "
+            f"{version!r}; leave the version out"
+        )
+    return replace(layer, origin=replace(layer.origin, version=version))
+
+
+def _check_units(layer: Layer, where: str) -> None:
+    potentials = {k: p.unit for k, p in layer.parameters.items() if k in POTENTIALS and p.unit}
+    if len(set(potentials.values())) > 1:
+        told = ", ".join(f"{name} in {unit}" for name, unit in potentials.items())
+        raise SpecError(f"{where} must have its potentials in one unit, found {told}")
+
+
+def _with_evidence(
+    layer: Layer, found: FrameworkClass, arguments: dict[str, Any], told: Evidence | None
+) -> dict[str, Any]:
+    """Add what the file's state tells of an argument, and refuse what contradicts it.
+
+    A rule that the file states itself goes before what its state tells.
+    """
+    if told is None or told.argument not in found.arguments:
+        return arguments
+    stated, choices = arguments.get(told.argument), found.arguments[told.argument].choices
+    rule = layer.rule  # type: ignore[attr-defined]  # classes with evidence are neurons
+    if any(getattr(rule, switch) is not UNKNOWN for switch in choices[told.value]):
+        return arguments
+    if stated is None:
+        return {**arguments, told.argument: told.value}
+    if choices.get(stated) != choices[told.value]:
+        raise SpecError(
+            f"layer {layer.name!r}: {told.argument} is {told.value!r} by the file "
+            f"({told.reason}) and {stated!r} in the spec; leave it out"
+        )
+    return arguments
+
+
+def _with_defaults(layer: Layer, found: FrameworkClass, words: Words, shared: Shared) -> Layer:
+    """Take the framework's defaults for what neither the file nor the spec states."""
+    defaults = {k: v for k, v in found.defaults().items() if k not in words.arguments}
+    full = settled(layer, found.state(layer, {**defaults, **words.arguments}), keep)
+    known = {name for name, p in layer.parameters.items() if p.value is not UNKNOWN}
+    taken = shared.taken.setdefault(found.framework, {})
+    taken.update(dict.fromkeys(k for k in defaults if found.arguments[k].parameter not in known))
+    return full
