@@ -26,6 +26,8 @@ Messages are one sentence or two: what, where, what was expected, what was found
 
 from __future__ import annotations
 
+import typing
+
 
 class SNNBridgeError(Exception):
     """Base class of all errors of this package."""
@@ -64,7 +66,18 @@ class WriteError(SNNBridgeError):
 
 
 class LossyWrite(WriteError, ValueError):
-    """The target has no place for something that the checkpoint holds."""
+    """The target has no place for something that the checkpoint holds.
+
+    Parameters
+    ----------
+    message : str
+    ledger : Ledger, optional
+        What would be kept and what lost.
+    """
+
+    def __init__(self, message: str, ledger: typing.Any = None) -> None:
+        super().__init__(message)
+        self.ledger = ledger
 
 
 class NotDurable(WriteError, OSError):

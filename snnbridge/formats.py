@@ -6,9 +6,9 @@ import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from snnbridge.errors import PluginError
+from snnbridge.errors import PluginError, ReadError
 
 if TYPE_CHECKING:
     from snnbridge.ledger import Entry
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Options of one reading or writing: by name, as a format declares them.
 Options = Mapping[str, Any]
+
+#: What executes a file: (path, inputs by layer, options) to arrays by (layer, variable).
+Run = Callable[[FilePath, Mapping[str, "Array"], Options], Mapping[tuple[str, str], "Array"]]
 
 
 class Feature(enum.Enum):
@@ -35,6 +38,7 @@ class Feature(enum.Enum):
     DELAY = "delay layers"
     SYNAPSE = "synapse layers"
     NEURON = "neuron layers"
+    PLUGIN_NEURON = "neuron kinds of plugins"
     PORTS = "input and output layers"
     SUBGRAPH = "subgraphs"
     OPAQUE = "layers of unknown kinds"
@@ -72,16 +76,23 @@ class Option:
     Parameters
     ----------
     name : str
-        As in ``--option name=value``.
+        As in ``--option name=value``; the command line takes ``--name value`` as well.
     help : str
         One sentence.
     choices : tuple of str
         The values it takes; any, if empty.
+    direction : {"both", "reading", "writing"}
+        When it applies; at another time it is refused, not ignored.
     """
 
     name: str
     help: str
     choices: tuple[str, ...] = ()
+    direction: Literal["both", "reading", "writing"] = "both"
+
+    def applies(self, direction: Literal["reading", "writing"]) -> bool:
+        """Whether it can be given in a direction."""
+        return self.direction in ("both", direction)
 
 
 class Probe:
@@ -99,16 +110,29 @@ class Probe:
     size : int
         Its size in bytes.
     is_folder : bool
+    exists : bool
+    refusal : str
+        Why nobody may open it: a pipe, a device, a socket; empty for anything else.
     """
 
     def __init__(self, path: str | FilePath) -> None:
         self.path = FilePath(path)
-        self.is_folder = self.path.is_dir()
-        self.head, self.size = b"", 0
-        if self.path.is_file():
-            with self.path.open("rb") as file:
-                self.head = file.read(4096)
-            self.size = self.path.stat().st_size
+        self.exists, self.is_folder = True, False
+        self.head, self.size, self.refusal = b"", 0, ""
+        try:
+            self._look()
+        except FileNotFoundError:
+            self.exists = False
+        except ReadError as error:
+            self.refusal = str(error)
+
+    def _look(self) -> None:
+        from snnbridge.storage import Source  # numpy is loaded with it
+
+        with Source(self.path) as source:  # finds a file also while it is being replaced
+            self.is_folder, self.size = source.is_dir, source.size
+            if not source.is_dir:
+                self.head = source.read(0, 4096)
 
     def beside(self, suffix: str) -> bool:
         """Whether a file of the same name with another suffix stands beside this one."""
@@ -146,7 +170,11 @@ class Format:
     read : function of (Source, options), returning SNNCheckpoint
     write : function of (SNNCheckpoint, Target, options)
     run : function of (path, inputs, options), returning arrays
-        For a format whose files another engine executes.
+        For a format whose files another engine executes: from arrays by input layer to arrays by
+        (layer, variable), all of shape (steps, batch, ...); the variable is ``"spikes"`` or
+        ``"v"``, and means what :func:`snnbridge.simulate` records under that name.
+    engine : str
+        The package that `run` executes files with; what ``verify --engine`` takes.
     holds : set of Feature
         What a file of this format can carry; nothing by default.
     holds_bare : set of Feature
@@ -166,7 +194,8 @@ class Format:
     Raises
     ------
     PluginError
-        For a name that is not lower case, or a format that can neither read nor write.
+        For a name that is not lower case, a format that can neither read nor write, or one that
+        runs files and does not say by which engine.
     """
 
     name: str
@@ -175,7 +204,8 @@ class Format:
     sniff: Callable[[Probe], bool]
     read: Callable[[Source, Options], SNNCheckpoint] | None = None
     write: Callable[[SNNCheckpoint, Target, Options], None] | None = None
-    run: Callable[[FilePath, Mapping[str, Array], Options], Mapping[str, Array]] | None = None
+    run: Run | None = None
+    engine: str = ""
     holds: frozenset[Feature] = frozenset()
     holds_bare: frozenset[Feature] = frozenset()
     losses: Callable[[SNNCheckpoint, Options], Iterable[tuple[Path, str]]] | None = None
@@ -188,6 +218,8 @@ class Format:
             raise PluginError(f"a format's name must be lower case text, not {self.name!r}")
         if self.read is None and self.write is None:
             raise PluginError(f"format {self.name!r} can neither read nor write")
+        if (self.run is None) != (not self.engine):
+            raise PluginError(f"format {self.name!r}: run and engine are stated together or not")
         wrong = [s for s in self.suffixes if not s.startswith(".")]
         if wrong:
             raise PluginError(f"format {self.name!r}: suffix {wrong[0]!r} must start with a dot")

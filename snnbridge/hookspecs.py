@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pluggy
 
 from snnbridge.formats import Format
+from snnbridge.neurons import NeuronKind
 
 #: The name of the entry-point group and of the hooks' project.
 PROJECT = "snnbridge"
@@ -33,4 +34,25 @@ def snnbridge_formats() -> Iterable[Format]:  # type: ignore[empty-body]
         def snnbridge_formats():
             return [Format(name="mine", summary="My files", suffixes=(".mine",),
                            sniff=lambda probe: probe.head.startswith(b"MINE"), read=read)]
+    """
+
+
+@hookspec
+def snnbridge_neurons() -> Iterable[NeuronKind]:  # type: ignore[empty-body]
+    """Return the neuron kinds that the plugin brings.
+
+    Returns
+    -------
+    iterable of NeuronKind
+
+    Examples
+    --------
+    ::
+
+        from snnbridge import NeuronKind, hookimpl
+
+        @hookimpl
+        def snnbridge_neurons():
+            return [NeuronKind(name="izhikevich", summary="Two variables", step=step,
+                               parameters={"a": "recovery rate"}, state={"v": -65.0, "u": -13.0})]
     """

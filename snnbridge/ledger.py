@@ -10,6 +10,9 @@ from typing import Any
 from snnbridge.compare import Difference
 from snnbridge.model import Path
 
+#: The last name of a path that stands for the order of a mapping's keys, and for nothing else.
+ORDER = "(order)"
+
 
 class Status(enum.Enum):
     """What becomes of one thing in a conversion."""
@@ -34,7 +37,8 @@ class Entry:
     ----------
     status : Status
     path : tuple of str
-        As in :func:`snnbridge.differences`; stands for everything below it.
+        As in :func:`snnbridge.differences`; stands for everything below it. With :data:`ORDER`
+        as its last name it stands for the order of a mapping alone.
     what : str
         The thing in words.
     reason : str
@@ -91,10 +95,21 @@ class Ledger:
         """The entries that need the user's permission."""
         return tuple(entry for entry in self.told if entry.status.is_loss)
 
-    def explains(self, difference: Difference) -> bool:
-        """Whether a difference between what was planned and what was read back is a known loss."""
-        return any(difference.path[: len(entry.path)] == entry.path for entry in self.losses)
+    def unexplained(self, differences: Iterable[Difference]) -> list[Difference]:
+        """Return the differences between the plan and what was read back that are no known loss."""
+        lost = {entry.path for entry in self.losses}
+        return [
+            difference
+            for difference in differences
+            if not any(path in lost for path in _upwards(difference))
+        ]
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the ledger as JSON values."""
         return [entry.as_json() for entry in self.entries]
+
+
+def _upwards(difference: Difference) -> Iterator[Path]:
+    """Yield the paths that stand for a difference."""
+    path = (*difference.path, ORDER) if difference.kind == "order" else difference.path
+    yield from (path[:n] for n in range(1, len(path) + 1))

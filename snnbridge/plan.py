@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from snnbridge.formats import EVERYTHING, Feature, Format, Options
-from snnbridge.ledger import Entry, Ledger, Status
+from snnbridge.ledger import ORDER, Entry, Ledger, Status
 from snnbridge.model import UNKNOWN, Layer, Path, SNNCheckpoint
 from snnbridge.usage import features
 
@@ -30,7 +30,8 @@ def plan(
         What will be written: the checkpoint itself, or another form of it.
     Ledger
         One entry for each layer and each other thing that the checkpoint uses, and one for each
-        thing that is rewritten or lost.
+        thing that is rewritten or lost. What is partly lost stands in both, each time with its
+        own part.
     """
     changed: list[Entry] = []
     if format.prepare is not None:
@@ -46,15 +47,9 @@ def plan(
             for path, reason in format.losses(checkpoint, options)
         ]
     told = [*_outermost(lost), *changed]
-    gone = {entry.path for entry in told}
     snapshot = copy.copy(checkpoint)
     snapshot.layers = dict(checkpoint.layers)
-
-    def kept() -> list[Entry]:
-        things = ((path, what) for path, what in _things(snapshot) if path not in gone)
-        return [Entry(Status.EXACT, path, what) for path, what in things]
-
-    return checkpoint, Ledger(tuple(told), kept)
+    return checkpoint, Ledger(tuple(told), lambda: _kept(snapshot, told))
 
 
 def _dropped(
@@ -80,34 +75,90 @@ def _outermost(entries: Iterable[Entry]) -> list[Entry]:
     ]
 
 
-def _things(checkpoint: SNNCheckpoint) -> Iterator[tuple[Path, str]]:
+class _Told:
+    """The paths that are told of, asked for what they leave of a thing."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._below: dict[Path, list[Path]] = {}
+        for entry in entries:
+            for n in range(len(entry.path) + 1):
+                self._below.setdefault(entry.path[:n], []).append(entry.path)
+
+    def covers(self, path: Path) -> bool:
+        """Whether all of it is told of elsewhere, by its own path or by one above."""
+        return any(path[:n] in self._below.get(path[:n], ()) for n in range(1, len(path) + 1))
+
+    def left(self, path: Path, names: Iterable[str]) -> list[str]:
+        """Return the names below a path of which something is left, with what is not."""
+        found = []
+        for name in names:
+            here = (*path, name)
+            if not self.covers(here):
+                parts = [".".join(x[len(here) :]) for x in self._below.get(here, ())]
+                found.append(f"{name} (but for {', '.join(parts)})" if parts else name)
+        return found
+
+
+def _kept(checkpoint: SNNCheckpoint, told: Iterable[Entry]) -> list[Entry]:
+    paths = _Told(told)
+    return [
+        Entry(Status.EXACT, path, what)
+        for path, what in _things(checkpoint, paths)
+        if not paths.covers(path)
+    ]
+
+
+def _things(checkpoint: SNNCheckpoint, told: _Told) -> Iterator[tuple[Path, str]]:
     for layer in checkpoint.layers.values():
-        yield ("layers", layer.name), _layer_words(layer)
+        path = ("layers", layer.name)
+        yield path, _layer_words(layer, told.left(path, _stated(layer)))
     if checkpoint.connections is not UNKNOWN:
-        yield ("connections",), f"{len(checkpoint.connections)} connections"
+        count = len(told.left(("connections",), map(str, range(len(checkpoint.connections)))))
+        if count or not checkpoint.connections:
+            yield ("connections",), _count(count, "connection")
     if checkpoint.dt is not UNKNOWN:
         yield ("dt",), f"time step {checkpoint.dt}"
-    if checkpoint.state:
-        yield ("state",), f"{len(checkpoint.state)} state variables"
+    kept = [path for path in checkpoint.state if not told.covers(("state", *path))]
+    if kept:
+        yield ("state",), _count(len(kept), "state variable")
+    if checkpoint.step not in (None, UNKNOWN):
+        yield ("step",), f"step {checkpoint.step}"
     for name in ("training", "metadata", "frozen_layers", "ties", "extras"):
-        value = getattr(checkpoint, name)
-        if value:
-            yield (name,), f"{name.replace('_', ' ')}: {_listed(value)}"
+        yield from _listed((name,), getattr(checkpoint, name), told)
 
 
-def _layer_words(layer: Layer) -> str:
-    names = ", ".join(n for n, p in layer.parameters.items() if p.value is not UNKNOWN)
-    return f"{layer.kind} {layer.name!r}" + (f": {names}" if names else "")
+def _stated(layer: Layer) -> list[str]:
+    return [name for name, p in layer.parameters.items() if p.value is not UNKNOWN]
 
 
-def _listed(value: Any, most: int = 4) -> str:
-    names = [str(x) for x in value if isinstance(x, str)]
-    if not names:
-        return f"{len(value)}"
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+def _layer_words(layer: Layer, names: list[str]) -> str:
+    return f"{layer.kind} {layer.name!r}" + (f": {', '.join(names)}" if names else "")
+
+
+def _listed(path: Path, value: Any, told: _Told, most: int = 4) -> Iterator[tuple[Path, str]]:
+    """Yield the line of a collection, unless nothing is in it or nothing is left of it."""
+    title = path[0].replace("_", " ")
+    keys = [key for key in value if isinstance(key, str)]
+    names = told.left(path, keys)
+    if names:
+        more = ", ..." if len(names) > most else ""
+        yield path, f"{title}: {', '.join(names[:most])}{more}"
+    elif value and not keys:
+        yield path, f"{title}: {len(value)}"
+
+
+def _count(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _words(path: Path) -> str:
-    if path[0] == "layers" and len(path) > 1:
-        return f"{'.'.join(path[2:]) or 'layer'} of {path[1]!r}"
-    return "/".join(path).replace("_", " ")
+    if path[-1] == ORDER:
+        return f"order of {_words(path[:-1])}"
+    top, *rest = path
+    if top == "layers" and rest:
+        return f"{'.'.join(rest[1:])} of {rest[0]!r}" if rest[1:] else f"layer {rest[0]!r}"
+    if top == "state" and len(rest) > 1:
+        part = f"{'.'.join(rest[2:])} of " if rest[2:] else ""
+        return f"{part}state {rest[1]!r} of {rest[0]!r}"
+    title = {"dt": "time step"}.get(top, top.replace("_", " "))
+    return f"{title}: {'/'.join(rest)}" if rest else title

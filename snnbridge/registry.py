@@ -14,8 +14,15 @@ from typing import Any
 import pluggy
 
 from snnbridge import hookspecs
-from snnbridge.errors import AmbiguousFormat, FormatUnavailable, PluginError, UnknownFormat
+from snnbridge.errors import (
+    AmbiguousFormat,
+    FormatUnavailable,
+    PluginError,
+    ReadError,
+    UnknownFormat,
+)
 from snnbridge.formats import Format, Probe
+from snnbridge.neurons import NeuronKind
 
 
 class Registry:
@@ -41,7 +48,8 @@ class Registry:
 
     def __init__(self, plugins: Iterable[Any] = ()) -> None:
         self._formats: dict[str, Format] = {}
-        self._distributions: dict[str, str] = {}
+        self._neurons: dict[str, NeuronKind] = {}
+        self._distributions: dict[tuple[str, str], str] = {}
         for plugin in plugins:
             self._add(plugin, getattr(plugin, "__name__", repr(plugin)))
 
@@ -75,20 +83,21 @@ class Registry:
             manager.check_pending()
         except pluggy.PluginValidationError as error:
             raise PluginError(f"{origin}: {error}") from error
-        found = [record for group in manager.hook.snnbridge_formats() for record in group]
+        formats = _records(manager.hook.snnbridge_formats, Format, origin)
+        neurons = _records(manager.hook.snnbridge_neurons, NeuronKind, origin)
+        self._note(self._formats, formats, "format", origin)
+        self._note(self._neurons, neurons, "neuron kind", origin)
+
+    def _note(self, known: dict[str, Any], found: list[Any], what: str, origin: str) -> None:
         for record in found:
-            if not isinstance(record, Format):
+            if record.name in known:
                 raise PluginError(
-                    f"{origin}: snnbridge_formats must return Format records, found {record!r}"
-                )
-            if record.name in self._formats:
-                raise PluginError(
-                    f"{origin}: format {record.name!r} is there already, from "
-                    f"{self._distributions[record.name]}"
+                    f"{origin}: {what} {record.name!r} is there already, from "
+                    f"{self._distributions[what, record.name]}"
                 )
         for record in found:
-            self._formats[record.name] = record
-            self._distributions[record.name] = origin
+            known[record.name] = record
+            self._distributions[what, record.name] = origin
 
     def __iter__(self) -> Iterator[Format]:
         return iter([self._formats[name] for name in sorted(self._formats)])
@@ -96,7 +105,12 @@ class Registry:
     @property
     def distributions(self) -> MappingProxyType[str, str]:
         """Which distribution each format comes from, by the format's name."""
-        return MappingProxyType(self._distributions)
+        return MappingProxyType({f.name: self._distributions["format", f.name] for f in self})
+
+    @property
+    def neurons(self) -> MappingProxyType[str, NeuronKind]:
+        """The neuron kinds that plugins bring, by name."""
+        return MappingProxyType(self._neurons)
 
     def get(self, name: str) -> Format:
         """Return the format of a name.
@@ -121,23 +135,48 @@ class Registry:
             If no format knows the content.
         AmbiguousFormat
             If several do.
+        ReadError
+            For a pipe, a device or a socket.
         """
         path = Path(path)
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: no such file or folder")
         probe = Probe(path)
+        if not probe.exists:
+            raise FileNotFoundError(f"{path}: no such file or folder")
+        if probe.refusal:
+            raise ReadError(probe.refusal)
         claims = [f for f in self if f.read is not None and _claims(f, probe)]
         if len(claims) > 1:
-            claims = [f for f in claims if path.name.endswith(f.suffixes)] or claims
+            claims = [f for f in claims if _has_suffix(path, f)] or claims
         if not claims:
-            raise UnknownFormat(
-                f"{path}: no format knows this content (it starts with {probe.head[:8]!r}); "
-                f"name one of {self._names()} with format= or --from"
-            )
+            raise UnknownFormat(self._unclaimed(probe))
         if len(claims) > 1:
             names = ", ".join(f.name for f in claims)
             raise AmbiguousFormat(f"{path}: {names} all claim it; name one with format= or --from")
         return claims[0]
+
+    def claims(self, format: Format, path: str | Path) -> bool:
+        """Whether there is a file, and its content is of a format.
+
+        Parameters
+        ----------
+        format : Format
+        path : str or Path
+        """
+        probe = Probe(path)
+        return probe.exists and not probe.refusal and _claims(format, probe)
+
+    def _unclaimed(self, probe: Probe) -> str:
+        if probe.is_folder:
+            return f"{probe.path}: a folder, and no format knows what is in it; name a file"
+        if not probe.size:
+            return f"{probe.path}: the file is empty"
+        unknown = f"{probe.path}: no format knows this content (it starts with {probe.head[:8]!r})"
+        alike = next((f.name for f in self if f.read and _has_suffix(probe.path, f)), "")
+        if alike:
+            return (
+                f"{unknown}; if it should be {alike}, format= or --from {alike} says what is wrong"
+            )
+        return f"{unknown}; formats that are read: {self._names()}"
 
     def for_target(self, path: str | Path) -> Format:
         """Return the format that writes files of this suffix.
@@ -149,8 +188,7 @@ class Registry:
         AmbiguousFormat
             If several do.
         """
-        name = Path(path).name
-        found = [f for f in self if f.write is not None and name.endswith(f.suffixes)]
+        found = [f for f in self if f.write is not None and _has_suffix(Path(path), f)]
         if not found:
             known = ", ".join(f"{f.suffixes[0]} ({f.name})" for f in self if f.write and f.suffixes)
             raise UnknownFormat(
@@ -185,6 +223,21 @@ def _distribution(point: importlib.metadata.EntryPoint) -> str:
     if point.dist is None:
         return point.value
     return f"{point.dist.name} {point.dist.version}"
+
+
+def _has_suffix(path: Path, format: Format) -> bool:
+    return path.name.lower().endswith(format.suffixes)
+
+
+def _records(hook: Any, kind: type[Any], origin: str) -> list[Any]:
+    """Return what a hook of a plugin returns, if it is what it should be."""
+    found = [record for group in hook() for record in group]
+    for record in found:
+        if not isinstance(record, kind):
+            raise PluginError(
+                f"{origin}: {hook.name} must return {kind.__name__} records, found {record!r}"
+            )
+    return found
 
 
 def _claims(format: Format, probe: Probe) -> bool:

@@ -102,7 +102,7 @@ def features(checkpoint: SNNCheckpoint) -> dict[Feature, list[Path]]:
     for path, variable in checkpoint.state.items():
         uses.note(Feature.STATE, "state", *path)
         _array_features(variable.value, ("state", *path), uses)
-    if checkpoint.step is not None:
+    if checkpoint.step not in (None, UNKNOWN):
         uses.note(Feature.STATE, "step")
     for name, feature in (
         ("training", Feature.TRAINING),
@@ -130,6 +130,8 @@ def _layer_features(layer: Layer, path: Path, uses: _Uses) -> None:
     for name in _settings(type(layer)):
         if getattr(layer, name) is not UNKNOWN:
             uses.note(Feature.PARAMETERS, *path, name)
+    if isinstance(layer, Neuron) and layer.model != "lif":
+        uses.note(Feature.PLUGIN_NEURON, *path)
     if isinstance(layer, Opaque):
         _tree_features(layer.settings, (*path, "settings"), uses)
     if isinstance(layer, Subgraph):

@@ -1,5 +1,7 @@
 """Reading, writing and converting keep what they promise, whatever a format does."""
 
+import os
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -8,11 +10,14 @@ import pytest
 import toy
 from snnbridge import (
     UNKNOWN,
+    AmbiguousFormat,
     CheckpointError,
     Connection,
+    FormatUnavailable,
     Linear,
     LossyWrite,
     Neuron,
+    Option,
     OptionError,
     Origin,
     ReadError,
@@ -20,6 +25,7 @@ from snnbridge import (
     SNNCheckpoint,
     SourceInfo,
     SpecError,
+    StateVariable,
     Status,
     UnknownFormat,
     WriteError,
@@ -31,6 +37,10 @@ from snnbridge import (
     rules,
     write,
 )
+from snnbridge.bridge import engine, find
+from snnbridge.ledger import ORDER
+from snnbridge.storage.journal import lock_path
+from snnbridge.storage.system import locked
 
 TOY = Registry([toy])
 
@@ -81,9 +91,44 @@ def test_a_checkpoint_says_where_it_was_read_from(source):
     assert (found.format, found.path) == ("toy", str(source))
 
 
+def test_a_path_without_its_suffix_that_several_formats_fit_is_ambiguous(source):
+    class Plugin:
+        @staticmethod
+        @hookimpl
+        def snnbridge_formats():
+            sniff = lambda probe: probe.head == b"other"  # noqa: E731
+            return [replace(toy.FORMAT, name="other", sniff=sniff, suffixes=(".other",))]
+
+    registry = Registry([toy, Plugin])
+    source.with_suffix(".other").write_bytes(b"other")
+    with pytest.raises(AmbiguousFormat, match=r"a\.other, a\.toy are all there; name one"):
+        read(source.with_suffix(""), registry=registry)
+    assert find(source.with_suffix(""), format="toy", registry=registry)[0] == source
+
+
 def test_a_missing_file_is_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing here"):
         read(tmp_path / "nothing here", registry=TOY)
+
+
+def test_a_file_that_is_just_being_replaced_is_waited_for(source):
+    data = source.read_bytes()
+    source.unlink()
+    with locked(lock_path(source)):
+        threading.Timer(0.05, source.write_bytes, [data]).start()
+        assert read(source, registry=TOY).layer_names == ["fc"]
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_reader_knows_whether_its_file_is_trusted(source, trusted):
+    seen = []
+
+    def look(file, options):
+        seen.append(file.trusted)
+        return toy.read(file, options)
+
+    read(source, trusted=trusted, registry=with_format(read=look))
+    assert seen == [trusted]
 
 
 def test_an_explicit_format_is_never_overruled(tmp_path):
@@ -111,12 +156,23 @@ def test_whatever_a_writer_raises_leaves_the_old_file(source, error):
 
 
 def test_options_are_checked_before_anything_happens(source):
-    with pytest.raises(OptionError, match="no option 'size'; it has: colour"):
+    with pytest.raises(OptionError, match="no option 'size'; for reading it has: colour"):
         read(source, options={"size": 1}, registry=TOY)
     with pytest.raises(OptionError, match="one of red, blue, not 'green'"):
         write(checkpoint(), source, options={"colour": "green"}, registry=TOY)
     with pytest.raises(OptionError, match="'bare'"):
         write(checkpoint(), source, bare=True, registry=with_format(holds_bare=frozenset()))
+
+
+def test_an_option_of_the_other_direction_is_refused_not_ignored(source):
+    options = (Option("in", "x", direction="reading"), Option("out", "x", direction="writing"))
+    registry = with_format(options=options)
+    read(source, options={"in": "1"}, registry=registry)
+    write(checkpoint(), source, options={"out": "1"}, registry=registry)
+    with pytest.raises(OptionError, match="'out' of format 'toy' is for writing, not for reading"):
+        read(source, options={"out": "1"}, registry=registry)
+    with pytest.raises(OptionError, match="'in' of format 'toy' is for reading, not for writing"):
+        write(checkpoint(), source, options={"in": "1"}, registry=registry)
 
 
 def test_a_format_that_cannot_write_says_so(source):
@@ -145,6 +201,120 @@ def test_a_format_may_name_losses_of_its_own(tmp_path):
     picky = with_format(losses=lambda c, o: [(("layers", "fc", "weight"), "it is too large")])
     with pytest.raises(LossyWrite, match="it is too large"):
         write(checkpoint(), tmp_path / "b.toy", registry=picky)
+
+
+def lossy(*paths):
+    return with_format(losses=lambda c, o: [(path, "no place") for path in paths])
+
+
+def lines(ledger):
+    return [(entry.status.value, entry.what) for entry in ledger]
+
+
+def stateful():
+    state = {("lif", name): StateVariable(np.zeros(2), 0) for name in ("v", "i")}
+    return replace(checkpoint(), state=state, training={"epoch_i": 3, "loss": {"a": 1, "b": 2}})
+
+
+@pytest.mark.parametrize(
+    ("path", "dropped", "kept"),
+    [
+        (("layers", "lif", "tau"), "tau of 'lif'", "Neuron 'lif'"),
+        (("layers", "lif", "tau", "unit"), "tau.unit of 'lif'", "Neuron 'lif': tau (but for unit)"),
+        (("state", "lif", "v"), "state 'v' of 'lif'", "1 state variable"),
+        (("state", "lif", "v", "batch_axis"), "batch_axis of state 'v' of 'lif'", None),
+        (("training", "epoch_i"), "training: epoch_i", "training: loss"),
+        (("training", "loss", "a"), "training: loss/a", "training: epoch_i, loss (but for a)"),
+        (("layers", "fc"), "layer 'fc'", None),
+        (("connections", "0"), "connections: 0", None),
+        (("layers", ORDER), "order of layers", "Neuron 'lif': tau"),
+    ],
+    ids=lambda x: "/".join(x) if isinstance(x, tuple) else "",
+)
+def test_what_is_kept_and_what_is_lost_never_contradict(tmp_path, path, dropped, kept):
+    whole = lines(write(stateful(), tmp_path / "a.toy", registry=TOY))
+    ledger = write(stateful(), tmp_path / "b.toy", allow_loss=True, registry=lossy(path))
+    assert ("dropped", dropped) in lines(ledger)
+    if kept is not None:
+        assert ("exact", kept) in lines(ledger)
+    changed = {what for _, what in whole} - {what for _, what in lines(ledger)}
+    assert len(changed) <= 1
+    assert all(entry.path != path for entry in ledger if entry.status is Status.EXACT)
+
+
+def test_a_refusal_carries_the_whole_ledger(tmp_path):
+    with pytest.raises(LossyWrite) as refused:
+        write(checkpoint(), tmp_path / "b.toy", registry=lossy(("dt",), ("training", "epoch")))
+    assert {e.status for e in refused.value.ledger} == {Status.EXACT, Status.DROPPED}
+    assert ("exact", "Linear 'fc': weight") in lines(refused.value.ledger)
+
+
+def test_an_order_that_is_lost_explains_another_order_and_nothing_else(source, tmp_path):
+    def backwards(checkpoint, target, options):
+        layers = dict(reversed(checkpoint.layers.items()))
+        toy.write(replace(checkpoint, layers=layers), target, options)
+
+    registry = with_format(write=backwards, losses=lambda c, o: [(("layers", ORDER), "x")])
+    done = convert(source, tmp_path / "b.toy", allow_loss=True, registry=registry)
+    assert ("dropped", "order of layers") in lines(done.ledger)
+    assert list(read(tmp_path / "b.toy", registry=TOY).layers) == ["lif", "fc"]
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(source, tmp_path):
+    done = convert(source, tmp_path / "b.toy", dry_run=True, registry=TOY)
+    assert (done.verdict, done.files) == ("identical", ())
+    assert ("exact", "Linear 'fc': weight") in lines(done.ledger)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.toy"]
+
+
+def test_a_conversion_names_the_files_it_wrote(source, tmp_path):
+    done = convert(source, tmp_path / "b", to="toy", registry=in_two_files())
+    assert done.files == (str(tmp_path / "b.side"), str(tmp_path / "b"))
+
+
+def in_two_files(name="toy"):
+    def write_both(checkpoint, target, options):
+        with target.open(".side") as file:
+            file.write(b"side")
+        toy.write(checkpoint, target, options)
+
+    return with_format(name=name, write=write_both)
+
+
+def test_a_file_of_a_set_that_belongs_to_something_else_is_not_replaced(tmp_path):
+    (tmp_path / "b.toy.side").write_bytes(b"somebody's")
+    with pytest.raises(WriteError, match=r"b\.toy\.side is there already.*--force"):
+        write(checkpoint(), tmp_path / "b.toy", registry=in_two_files())
+    assert [p.name for p in tmp_path.iterdir()] == ["b.toy.side"]
+    write(checkpoint(), tmp_path / "b.toy", force=True, registry=in_two_files())
+    write(checkpoint(), tmp_path / "b.toy", registry=in_two_files())
+    assert (tmp_path / "b.toy.side").read_bytes() == b"side"
+
+
+def other_format():
+    class Plugin:
+        @staticmethod
+        @hookimpl
+        def snnbridge_formats():
+            never = {"sniff": lambda probe: False, "read": None, "suffixes": (".other",)}
+            return [replace(toy.FORMAT, name="other", **never)]
+
+    return Registry([toy, Plugin])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
+@pytest.mark.parametrize("link", ["itself", "symbolic", "hard"])
+def test_a_source_is_not_replaced_by_a_file_of_another_format(source, link):
+    target = source if link == "itself" else source.with_name("link")
+    if link == "symbolic":
+        target.symlink_to(source)
+    elif link == "hard":
+        target.hardlink_to(source)
+    before = source.read_bytes()
+    with pytest.raises(WriteError, match="belongs to the source"):
+        convert(source, target, to="other", registry=other_format())
+    assert source.read_bytes() == before
+    convert(source, target, to="other", force=True, registry=other_format())
 
 
 def test_an_exact_write_has_one_line_for_each_thing(tmp_path):
@@ -208,7 +378,7 @@ def test_a_spec_states_what_the_file_does_not(source, tmp_path):
     assert str(found.dt) == "1.0 ms"
     assert found.layers["lif"].parameters["threshold"].value == 2
     with pytest.raises(SpecError):
-        read(source, spec={"layers": {"nope": {}}}, registry=TOY)
+        read(source, spec={"layers": {"nope": {"tau": 1.0}}}, registry=TOY)
 
 
 def test_progress_is_told_in_bytes(source, tmp_path):
@@ -283,3 +453,32 @@ def test_a_rewritten_form_with_unknown_parameters_cannot_be_judged(tmp_path):
     write(source, tmp_path / "a.toy", registry=TOY)
     done = convert(tmp_path / "a.toy", tmp_path / "b.toy", registry=preparing(flip))
     assert done.verdict == "indeterminate"
+
+
+def running(run=lambda path, inputs, options: {}, package="json"):
+    return with_format(run=run, engine=package)
+
+
+def test_an_engine_runs_the_file_itself(source):
+    def run(path, inputs, options):
+        return {("lif", "spikes"): inputs["fc"] + len(path.name)}
+
+    execute = engine(source, "json", registry=running(run))
+    assert execute({"fc": np.ones(1)})["lif", "spikes"] == 6
+
+
+def test_an_engine_that_is_not_there_is_named_with_its_remedy(source):
+    with pytest.raises(FormatUnavailable, match="pip install no_such_engine"):
+        engine(source, registry=running(package="no_such_engine"))
+    with pytest.raises(OptionError, match="not run by other: its engine is json"):
+        engine(source, "other", registry=running())
+    with pytest.raises(OptionError, match="no engine runs them"):
+        engine(source, registry=TOY)
+
+
+def test_what_an_engine_raises_is_a_read_error_with_the_path(source):
+    def fail(path, inputs, options):
+        raise ZeroDivisionError
+
+    with pytest.raises(ReadError, match=r"a\.toy: cannot be run by json"):
+        engine(source, registry=running(fail))({})

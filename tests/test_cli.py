@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,13 +48,48 @@ def test_convert_as_json_holds_ledger_and_verdict(run, tmp_path):
     assert {entry["status"] for entry in found["ledger"]} == {"exact"}
 
 
-def test_a_loss_is_refused_with_one_sentence_and_nothing_is_written(run, tmp_path):
+def test_a_refused_loss_shows_the_ledger_and_one_sentence_and_writes_nothing(run, tmp_path):
     code, out, err = run("convert", SNN, tmp_path / "snn.bp", "--spec", SPEC, "--bare")
-    assert (code, out) == (2, "")
+    assert code == 2
+    assert "Linear 'Dense0': weight, bias" in out
+    assert "tau of 'Lif0'" in out
     assert err.startswith("snnbridge: nothing was written")
     assert "--allow-loss" in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refusal_as_json_holds_reason_and_ledger(run, tmp_path):
+    code, out, _ = run("convert", SNN, tmp_path / "x.bp", "--spec", SPEC, "--bare", "--json")
+    found = json.loads(out)
+    assert (code, found["verdict"]) == (2, "refused")
+    assert "would be dropped" in found["reason"]
+    assert {entry["status"] for entry in found["ledger"]} == {"exact", "dropped"}
+
+
+def test_a_dry_run_shows_ledger_and_verdict_and_writes_nothing(run, tmp_path):
+    code, out, _ = run("convert", SNN, tmp_path / "x.h5", "--dry-run")
+    assert code == 0
+    assert "Linear 'Dense0': weight, bias" in out
+    assert "nothing written" in out
+    assert "verdict: identical" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_files_really_written_are_named(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "wrote noext.npz and noext.json (npz)" in run("convert", SNN, "noext", "--to", "npz")[1]
+
+
+def test_a_source_and_files_of_other_tools_are_replaced_by_force_only(run, tmp_path):
+    own = tmp_path / "own.bp"
+    own.write_bytes(Path(SNN).read_bytes())
+    (tmp_path / "m.json").write_text('{"other": "tool"}')
+    for arguments in (["convert", own, own, "--to", "hdf5"], ["convert", own, tmp_path / "m.npz"]):
+        code, _, err = run(*arguments)
+        assert (code, "--force" in err) == (2, True)
+        assert run(*arguments, "--force")[0] == 0
+        own.write_bytes(Path(SNN).read_bytes())
 
 
 def test_a_permitted_loss_leaves_with_the_code_of_what_cannot_be_told(run, tmp_path):
@@ -81,6 +118,7 @@ def test_info_shows_layers_and_what_the_file_does_not_say(run, monkeypatch):
         "float32[10,100]",
         "The file does not say",
         "threshold",
+        "v_rest (V_rest)",
         "sha256",
     ):
         assert words in out
@@ -121,9 +159,108 @@ def test_names_from_a_file_cannot_steer_the_terminal(run, tmp_path):
     assert "\\x1b[31mred" in out
 
 
+def test_names_from_a_file_cannot_steer_the_terminal_from_an_error(run, tmp_path):
+    name = "\x1b[31mred.bp"
+    code, _, err = run("info", tmp_path / name)
+    assert (code, "\x1b" in err, "\\x1b[31mred" in err) == (2, False, True)
+
+
+def test_info_stays_short_and_narrow_where_layers_have_many_parts(run, tmp_path):
+    import numpy as np
+
+    from snnbridge import Linear, Opaque, Parameter, SNNCheckpoint, write
+
+    many = {f"array_{i}": Parameter(np.zeros(1, np.float32)) for i in range(300)}
+    training = {f"key_{i}": i for i in range(50)}
+    layers = [Opaque("x" * 300, parameters=many), Linear("fc", np.zeros((1, 1)))]
+    write(SNNCheckpoint(layers, training=training), tmp_path / "x.h5")
+    _, out, _ = run("info", tmp_path / "x.h5")
+    assert "and 288 more" in out
+    body = out.splitlines()[1:]  # the first line is the path, whole
+    assert max(map(len, body)) <= 80
+    assert len(body) < 80
+
+
+def test_simulate_shows_what_readouts_hold_and_counts_in_words(run, tmp_path):
+    import numpy as np
+
+    drive = tmp_path / "drive.npy"
+    np.save(drive, np.ones((1, 1, 100), np.float32))
+    code, out, _ = run("simulate", SNN, "--spec", SPEC, "--input", drive)
+    assert code == 0
+    assert "Integrator0" in out
+    assert "1 sample of 1 step\n" in out
+    found = json.loads(run("simulate", SNN, "--spec", SPEC, "--input", drive, "--json")[1])
+    assert np.shape(found["readouts"]["Integrator0"]) == (1, 2)
+
+
+def test_a_checkpoint_is_never_replaced_by_a_result_but_a_former_result_is(run, tmp_path):
+    out = tmp_path / "model.npz"
+    run("convert", SNN, out)
+    before = out.read_bytes()
+    code, _, err = run("simulate", SNN, "--spec", SPEC, "--out", out)
+    assert (code, "is a checkpoint" in err) == (2, True)
+    assert out.read_bytes() == before
+    for _ in range(2):
+        assert run("simulate", SNN, "--spec", SPEC, "--out", tmp_path / "out.npz")[0] == 0
+
+
+def test_a_stimulus_too_large_for_memory_is_refused_at_once(run):
+    code, _, err = run("simulate", SNN, "--spec", SPEC, "--steps", 10**15)
+    assert (code, "take fewer steps" in err) == (2, True)
+
+
+def test_verify_shows_nothing_that_was_not_measured(run, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text(Path(SPEC).read_text().replace("V_th = 1.0", "V_th = 1.5"))
+    code, out, _ = run("verify", SNN, SNN, "--spec", SPEC, "--spec-b", other)
+    assert code == 1
+    assert "nan" not in out
+    assert "inf" not in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_verify_runs_b_in_the_engine_of_its_format(run, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    import toy
+    from snnbridge import Registry, hookimpl, simulate, write
+
+    class Plugin:
+        @staticmethod
+        @hookimpl
+        def snnbridge_formats():
+            return [replace(toy.FORMAT, run=execute, engine="json")]
+
+    def execute(path, inputs, options):
+        network = read(path, registry=formats)
+        return simulate(network, inputs, record={"Lif0": ("spikes",)}).traces
+
+    formats = Registry([Plugin])
+    write(read(SNN, spec=SPEC), tmp_path / "a.toy", registry=formats)
+    for name in ("finding", "reading", "running"):
+        monkeypatch.setattr(f"snnbridge.bridge.{name}.default", lambda: formats)
+    both = (tmp_path / "a.toy", tmp_path / "a.toy")
+    code, out, _ = run("verify", *both, "--engine", "json")
+    assert (code, "Lif0" in out, "verdict: equivalent" in out) == (0, True, True)
+    code, _, err = run("verify", *both, "--engine", "other")
+    assert (code, "its engine is json" in err) == (2, True)
+
+
 def test_diff_finds_nothing_between_a_file_and_its_conversion(run, tmp_path):
     run("convert", SNN, tmp_path / "snn.h5")
     assert run("diff", SNN, tmp_path / "snn.h5")[:2] == (0, "no difference\n")
+
+
+def test_diff_takes_formats_and_specs_of_both_sides(run, tmp_path):
+    run("convert", SNN, tmp_path / "snn.h5", "--spec", SPEC)
+    assert run("diff", SNN, tmp_path / "snn.h5", "--spec", SPEC)[0] == 0
+    assert run("diff", tmp_path / "snn.h5", SNN, "--spec-b", SPEC, "--from-b", "brainpy")[0] == 0
+    code, out, _ = run("diff", SNN, tmp_path / "snn.h5", "--json")
+    kinds = {"/".join(x["path"]): x["kind"] for x in json.loads(out)}
+    assert (code, kinds["layers/Lif0/tau"], kinds["connections"]) == (1, "unknown", "unknown")
+    assert "Connection(" not in out
+    assert run("diff", SNN, SNN, "--from-b", "hdf5")[0] == 2
 
 
 def test_diff_lists_every_difference_by_path(run):
@@ -151,6 +288,34 @@ def test_spec_prints_a_form_that_is_a_valid_spec(run, tmp_path):
     (tmp_path / "net.toml").write_text(out)
     assert run("info", SNN, "--spec", tmp_path / "net.toml")[0] == 0
     assert 'V_th = "?"' in out
+
+
+def test_every_option_of_a_format_is_a_flag_of_its_own(run, tmp_path):
+    done = run("convert", SNN, tmp_path / "a.npz", "--dialect", "permissive", "--check", "yes")
+    assert done[0] == 0
+    assert run("info", tmp_path / "a.npz", "--orientation=out-in")[0] == 0
+    assert run("diff", SNN, tmp_path / "a.npz", "--orientation", "out-in", "--json")[0] == 0
+    assert run("diff", SNN, tmp_path / "a.npz", "-o", "orientation=out-in")[0] == 0
+
+
+def test_an_option_that_no_file_s_format_has_is_refused(run, tmp_path):
+    code, _, err = run("convert", SNN, tmp_path / "a.h5", "--orientation", "out-in")
+    assert (code, "neither for reading brainpy nor writing hdf5" in err) == (2, True)
+    code, _, err = run("info", SNN, "--orientation", "out-in")
+    assert (code, "format 'brainpy' has no option 'orientation'" in err) == (2, True)
+    code, _, err = run("convert", SNN, tmp_path / "a.npz", "--dialect", "nope")
+    assert (code, "must be one of 3.16, permissive" in err) == (2, True)
+
+
+def test_trusted_files_are_read_as_such(run, tmp_path):
+    for verb in (["info", SNN], ["diff", SNN, SNN], ["convert", SNN, tmp_path / "a.h5"]):
+        assert run(*verb, "--trusted")[0] == 0
+
+
+def test_formats_tells_options_within_80_columns(run):
+    _, out, _ = run("formats", "-v")
+    assert "--orientation" in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -182,10 +347,27 @@ def test_what_cannot_be_done_is_one_sentence_and_code_2(run, arguments, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_usage_leaves_with_2_and_a_hint(run):
-    code, _, err = run("convert", SNN)
-    assert code == 2
-    assert "Usage" in err
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["convert", SNN], "Missing argument 'DST' (see `snnbridge convert --help`)"),
+        (["info", SNN, "--nope"], "No such option '--nope'"),
+        (["nope"], "No such command 'nope'"),
+        (["simulate", SNN, "--rate", "nan"], "'nan' is not a finite number"),
+        (["verify", SNN, SNN, "--tolerance", "inf"], "'inf' is not a finite number"),
+        (["simulate", SNN, "--plot", "p.txt"], "'p.txt' must end in .png or .svg or .pdf"),
+        (["simulate", SNN, "--out", "snn.bp"], "'snn.bp' must end in .npz"),
+        (["verify", SNN, SNN, "--report", "snn.bp"], "'snn.bp' must end in .html or .htm"),
+        (["verify", SNN, SNN, "--report", "r.html", "--engine", "x"], "leave --engine out"),
+    ],
+    ids=lambda x: Path(x[-1]).name if isinstance(x, list) else "",
+)
+def test_wrong_usage_is_one_sentence_with_2_and_a_hint(run, arguments, message):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.startswith("snnbridge: ")
+    assert err.count("\n") == 1
 
 
 def test_help_has_examples(run):
@@ -248,3 +430,50 @@ def test_a_progress_bar_shows_on_a_terminal_after_a_second_and_nowhere_else(monk
     assert "writing" in shown(Terminal(), 0.0)
     assert shown(Terminal(), 60.0) == ""
     assert shown(io.StringIO(), 0.0) == ""
+
+
+def program(*arguments, shell="", **environment):
+    """Run the program in a process of its own, perhaps as part of a shell's line."""
+    command = " ".join(["snnbridge", *map(str, arguments), shell])
+    script = f'snnbridge() {{ "{sys.executable}" -m snnbridge "$@"; }}; {command}'
+    return subprocess.run(
+        ["bash", "-c", script], capture_output=True, env={**os.environ, **environment}, check=False
+    )
+
+
+needs_shell = pytest.mark.skipif(os.name != "posix", reason="the lines are of a POSIX shell")
+
+
+@needs_shell
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_any_encoding_of_the_terminal_will_do(tmp_path, encoding):
+    import numpy as np
+
+    from snnbridge import Linear, SNNCheckpoint, write
+
+    write(SNNCheckpoint([Linear("schicht_\u03b1", np.zeros((1, 1)))]), tmp_path / "x.h5")
+    done = program("info", tmp_path / "x.h5", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, b"")
+    shown = "\u03b1" if encoding == "utf-8" else "\\u03b1"
+    assert f"schicht_{shown}" in done.stdout.decode(encoding)
+
+
+@needs_shell
+@pytest.mark.parametrize("shell", [">&-", ">&- 2>&-", "| head -c 1 >/dev/null"])
+def test_a_closed_output_changes_neither_the_work_nor_the_code(tmp_path, shell):
+    done = program("convert", SNN, tmp_path / "x.h5", shell=f"{shell}; exit ${{PIPESTATUS[0]}}")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert read(tmp_path / "x.h5").total_params == 1020
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such signals")
+def test_a_signal_to_end_leaves_nothing_half_written(run, tmp_path, monkeypatch):
+    def end(target):
+        assert any(tmp_path.iterdir())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("snnbridge.storage.Target.preview", end)
+    code, _, _ = run("convert", SNN, tmp_path / "x.h5")
+    assert code == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -1,5 +1,6 @@
 """Formats are found by content, and a broken plugin never stops the others."""
 
+import os
 from dataclasses import replace
 from importlib import metadata
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from snnbridge import (
     FormatUnavailable,
     PluginError,
     Probe,
+    ReadError,
     Registry,
     UnknownFormat,
     hookimpl,
@@ -59,6 +61,39 @@ def test_a_file_that_nobody_knows_is_an_error_that_lists_the_formats(tmp_path):
         Registry([toy]).detect(tmp_path / "x")
 
 
+def test_what_is_no_checkpoint_is_called_by_its_name(tmp_path):
+    registry = Registry([toy])
+    (tmp_path / "empty").touch()
+    with pytest.raises(UnknownFormat, match="empty: the file is empty"):
+        registry.detect(tmp_path / "empty")
+    with pytest.raises(UnknownFormat, match="a folder, and no format knows"):
+        registry.detect(tmp_path)
+    (tmp_path / "x").write_bytes(b"\x00\x01")
+    with pytest.raises(UnknownFormat) as foreign:
+        registry.detect(tmp_path / "x")
+    assert "--from" not in str(foreign.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in this system's folders")
+def test_a_pipe_is_refused_and_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ReadError, match="is a pipe or a device"):
+        Registry([toy]).detect(tmp_path / "pipe")
+
+
+def test_a_damaged_file_of_a_known_suffix_says_how_to_learn_more(tmp_path):
+    (tmp_path / "x.toy").write_bytes(b"\x00\x01")
+    with pytest.raises(UnknownFormat, match="if it should be toy, format= or --from toy says"):
+        Registry([toy]).detect(tmp_path / "x.toy")
+
+
+def test_suffixes_in_capitals_are_the_same_suffixes(toy_file):
+    assert Registry([toy]).for_target("X.TOY") is toy.FORMAT
+    twin = variant("twin", suffixes=(".twin",))
+    other = toy_file.rename(toy_file.with_name("A.TWIN"))
+    assert Registry([toy, plugin(twin)]).detect(other) is twin
+
+
 def test_a_missing_file_stays_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         Registry([toy]).detect(tmp_path / "x")
@@ -92,6 +127,7 @@ def test_a_sniffer_that_raises_is_a_warning_and_no_claim(toy_file):
         (lambda: variant("Toy"), "lower case"),
         (lambda: variant("x", read=None, write=None), "neither read nor write"),
         (lambda: variant("x", suffixes=("toy",)), "must start with a dot"),
+        (lambda: variant("x", engine="onnxruntime"), "run and engine are stated together"),
     ],
 )
 def test_a_wrong_record_is_refused(make, message):

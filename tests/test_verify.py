@@ -17,6 +17,7 @@ from snnbridge import (
     UnknownValue,
     read,
     rules,
+    simulate,
     verify,
 )
 from snnbridge.cli import main
@@ -141,15 +142,80 @@ def test_the_stimulus_is_seeded_and_reaches_every_threshold():
     assert found.samples == a.shape[1]
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"rate": 2.0}, {"tolerance": -1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"steps": 0}, {"rate": 2.0}, {"rate": np.nan}, {"tolerance": -1.0}, {"tolerance": np.nan}],
+    ids=str,
+)
 def test_a_stimulus_that_is_none_is_refused(wrong):
     with pytest.raises(CheckpointError, match="steps must be"):
         verify(net(), net(), **wrong)
 
 
+def test_a_stimulus_that_does_not_fit_into_memory_is_refused_before_it_is_made():
+    with pytest.raises(CheckpointError, match=r"needs about .* MiB.*take fewer steps"):
+        verify(net(), net(threshold=2.0), steps=10**15)
+
+
+def engine_of(checkpoint, *variables, change=lambda x: x):
+    """Stand in for an engine: the simulator, its answers changed."""
+
+    def execute(inputs):
+        layers = dict.fromkeys(("lif1", "lif2"), variables)
+        traces = simulate(checkpoint, inputs, record=layers).traces
+        return {key: change(value) for key, value in traces.items()}
+
+    return execute
+
+
+@pytest.mark.parametrize("variables", [("spikes",), ("spikes", "v")], ids="+".join)
+def test_an_engine_that_does_the_same_is_equivalent(variables):
+    found = verify(net(), engine_of(net(), *variables))
+    assert found.verdict == "equivalent"
+    assert [x.left for x in found.layers] == ["lif1", "lif2"]
+    assert found.layers[0].largest_difference == (0.0 if "v" in variables else None)
+    assert found.layers[0].spikes_left == found.layers[0].spikes_right > 0
+
+
+def test_an_engine_that_spikes_otherwise_is_different_and_says_where():
+    found = verify(net(), engine_of(net(threshold=1.25), "spikes", "v"))
+    assert (found.verdict, found.first[0].left) == ("different", "lif2")
+    assert found.first[1].threshold == 1.0
+
+
+def test_an_engine_whose_membranes_leave_the_margin_cannot_be_judged():
+    def off(array):
+        return array if array.dtype.kind in "ui" else array + np.float32(0.01)
+
+    assert verify(net(), engine_of(net(), "spikes", "v", change=off)).verdict == "indeterminate"
+    allowed = verify(net(), engine_of(net(), "spikes", "v", change=off), tolerance=0.02)
+    assert allowed.verdict == "equivalent"
+
+
+def test_an_engine_that_returns_no_number_is_never_equivalent():
+    def broken(array):
+        return array if array.dtype.kind in "ui" else array * np.float32(np.nan)
+
+    found = verify(net(), engine_of(net(), "spikes", "v", change=broken))
+    assert found.verdict == "indeterminate"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda inputs: {}, "the engine returns nothing; the left network has spikes of 'lif1'"),
+        (lambda inputs: {("lif1", "spikes"): np.zeros((1, 1, 8))}, "of shape"),
+    ],
+    ids=["nothing", "shape"],
+)
+def test_an_engine_that_answers_something_else_is_refused(answer, message):
+    with pytest.raises(CheckpointError, match=message):
+        verify(net(), answer)
+
+
 def test_blocks_of_steps_give_the_same_verdict(monkeypatch):
     whole = verify(net(), net(threshold=1.25)).as_json()
-    monkeypatch.setattr("snnbridge.verifier._BLOCK_BYTES", 1)
+    monkeypatch.setattr("snnbridge.verifier.comparison._BLOCK_BYTES", 1)
     assert verify(net(), net(threshold=1.25)).as_json() == whole
 
 

@@ -13,13 +13,26 @@ from typing import Any
 
 import click
 
+from snnbridge.cli import process, render
 from snnbridge.errors import SNNBridgeError
 
 #: The verbs, in the order in which help shows them.
-VERBS = ("convert", "info", "diff", "verify", "simulate", "formats", "spec", "completion")
+VERBS = (
+    "convert",
+    "info",
+    "diff",
+    "verify",
+    "simulate",
+    "formats",
+    "spec",
+    "check",
+    "new-plugin",
+    "completion",
+)
 
 #: Exit code for what is refused, cannot be read, or is not known.
 REFUSED = 2
+_INTERRUPTED = 130
 
 
 class _Verbs(click.Group):
@@ -31,7 +44,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"snnbridge.cli.{cmd_name}")
+        module = importlib.import_module(f"snnbridge.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 
@@ -40,7 +53,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked:
         from snnbridge.version import __version__
 
-        click.echo(f"snnbridge {__version__}")
+        render.line(f"snnbridge {__version__}")
         ctx.exit()
 
 
@@ -65,22 +78,38 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str, optional
         Without the program's name; those of the process by default.
     """
-    warnings.showwarning = _show_warning
+    with process.streams(), process.signals():
+        warnings.showwarning = _show_warning
+        sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         code = cli.main(arguments, prog_name="snnbridge", standalone_mode=False)
     except click.exceptions.Abort:
-        sys.exit(130)
+        return _INTERRUPTED
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        return _show_usage(error)
     except (SNNBridgeError, OSError) as error:
-        click.echo(f"snnbridge: {_sentence(error)}", err=True)
-        sys.exit(REFUSED)
+        render.error(_sentence(error))
+    except MemoryError:
+        render.error("there is too little memory for this")
     except Exception as error:  # noqa: BLE001  # 1 would say that two networks differ
-        kind = type(error).__name__
-        click.echo(f"snnbridge: {kind}: {_sentence(error)}; please report this", err=True)
-        sys.exit(REFUSED)
-    sys.exit(code if isinstance(code, int) else 0)
+        render.error(f"{type(error).__name__}: {_sentence(error)}; please report this")
+    else:
+        return code if isinstance(code, int) else 0
+    return REFUSED
+
+
+def _show_usage(error: click.ClickException) -> int:
+    """Say in one sentence what is wrong with the command; a bare verb shows its help."""
+    message = error.format_message()
+    ctx = getattr(error, "ctx", None)
+    if ctx is None or "\n" in message:
+        error.show()
+    else:
+        render.error(f"{message.rstrip('.')} (see `{ctx.command_path} --help`)")
+    return error.exit_code
 
 
 def _sentence(error: Exception) -> str:
@@ -90,4 +119,4 @@ def _sentence(error: Exception) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"snnbridge: warning: {message}", err=True)
+    render.error(f"warning: {' '.join(str(message).split())}")

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from snnbridge.cli import options, render
+from snnbridge.cli import options, reading, render
 from snnbridge.cli.progress import Progress
+from snnbridge.errors import LossyWrite
 
 if TYPE_CHECKING:
     from snnbridge.bridge import Conversion
+    from snnbridge.ledger import Ledger
 
-_MOST_ROWS = 200
 #: The exit code of each verdict.
 CODES = {"identical": 0, "equivalent": 0, "different": 1, "indeterminate": 3, "": 0}
 
 
 @click.command(
     name="convert",
+    cls=options.Verb,
     epilog="Examples:\n\n"
     "  snnbridge convert trained.bp model.h5\n\n"
     "  snnbridge convert trained.bp model.npz --spec net.toml\n\n"
@@ -37,46 +39,35 @@ CODES = {"identical": 0, "equivalent": 0, "different": 1, "indeterminate": 3, ""
 )  # fmt: skip
 @click.option("--bare", is_flag=True, help="Write nothing but what the framework itself would.")
 @click.option("--allow-loss", is_flag=True, help="Convert also if something is lost.")
+@click.option("--force", is_flag=True, help="Replace also SRC itself, and files of other tools.")
+@click.option("--dry-run", is_flag=True, help="Show ledger and verdict, and write nothing.")
 @click.option("--no-verify", is_flag=True, help="Neither read back nor simulate.")
+@options.trusted
 @click.option(
     "--read-option", "read_options", multiple=True, metavar="NAME=VALUE",
     help="An option of the format of SRC.",
 )  # fmt: skip
-@options.format_options
+@click.option(
+    "-o", "--option", "write_options", multiple=True, metavar="NAME=VALUE",
+    help="An option of the format of DST; --NAME VALUE is for whichever has it.",
+)  # fmt: skip
 @options.as_json
-def command(
-    src: str,
-    dst: str,
-    *,
-    from_: str | None,
-    to: str | None,
-    spec: str | None,
-    like: str | None,
-    bare: bool,
-    allow_loss: bool,
-    no_verify: bool,
-    read_options: tuple[str, ...],
-    options: tuple[str, ...],
-    as_json: bool,
-) -> int:
+def command(src: str, dst: str, *, no_verify: bool, as_json: bool, **given: Any) -> int:
     """Convert SRC to DST, and say what became of everything."""
     from snnbridge.bridge import convert
-    from snnbridge.cli.options import parse
 
-    with Progress(f"{src} to {dst}") as progress:
-        done = convert(
-            src,
-            dst,
-            from_=from_,
-            to=to,
-            spec=spec,
-            bare=bare,
-            allow_loss=allow_loss,
-            verify=not no_verify,
-            read_options=parse(read_options),
-            write_options={**parse(options), **({"like": like} if like else {})},
-            progress=progress.update,
-        )
+    given["read_options"], given["write_options"] = _options(src, dst, given)
+    del given["like"]
+    try:
+        with Progress(f"{src} to {dst}") as progress:
+            done = convert(src, dst, verify=not no_verify, progress=progress.update, **given)
+    except LossyWrite as refused:
+        if not as_json:
+            _print_ledger(refused.ledger)
+        else:
+            ledger = refused.ledger.as_json()
+            render.print_json({"verdict": "refused", "reason": str(refused), "ledger": ledger})
+        raise
     if as_json:
         render.print_json(done.as_json())
     else:
@@ -84,21 +75,48 @@ def command(
     return CODES[done.verdict]
 
 
-def _print(done: Conversion) -> None:
-    rows = [(e.status.value, e.what, e.reason) for e in done.ledger]
+def _options(src: str, dst: str, given: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the options of reading and of writing; a flag goes to the format that declares it."""
+    like = {"like": given["like"]} if given["like"] else {}
+    to_read = options.parse(given["read_options"])
+    to_write = {**options.parse(given["write_options"]), **like}
+    flags = options.flags()
+    if flags:
+        from snnbridge.bridge import find
+        from snnbridge.registry import default
+
+        source = find(src, format=given["from_"])[1]
+        target = default().get(given["to"]) if given["to"] else default().for_target(dst)
+        left, right = reading.shared(flags, [(source, "reading"), (target, "writing")])
+        to_read, to_write = {**to_read, **left}, {**to_write, **right}
+    return to_read, to_write
+
+
+def _print_ledger(ledger: Ledger) -> None:
+    rows = [(e.status.value, e.what, e.reason) for e in ledger]
     columns = 3 if any(row[2] for row in rows) else 2
-    headings = ("becomes", "what", "why")[:columns]
-    render.print_table(headings, [row[:columns] for row in rows[:_MOST_ROWS]])
-    if len(rows) > _MOST_ROWS:
-        click.echo(f"... and {len(rows) - _MOST_ROWS} more; --json lists all")
+    render.print_table(("becomes", "what", "why")[:columns], [row[:columns] for row in rows])
+
+
+def _print(done: Conversion) -> None:
+    _print_ledger(done.ledger)
     for note in done.source.notes:
-        click.echo(f"note: {render.safe(note)}")
-    click.echo(f"wrote {render.safe(done.target.path)} ({done.target.format})")
+        render.paragraph(f"note: {note}")
+    if done.files:
+        render.paragraph(f"wrote {' and '.join(done.files)} ({done.target.format})")
+    else:
+        render.paragraph(f"would write {done.target.path} ({done.target.format}); nothing written")
     if done.verdict:
-        click.echo(f"verdict: {done.verdict} ({_MEANINGS[done.verdict]})")
+        render.line(f"verdict: {done.verdict} ({_meaning(done)})")
 
 
-_MEANINGS: dict[str, Any] = {
+def _meaning(done: Conversion) -> str:
+    if done.verdict == "identical" and not done.files:
+        return "nothing that bears on behaviour would change"
+    return _MEANINGS[done.verdict]
+
+
+_MEANINGS = {
     "identical": "read back and compared bit for bit",
     "equivalent": "no spike differs",
     "different": "the two networks spike differently",

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from snnbridge.cli import options, render
+from snnbridge.cli import options, reading, render
 
 if TYPE_CHECKING:
-    from snnbridge.model import Layer, SNNCheckpoint
+    from snnbridge.model import Layer, Path, SNNCheckpoint, StateVariable
+
+    _States = Mapping[str, list[tuple[Path, StateVariable]]]
 
 
 @click.command(
     name="info",
+    cls=options.Verb,
     epilog="Examples:\n\n  snnbridge info trained.bp\n\n  snnbridge info model.npz --json",
 )
 @options.path_argument("file")
-@options.format_option("--from", "from_", "The format of FILE; found by its content otherwise.")
-@options.spec
-@options.format_options
+@reading.of_one
 @options.as_json
-def command(
-    file: str, *, from_: str | None, spec: str | None, options: tuple[str, ...], as_json: bool
-) -> None:
+def command(file: str, *, as_json: bool, **given: Any) -> None:
     """Show the layers of FILE, and what the file does not say."""
-    from snnbridge.bridge import read
-    from snnbridge.cli.options import parse
-
-    checkpoint = read(file, format=from_, spec=spec, options=parse(options))
+    checkpoint = reading.read_one(file, given)
     if as_json:
         render.print_json(describe(checkpoint))
     else:
@@ -40,14 +37,18 @@ def describe(checkpoint: SNNCheckpoint) -> dict[str, Any]:
     from snnbridge.model import UNKNOWN, SourceInfo
 
     info = checkpoint.source or SourceInfo()
-    connections = checkpoint.connections
+    connections, states = checkpoint.connections, _states(checkpoint)
+    frozen = set(checkpoint.frozen_layers)
     return {
         "path": info.path,
         "format": info.format,
         "dialect": info.dialect,
         "framework": _plain(info.framework),
         "framework_version": _plain(info.framework_version),
-        "layers": [_layer(checkpoint, layer) for layer in checkpoint.layers.values()],
+        "layers": [
+            {**_layer(layer, states), "frozen": layer.name in frozen}
+            for layer in checkpoint.layers.values()
+        ],
         "connections": None
         if connections is UNKNOWN
         else [[c.source, c.target, _plain(c.delay)] for c in connections],
@@ -63,6 +64,14 @@ def describe(checkpoint: SNNCheckpoint) -> dict[str, Any]:
     }
 
 
+def _states(checkpoint: SNNCheckpoint) -> _States:
+    """Return the state by its layer."""
+    found: dict[str, list[tuple[Path, StateVariable]]] = {}
+    for path, held in checkpoint.state.items():
+        found.setdefault(path[0], []).append((path, held))
+    return found
+
+
 def _digest(path: str) -> str | None:
     from pathlib import Path
 
@@ -73,20 +82,16 @@ def _digest(path: str) -> str | None:
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON shows it: None for what is not known."""
-    from snnbridge.model import UNKNOWN
+    from snnbridge.model import PER_STEP, UNKNOWN
 
     if value is UNKNOWN:
         return None
-    return value if isinstance(value, int | str | type(None)) else _words(value)
+    if value is PER_STEP:
+        return "per step"
+    return value if isinstance(value, int | str | None) else str(value)
 
 
-def _words(value: Any) -> str:
-    from snnbridge.model import PER_STEP
-
-    return "per step" if value is PER_STEP else str(value)
-
-
-def _layer(checkpoint: SNNCheckpoint, layer: Layer) -> dict[str, Any]:
+def _layer(layer: Layer, states: _States) -> dict[str, Any]:
     return {
         "name": layer.name,
         "kind": layer.kind,
@@ -94,10 +99,8 @@ def _layer(checkpoint: SNNCheckpoint, layer: Layer) -> dict[str, Any]:
         "parameters": {name: _parameter(held) for name, held in layer.parameters.items()},
         "state": {
             path[1]: {"shape": list(held.value.shape), "dtype": str(held.value.dtype)}
-            for path, held in checkpoint.state.items()
-            if path[0] == layer.name
+            for path, held in states.get(layer.name, ())
         },
-        "frozen": layer.name in checkpoint.frozen_layers,
     }
 
 
@@ -120,59 +123,61 @@ def _parameter(held: Any) -> dict[str, Any]:
 
 def _print(checkpoint: SNNCheckpoint) -> None:
     found = describe(checkpoint)
-    click.echo(render.safe(found["path"]))
+    render.line(found["path"])
+    for name, text in _facts(found).items():
+        render.paragraph(f"  {name:<12} {text}", indent=" " * 15)
+    render.print_table(("layer", "kind", "parameters", "state"), _rows(checkpoint))
+    _print_unknown(checkpoint)
+    for note in found["notes"]:
+        render.paragraph(f"note: {note}")
+    for step in found["provenance"]:
+        if isinstance(step, dict) and isinstance(step.get("source"), dict):
+            name, *rest = map(str, step["source"].values())
+            render.paragraph(f"converted by {step.get('by')} from {name} ({', '.join(rest)})")
+
+
+def _facts(found: Mapping[str, Any]) -> dict[str, str]:
     made_by = " ".join(x for x in (found["framework"], found["framework_version"]) if x)
-    edges = "unknown" if found["connections"] is None else str(len(found["connections"]))
-    facts = {
+    weights = render.count(found["total_params"], "weight")
+    return {
         "format": " ".join(x for x in (found["format"], found["dialect"]) if x),
         "framework": made_by or "unknown",
-        "layers": f"{len(found['layers'])}, with {found['total_params']:,} weights",
-        "connections": edges,
+        "layers": f"{len(found['layers'])}, with {weights}",
+        "connections": "unknown"
+        if found["connections"] is None
+        else str(len(found["connections"])),
         "time step": found["dt"] or "unknown",
         "training": ", ".join(found["training"]) or "none",
         "sha256": (found["digest"] or "none").removeprefix("sha256:"),
     }
-    for name, value in facts.items():
-        click.echo(f"  {name:<12} {render.safe(value)}")
-    render.print_table(("layer", "kind", "parameters", "state"), _rows(checkpoint, found))
-    _print_unknown(checkpoint)
-    for note in found["notes"]:
-        click.echo(f"note: {render.safe(note)}")
-    for step in found["provenance"]:
-        if isinstance(step, dict) and isinstance(step.get("source"), dict):
-            made = ", ".join(f"{k} {v}" for k, v in step["source"].items())
-            click.echo(f"converted by {render.safe(str(step.get('by')))} from {render.safe(made)}")
 
 
-_MOST_ROWS = 200
+def _rows(checkpoint: SNNCheckpoint) -> list[tuple[str, str, str, str]]:
+    states, frozen = _states(checkpoint), set(checkpoint.frozen_layers)
+    return [
+        (
+            layer.name + (" [frozen]" if layer.name in frozen else ""),
+            layer.kind + (f" ({layer.origin.kind})" if layer.origin else ""),
+            render.several(_known(layer)),
+            render.several(
+                f"{path[1]} {render.value(held.value)}" for path, held in states.get(layer.name, ())
+            ),
+        )
+        for layer in checkpoint.layers.values()
+    ]
 
 
-def _rows(checkpoint: SNNCheckpoint, found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+def _known(layer: Layer) -> list[str]:
     from snnbridge.model import UNKNOWN
-    from snnbridge.model import describe as short
 
-    rows = []
-    shown = list(checkpoint.layers.values())[:_MOST_ROWS]
-    for layer, facts in zip(shown, found["layers"], strict=False):
-        known = [
-            f"{name} {short(held.value)}{f' {held.unit}' if held.unit else ''}"
-            for name, held in layer.parameters.items()
-            if held.value is not UNKNOWN
-        ]
-        state = [
-            f"{path[1]} {short(held.value)}"
-            for path, held in checkpoint.state.items()
-            if path[0] == layer.name
-        ]
-        kind = layer.kind + (f" ({facts['class']})" if facts["class"] else "")
-        frozen = " [frozen]" if facts["frozen"] else ""
-        rows.append((layer.name + frozen, kind, "\n".join(known), "\n".join(state)))
-    if len(checkpoint.layers) > _MOST_ROWS:
-        rows.append((f"... {len(checkpoint.layers) - _MOST_ROWS} more", "", "", ""))
-    return rows
+    return [
+        f"{name} {render.value(held.value)}{f' {held.unit}' if held.unit else ''}"
+        for name, held in layer.parameters.items()
+        if held.value is not UNKNOWN
+    ]
 
 
-def _print_unknown(checkpoint: SNNCheckpoint) -> None:
+def _print_unknown(checkpoint: SNNCheckpoint, most: int = 200) -> None:
     """Say, in a line for each layer, what the file does not."""
     by_owner: dict[str, list[str]] = {}
     for path in checkpoint.unknown():
@@ -181,23 +186,27 @@ def _print_unknown(checkpoint: SNNCheckpoint) -> None:
         by_owner.setdefault(owner, []).append(what)
     if not by_owner:
         return
-    for owner, names in by_owner.items():
-        by_owner[owner] = _shortened(checkpoint, owner, names)
-    click.echo("The file does not say (`snnbridge spec FILE` makes a form to state it):")
-    for owner, names in list(by_owner.items())[:_MOST_ROWS]:
-        text = f"  {owner}: {', '.join(names)}"
-        click.echo("\n".join(_folded(render.safe(text))))
+    render.paragraph("The file does not say (`snnbridge spec FILE` makes a form to state it):")
+    for owner, names in list(by_owner.items())[:most]:
+        shown = ", ".join(_shortened(checkpoint, owner, names))
+        render.paragraph(f"    {owner}: {shown}", indent=" " * 6)
+    if len(by_owner) > most:
+        render.line(f"    ... and {len(by_owner) - most} more; --json lists all")
 
 
 def _shortened(checkpoint: SNNCheckpoint, owner: str, names: list[str]) -> list[str]:
-    """Put "its rule" for all switches of a rule of which none is known."""
-    rule = getattr(checkpoint.layers.get(owner), "rule", None)
-    if rule is None or len(rule.unknown()) < len(type(rule)().unknown()):
-        return [name.removeprefix("rule.") for name in names]
-    return [name for name in names if not name.startswith("rule.")] + ["its rule"]
+    """Name parameters also as their framework does; put "its rule" for all of its switches."""
+    from snnbridge import rules
+    from snnbridge.spec.words import by_model_name
 
-
-def _folded(text: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, 78, initial_indent="  ", subsequent_indent="      ")
+    layer = checkpoint.layers.get(owner)
+    if layer is None:
+        return names
+    own = by_model_name(rules.of(layer))
+    rule = getattr(layer, "rule", None)
+    if rule is not None and len(rule.unknown()) == len(type(rule)().unknown()):
+        names = [name for name in names if not name.startswith("rule.")] + ["its rule"]
+    return [
+        f"{name} ({own[name]})" if own.get(name, name) != name else name.removeprefix("rule.")
+        for name in names
+    ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -10,10 +11,71 @@ from click.shell_completion import CompletionItem
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+_FLAGS = "snnbridge.cli.flags"
+_DECLARED = "snnbridge.cli.declared"
 
-def _complete_format(
-    _: click.Context, __: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+
+class Verb(click.Command):
+    """A verb that takes every option of every format as a flag of its own.
+
+    The formats are loaded only if there is a flag that the verb itself does not have.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, with the formats' options if there is a flag of theirs."""
+        known = {flag for param in self.params for flag in (*param.opts, *param.secondary_opts)}
+        given = {arg.partition("=")[0] for arg in args if arg.startswith("--") and arg != "--"}
+        if given - known - set(ctx.help_option_names):
+            ctx.meta[_DECLARED] = list(_declared(known))
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the verb's own parameters, and those that `parse_args` has found."""
+        return [*super().get_params(ctx), *ctx.meta.get(_DECLARED, ())]
+
+
+def _declared(known: set[str]) -> Iterator[click.Option]:
+    """Yield an option for each that a format declares and the verb does not have."""
+    from snnbridge.registry import default
+
+    names = {option.name: option.help for format in default() for option in format.options}
+    for name, help in names.items():
+        flag = f"--{name.replace('_', '-')}"
+        if flag not in known:
+            stored = f"format_{name}".replace("-", "_")
+            yield click.Option(
+                [flag, stored], help=help, expose_value=False, callback=_keeper(name)
+            )
+
+
+def _keeper(name: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
+    def keep(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            ctx.meta.setdefault(_FLAGS, {})[name] = value
+
+    return keep
+
+
+def flags() -> dict[str, str]:
+    """Return the formats' options that were given as flags of their own, by name."""
+    return dict(click.get_current_context().meta.get(_FLAGS, {}))
+
+
+class Finite(click.FloatRange):
+    """A number in a range, neither infinite nor NaN, which compares with nothing."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, or fail."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return found
+
+
+def complete_format(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a format."""
     from snnbridge.registry import default
 
     return [
@@ -23,7 +85,7 @@ def _complete_format(
 
 def format_option(flag: str, name: str, help: str) -> Decorator:
     """Return an option that takes a format's name."""
-    return click.option(flag, name, metavar="FORMAT", shell_complete=_complete_format, help=help)
+    return click.option(flag, name, metavar="FORMAT", shell_complete=complete_format, help=help)
 
 
 def path_argument(name: str) -> Decorator:
@@ -31,14 +93,23 @@ def path_argument(name: str) -> Decorator:
     return click.argument(name, type=click.Path(path_type=str))
 
 
+def spec_option(flag: str, name: str, help: str) -> Decorator:
+    """Return an option that takes a side file."""
+    kind = click.Path(exists=True, dir_okay=False)
+    return click.option(flag, name, metavar="FILE", type=kind, help=help)
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-spec = click.option(
-    "--spec", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
-    help="What the file does not say; `snnbridge spec FILE` writes one to fill in.",
+spec = spec_option(
+    "--spec", "spec", "What the file does not say; `snnbridge spec FILE` writes one to fill in."
+)
+trusted = click.option(
+    "--trusted", is_flag=True,
+    help="The file's origin is known: lift limits on memory and time.",
 )  # fmt: skip
 format_options = click.option(
     "-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
-    help="An option of the format; `snnbridge formats -v` lists them.",
+    help="An option of the format, also --NAME VALUE; `snnbridge formats -v` lists them.",
 )  # fmt: skip
 
 
@@ -57,3 +128,14 @@ def parse(options: Sequence[str]) -> dict[str, str]:
             raise click.UsageError(f"an option is NAME=VALUE, not {option!r}")
         parsed[name] = value
     return parsed
+
+
+def together(*decorators: Decorator) -> Decorator:
+    """Return one decorator that adds several options, in this order."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorate in reversed(decorators):
+            function = decorate(function)
+        return function
+
+    return add

@@ -20,10 +20,12 @@ class Progress:
     ----------
     title : str
         What the job is.
+    counted : bool
+        Whether things are counted instead of bytes.
     """
 
-    def __init__(self, title: str) -> None:
-        self._title = title
+    def __init__(self, title: str, *, counted: bool = False) -> None:
+        self._title, self._counted = title, counted
         self._start = time.monotonic()
         self._bar: rich.progress.Progress | None = None
         self._task: rich.progress.TaskID | None = None
@@ -33,7 +35,7 @@ class Progress:
         return self
 
     def update(self, phase: str, done: int, total: int) -> None:
-        """Say that a phase has done so many of all bytes.
+        """Say that a phase has done so many of all bytes, or things.
 
         Parameters
         ----------
@@ -51,13 +53,19 @@ class Progress:
 
     def _open(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Progress as Bar
 
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
-            DownloadColumn(),
+            MofNCompleteColumn() if self._counted else DownloadColumn(),
             TimeRemainingColumn(),
             console=Console(file=sys.stderr),
             transient=True,

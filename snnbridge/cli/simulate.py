@@ -6,32 +6,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from snnbridge.cli import options, render, stimulus
+from snnbridge.cli import options, outputs, reading, render, stimulus
 from snnbridge.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from snnbridge.model import SNNCheckpoint
+    from snnbridge.model import Array, SNNCheckpoint
     from snnbridge.simulator import Simulation
 
 
 @click.command(
     name="simulate",
+    cls=options.Verb,
     epilog="Examples:\n\n"
     "  snnbridge simulate model.h5 --plot raster.png\n\n"
     "  snnbridge simulate trained.bp --spec net.toml --input spikes.npy --out out.npz",
 )
 @options.path_argument("file")
-@options.spec
+@reading.of_one
 @stimulus.options
-@click.option("--out", metavar="FILE.npz", type=click.Path(dir_okay=False),
+@click.option("--out", metavar="FILE.npz", type=outputs.OutputFile(".npz"),
               help="Write spikes and membranes of every layer.")  # fmt: skip
-@click.option("--plot", metavar="FILE", type=click.Path(dir_okay=False),
+@click.option("--plot", metavar="FILE", type=outputs.OutputFile(".png", ".svg", ".pdf"),
               help="Draw rasters and membranes: .png, .svg or .pdf.")  # fmt: skip
 @options.as_json
 def command(
     file: str,
     *,
-    spec: str | None,
     steps: int,
     seed: int,
     rate: float,
@@ -39,22 +39,23 @@ def command(
     out: str | None,
     plot: str | None,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Run the network in FILE, and show how its neurons spike."""
-    from snnbridge.bridge import read
     from snnbridge.simulator import simulate
     from snnbridge.verifier.stimulus import random_spikes
 
-    checkpoint = read(file, spec=spec)
-    given = stimulus.load(inputs)
-    if given is None:
-        given = random_spikes(checkpoint, steps=steps, seed=seed, rate=rate)
-    record = _everything(checkpoint) if out or plot else {}
+    for path in (out, plot):
+        outputs.refuse_checkpoint(path)
+    checkpoint = reading.read_one(file, given)
+    drive = stimulus.load(inputs)
+    if drive is None:
+        drive = random_spikes(checkpoint, steps=steps, seed=seed, rate=rate)
     with Progress(file) as progress:
         done = simulate(
             checkpoint,
-            given,
-            record=record,
+            drive,
+            record=_everything(checkpoint) if out or plot else {},
             progress=lambda step, steps: progress.update("simulating", step, steps),
         )
     if out is not None:
@@ -77,12 +78,22 @@ def _everything(checkpoint: SNNCheckpoint) -> dict[str, Any]:
     }
 
 
+def _readouts(done: Simulation) -> dict[str, Array]:
+    """Return the membranes after the last step of the layers that do not spike."""
+    return {
+        path[0]: held.value
+        for path, held in done.state.items()
+        if path[-1] == "v" and path[0] not in done.counts
+    }
+
+
 def _as_json(done: Simulation) -> dict[str, Any]:
     return {
         "steps": done.steps,
         "samples": done.batch,
         "spikes": {name: int(count.sum()) for name, count in done.counts.items()},
         "rates": done.rates(),
+        "readouts": {name: v.tolist() for name, v in _readouts(done).items()},
     }
 
 
@@ -95,21 +106,34 @@ def _show(done: Simulation) -> None:
             for name, count in done.counts.items()
         ],
     )
-    click.echo(f"{done.batch} samples of {done.steps} steps")
+    readouts = _readouts(done)
+    if readouts:
+        render.print_table(
+            ("readout", "neurons", "v after the last step"),
+            [(name, str(v[0].size), _values(v)) for name, v in readouts.items()],
+        )
+    render.line(f"{render.count(done.batch, 'sample')} of {render.count(done.steps, 'step')}")
+
+
+def _values(v: Array, most: int = 10) -> str:
+    """Return the values of one small sample, else their range."""
+    if v.size <= most:
+        return ", ".join(f"{x:.4g}" for x in v.ravel())
+    return f"{v.min():.4g} to {v.max():.4g}"
 
 
 def _write(done: Simulation, path: str) -> None:
     from snnbridge.storage import StoredZip, Target
 
     with Target(path) as target, target.open() as file:
-        archive = StoredZip(file)
+        archive = StoredZip(file, comment=outputs.TRACES)
         for (name, variable), trace in done.traces.items():
             archive.add_array(f"{name}.{variable}", trace)
         archive.close()
 
 
 def _plot(done: Simulation, path: str) -> None:
-    from snnbridge.verifier.pictures import Recording, figure_of, save
+    from snnbridge.verifier.pictures import Recording, drawn, figure_of
 
     rows = []
     for name, variable in done.traces:
@@ -118,4 +142,4 @@ def _plot(done: Simulation, path: str) -> None:
             spikes = done.traces.get((name, "spikes"))
             flat = None if spikes is None else spikes[:, 0].reshape(len(v), -1)
             rows.append([Recording(name, v=v.reshape(len(v), -1), spikes=flat)])
-    save(figure_of(rows), path)
+    outputs.write_file(path, drawn(figure_of(rows), path))

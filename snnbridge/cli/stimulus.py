@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from snnbridge.cli.options import Finite, together
 from snnbridge.errors import ReadError
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-_OPTIONS = (
+#: The options that describe a stimulus.
+options = together(
     click.option("--steps", type=click.IntRange(min=1), default=100, show_default=True,
                  help="Steps of the stimulus that is made."),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
                  help="Of that stimulus."),
-    click.option("--rate", type=click.FloatRange(0, 1), default=0.1, show_default=True,
+    click.option("--rate", type=Finite(0, 1), default=0.1, show_default=True,
                  help="Spikes per input and step."),
     click.option("--input", "inputs", metavar="FILE",
                  type=click.Path(exists=True, dir_okay=False),
                  help="Your own stimulus: .npy, or .npz by input layer; (steps, batch, ...)."),
 )  # fmt: skip
-
-
-def options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that describe a stimulus."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
 
 
 def load(path: str | None) -> Any:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from snnbridge.cli import options, render, stimulus
+from snnbridge.cli import options, outputs, reading, render, stimulus
 from snnbridge.cli.convert import CODES
 from snnbridge.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from snnbridge.verifier import Verification
+    from snnbridge.model import SNNCheckpoint
+    from snnbridge.verifier import Divergence, LayerAgreement, Verification
+
+_SIMULATOR = "snnbridge"
 
 
 @click.command(
     name="verify",
+    cls=options.Verb,
     epilog="Examples:\n\n"
     "  snnbridge verify trained.bp converted.h5 --spec net.toml\n\n"
     "  snnbridge verify a.h5 b.npz --steps 500 --report report.html\n\n"
@@ -25,52 +29,65 @@ if TYPE_CHECKING:
 )
 @options.path_argument("a")
 @options.path_argument("b")
-@options.spec
-@click.option("--spec-b", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
-              help="What B does not say.")  # fmt: skip
+@reading.of_two
 @stimulus.options
-@click.option("--tolerance", type=click.FloatRange(min=0), default=0.0, show_default=True,
+@click.option("--engine", metavar="NAME", default=_SIMULATOR, show_default=True,
+              help="What runs B: the simulator, or the engine of B's format.")  # fmt: skip
+@click.option("--tolerance", type=options.Finite(min=0), default=0.0, show_default=True,
               help="Membranes may differ by this share of the threshold.")  # fmt: skip
-@click.option("--report", metavar="FILE", type=click.Path(dir_okay=False),
+@click.option("--report", metavar="FILE", type=outputs.OutputFile(".html", ".htm"),
               help="Write a page with rasters and membranes side by side.")  # fmt: skip
 @options.as_json
 def command(
     a: str,
     b: str,
     *,
-    spec: str | None,
-    spec_b: str | None,
     steps: int,
     seed: int,
     rate: float,
     inputs: str | None,
+    engine: str,
     tolerance: float,
     report: str | None,
     as_json: bool,
+    **given: Any,
 ) -> int:
     """Run A and B on the same input, and compare every spike."""
-    from snnbridge.bridge import read
     from snnbridge.verifier import verify
 
-    left, right = read(a, spec=spec), read(b, spec=spec_b)
-    given = stimulus.load(inputs)
+    if report is not None and engine != _SIMULATOR:
+        raise click.UsageError("--report shows two simulations; leave --engine out")
+    outputs.refuse_checkpoint(report)
+    left, right = _sides(a, b, engine, given)
+    drive = stimulus.load(inputs)
     with Progress(f"{a} and {b}") as progress:
         found = verify(
-            left, right, steps=steps, seed=seed, rate=rate, inputs=given, tolerance=tolerance,
+            left, right, steps=steps, seed=seed, rate=rate, inputs=drive, tolerance=tolerance,
             progress=progress.update,
         )  # fmt: skip
     if report is not None:
         from snnbridge.verifier import Comparison
         from snnbridge.verifier.report import report as page
 
-        shown = Comparison(left, right, tolerance).stimulus(given, steps, seed, rate)
+        shown = Comparison(left, right, tolerance).stimulus(drive, steps, seed, rate)
         titles = (Path(a).name, Path(b).name)
-        Path(report).write_text(page(left, right, found, shown, titles), encoding="utf-8")
+        outputs.write_file(report, page(left, right, found, shown, titles).encode())
     if as_json:
         render.print_json(found.as_json())
     else:
         show(found)
     return CODES[found.verdict]
+
+
+def _sides(a: str, b: str, engine: str, given: dict[str, Any]) -> tuple[SNNCheckpoint, Any]:
+    """Return the network of A, and that of B or what runs B."""
+    if engine == _SIMULATOR:
+        return reading.read_two(a, b, given)
+    from snnbridge import bridge
+
+    left, right = reading.options_of_two(a, b, given)
+    runs = bridge.engine(b, engine, format=given["from_b"], options=right)
+    return reading.read_side(a, given, left), runs
 
 
 def show(found: Verification) -> None:
@@ -80,26 +97,30 @@ def show(found: Verification) -> None:
     if found.layers:
         render.print_table(
             ("layer", "neurons", "spikes", "differ", "max |dv|", "margin"),
-            [
-                (
-                    x.left if x.left == x.right else f"{x.left} / {x.right}",
-                    str(x.neurons),
-                    f"{x.spikes_left} / {x.spikes_right}" if x.spiking else "readout",
-                    str(x.differing),
-                    f"{x.largest_difference:.3g}",
-                    f"{x.smallest_margin:.3g}" if x.spiking else "",
-                )
-                for x in found.layers
-            ],
+            [_row(layer) for layer in found.layers],
         )
-        click.echo(
-            f"{found.samples} samples of {found.steps} steps, layers matched by {found.matched_by}"
-        )
+        samples, steps = render.count(found.samples, "sample"), render.count(found.steps, "step")
+        render.line(f"{samples} of {steps}, layers matched by {found.matched_by}")
     if found.first is not None:
-        layer, first = found.first
-        click.echo(
-            f"first divergence: layer {render.safe(layer.left)}, step {first.step}, sample "
-            f"{first.sample}, neuron {list(first.neuron)}: v {first.left!r} and {first.right!r}, "
-            f"threshold {first.threshold!r}"
-        )
-    click.echo(f"verdict: {found.verdict} ({VERDICTS[found.verdict]})")
+        render.paragraph(_divergence(*found.first))
+    render.paragraph(f"verdict: {found.verdict} ({VERDICTS[found.verdict]})")
+
+
+def _row(x: LayerAgreement) -> tuple[str, ...]:
+    return (
+        x.left if x.left == x.right else f"{x.left} / {x.right}",
+        str(x.neurons),
+        f"{x.spikes_left} / {x.spikes_right}" if x.spiking else "readout",
+        str(x.differing),
+        "" if x.largest_difference is None else f"{x.largest_difference:.3g}",
+        "" if x.margin is None else f"{x.margin:.3g}",
+    )
+
+
+def _divergence(layer: LayerAgreement, first: Divergence) -> str:
+    """Say where two networks part; what was not measured is left out."""
+    place = f"layer {layer.left}, step {first.step}, sample {first.sample}"
+    text = f"first divergence: {place}, neuron {list(first.neuron)}"
+    if first.left == first.left and first.right == first.right:
+        text += f": v {first.left!r} and {first.right!r}"
+    return text if first.threshold != first.threshold else f"{text}, threshold {first.threshold!r}"

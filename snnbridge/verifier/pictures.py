@@ -73,9 +73,12 @@ def figure_of(rows: Sequence[Sequence[Recording]], *, neuron: int | None = None)
     return figure
 
 
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as the suffix says: .png, .svg, .pdf."""
-    figure.savefig(str(path), dpi=130, metadata=None)
+def drawn(figure: Figure, path: str | Path) -> bytes:
+    """Return the file of a figure, as the path's suffix says: .png, .svg, .pdf."""
+    content = io.BytesIO()
+    kind = Path(path).suffix.lower().removeprefix(".")
+    figure.savefig(content, format=kind, dpi=130, metadata=None)
+    return content.getvalue()
 
 
 def as_svg(figure: Figure) -> str:

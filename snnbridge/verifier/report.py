@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from math import isnan
 from typing import Any
 
 import numpy as np
 
 from snnbridge.model import Array, Shape, SNNCheckpoint
 from snnbridge.simulator import simulate
-from snnbridge.verifier import Comparison
+from snnbridge.verifier.comparison import Comparison, recorded
 from snnbridge.verifier.pictures import Recording, as_svg, figure_of
 from snnbridge.verifier.result import VERDICTS, LayerAgreement, Verification
 
@@ -41,7 +42,7 @@ def report(
     found : Verification
         Of these two under `inputs`.
     inputs : mapping of str to numpy.ndarray
-        The stimulus, shape (steps, batch, *layer shape), by the left network's input layers.
+        The stimulus, shape ``(steps, batch, *layer shape)``, by the left network's input layers.
     titles : pair of str
         What the two are called.
 
@@ -71,10 +72,11 @@ def _headline(found: Verification) -> str:
     if found.first is None:
         return text
     layer, first = found.first
+    threshold = "" if isnan(first.threshold) else f", threshold {first.threshold!r}"
     return text + (
         f"<p>They part first in layer <b>{escape(layer.left)}</b>, step {first.step}, sample "
         f"{first.sample}, neuron {list(first.neuron)}: membrane potentials {first.left!r} and "
-        f"{first.right!r}, threshold {first.threshold!r}.</p>"
+        f"{first.right!r}{threshold}.</p>"
     )
 
 
@@ -88,10 +90,10 @@ def _table(found: Verification) -> str:
 
 
 def _cells(x: LayerAgreement) -> str:
-    margin = f"{x.smallest_margin:.3g}" if x.spiking else "readout"
+    margin = "readout" if not x.spiking else "" if x.margin is None else f"{x.margin:.3g}"
     numbers = (
         str(x.neurons), str(x.spikes_left), str(x.spikes_right), str(x.differing),
-        f"{x.agreement:.6f}", f"{x.largest_difference:.3g}", margin,
+        f"{x.agreement:.6f}", f"{x.largest_difference or 0:.3g}", margin,
     )  # fmt: skip
     names = f"<td>{escape(x.left)}</td><td>{escape(x.right)}</td>"
     return names + "".join(f'<td class="n">{n}</td>' for n in numbers)
@@ -139,10 +141,7 @@ def _recorded(
         for name, value in inputs.items()
     }
     names = [pair[side] for pair in comparison.pairs]
-    record = {
-        name: ("v", "spikes") if x.spiking else ("v",)
-        for name, x in zip(names, comparison.found, strict=True)
-    }
+    record = recorded(names, comparison.found)
     traces = simulate(comparison.raw[side], one, record=record).traces
     found = []
     for name in names:

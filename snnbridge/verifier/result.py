@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isfinite, isnan
 from typing import Any
 
 #: Every verdict, and what it means.
@@ -53,8 +55,9 @@ class LayerAgreement:
         How many there are.
     first : Divergence, optional
         The first place where spikes differ; for a readout, where values do.
-    largest_difference : float
-        Of the membrane potentials before the reset, in the unit of the left threshold.
+    largest_difference : float, optional
+        Of the membrane potentials before the reset, in the unit of the left threshold; None
+        where an engine shows none.
     smallest_margin : float
         The least of (distance to the threshold) - (difference); negative where a difference is
         larger than the distance.
@@ -72,7 +75,7 @@ class LayerAgreement:
     differing: int = 0
     places: int = 0
     first: Divergence | None = None
-    largest_difference: float = 0.0
+    largest_difference: float | None = 0.0
     smallest_margin: float = float("inf")
     close: int = 0
 
@@ -80,6 +83,11 @@ class LayerAgreement:
     def agreement(self) -> float:
         """The share of places where the spikes agree."""
         return 1.0 - self.differing / self.places if self.places else 1.0
+
+    @property
+    def margin(self) -> float | None:
+        """The smallest margin; None where no two membranes differ, or no threshold is near."""
+        return self.smallest_margin if self.spiking and isfinite(self.smallest_margin) else None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -94,7 +102,7 @@ class LayerAgreement:
             "agreement": self.agreement,
             "differing": self.differing,
             "largest_difference": self.largest_difference,
-            "smallest_margin": self.smallest_margin if self.spiking else None,
+            "smallest_margin": self.margin,
             "close": self.close,
             "first_divergence": None
             if first is None
@@ -104,7 +112,7 @@ class LayerAgreement:
                 "neuron": list(first.neuron),
                 "left": first.left,
                 "right": first.right,
-                "threshold": first.threshold,
+                "threshold": None if isnan(first.threshold) else first.threshold,
             },
         }
 
@@ -135,6 +143,17 @@ class Verification:
     matched_by: str = "name"
     steps: int = 0
     samples: int = 0
+
+    @classmethod
+    def of(
+        cls, layers: Sequence[LayerAgreement], matched_by: str, steps: int, samples: int
+    ) -> Verification:
+        """Give the verdict on layers that were compared."""
+        if any(x.differing for x in layers):
+            verdict = "different"
+        else:
+            verdict = "indeterminate" if any(x.close for x in layers) else "equivalent"
+        return cls(verdict, tuple(layers), matched_by, steps, samples)
 
     @property
     def first(self) -> tuple[LayerAgreement, Divergence] | None:

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from snnbridge.errors import CheckpointError
 from snnbridge.model import Array, Neuron, Shape, SNNCheckpoint
 from snnbridge.simulator import simulate
 from snnbridge.simulator.coefficients import coefficients
 from snnbridge.simulator.network import Network, network_of
+from snnbridge.simulator.run import available_memory
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 
 #: Rows of random spikes, as multiples of the rate that is asked for.
 _RATES = (1.0, 1.0, 0.3, 3.0)
 _DRIVEN = 6
+#: While it is made: a float64, a bool and a float32, and the float32 of the whole.
+_BYTES_PER_ELEMENT = 17
+
+
+def chosen(
+    inputs: Any, raw: SNNCheckpoint, network: Network, *, steps: int, seed: int, rate: float
+) -> dict[str, Array]:
+    """Return a stimulus by input layer: the given one, or one that is made.
+
+    Raises
+    ------
+    CheckpointError
+        For one array where the network has several inputs, or too little memory to make one.
+    """
+    if inputs is None:
+        return stimulus(raw, network, steps=steps, seed=seed, rate=rate)
+    if isinstance(inputs, Mapping):
+        return {name: np.asarray(value) for name, value in inputs.items()}
+    if len(network.inputs) != 1:
+        names = ", ".join(network.inputs)
+        raise CheckpointError(f"the network has several inputs, name them: {names}")
+    return {network.inputs[0]: np.asarray(inputs)}
 
 
 def stimulus(
@@ -39,12 +66,13 @@ def stimulus(
     Returns
     -------
     dict of str to numpy.ndarray
-        float32, shape (steps, batch, *layer shape), by input layer.
+        float32, shape ``(steps, batch, *layer shape)``, by input layer.
     """
     rng = np.random.default_rng(seed)
     rates = np.array([min(r * rate, 1.0) for r in _RATES] + [1.0])
     shapes = {name: network.shapes_in[name] for name in network.inputs}
     currents = threshold_currents(raw, network)
+    _refuse_memory(steps, len(rates) + len(currents), shapes)
     found = {}
     for name, shape in shapes.items():
         size = (steps, len(rates), *shape)
@@ -74,11 +102,24 @@ def random_spikes(
     """
     refuse_unknown(missing_values(checkpoint))
     network = network_of(checkpoint)
+    _refuse_memory(steps, 1, {name: network.shapes_in[name] for name in network.inputs})
     rng = np.random.default_rng(seed)
     return {
         name: (rng.random((steps, 1, *network.shapes_in[name])) < rate).astype(np.float32)
         for name in network.inputs
     }
+
+
+def _refuse_memory(steps: int, samples: int, shapes: Mapping[str, Shape]) -> None:
+    """Refuse a stimulus that does not fit, before any of it is made."""
+    elements = steps * samples * sum(math.prod(shape) for shape in shapes.values())
+    needed, there = elements * _BYTES_PER_ELEMENT, available_memory()
+    if needed > (sys.maxsize if there is None else there):
+        free = "" if there is None else f", but {there >> 20:,} MiB are free"
+        raise CheckpointError(
+            f"a stimulus of {steps:,} steps needs about {needed >> 20:,} MiB{free}; "
+            "take fewer steps"
+        )
 
 
 def threshold_currents(raw: SNNCheckpoint, network: Network) -> Array:

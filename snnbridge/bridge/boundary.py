@@ -1,0 +1,111 @@
+"""Where the core meets a format's functions: options, errors, progress."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from snnbridge.errors import CheckpointError, OptionError, SNNBridgeError
+from snnbridge.formats import Format, Options
+from snnbridge.model import SNNCheckpoint
+
+#: Told of a phase, of the bytes done and of all bytes.
+Progress = Callable[[str, int, int], None]
+
+
+def check_options(
+    format: Format, options: Options, direction: Literal["reading", "writing"]
+) -> None:
+    """Refuse an option that the format does not have, or not in this direction.
+
+    Raises
+    ------
+    OptionError
+        With what the format has instead.
+    """
+    known = {option.name: option for option in format.options}
+    for name, value in options.items():
+        if name == "bare" and format.holds_bare:
+            continue
+        if name not in known:
+            expected = ", ".join(n for n, o in known.items() if o.applies(direction)) or "none"
+            raise OptionError(
+                f"format {format.name!r} has no option {name!r}; for {direction} it has: {expected}"
+            )
+        option = known[name]
+        if not option.applies(direction):
+            raise OptionError(
+                f"option {name!r} of format {format.name!r} is for {option.direction}, not for "
+                f"{direction}"
+            )
+        if option.choices and value not in option.choices:
+            raise OptionError(
+                f"option {name!r} of format {format.name!r} must be one of "
+                f"{', '.join(option.choices)}, not {value!r}"
+            )
+
+
+@contextlib.contextmanager
+def errors_of(format: Format, path: Path, kind: type[SNNBridgeError], verb: str) -> Iterator[None]:
+    """Map whatever a plugin raises to the family, with the path in front."""
+    try:
+        yield
+    except (FileNotFoundError, PermissionError, OptionError):
+        raise
+    except kind as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+    except CheckpointError as error:
+        raise kind(f"{path}: {error}") from error
+    except SNNBridgeError:
+        raise
+    except Exception as error:
+        raise kind(
+            f"{path}: cannot be {verb} as {format.name}: {type(error).__name__}: {error}"
+        ) from error
+
+
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """Keep the garbage collector from walking a growing checkpoint again and again.
+
+    A checkpoint of many thousands of layers is made of objects that all stay; looking for
+    garbage among them took a third of the time.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+@contextlib.contextmanager
+def ticking(
+    progress: Progress | None, phase: str, done: Callable[[], int], checkpoint: SNNCheckpoint
+) -> Iterator[None]:
+    """Tell the progress of a phase while the block runs, and its end."""
+    if progress is None:
+        yield
+        return
+    total = checkpoint.nbytes
+    over = threading.Event()
+
+    def tick() -> None:
+        while not over.wait(0.2):
+            progress(phase, min(done(), total), total)
+
+    thread = threading.Thread(target=tick, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    progress(phase, total, total)

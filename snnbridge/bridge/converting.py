@@ -1,0 +1,222 @@
+"""Converting: read, plan, write beside the target, read back, replace."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from snnbridge.bridge.boundary import Progress, ticking
+from snnbridge.bridge.destination import Destination
+from snnbridge.bridge.reading import Spec, read
+from snnbridge.compare import differences
+from snnbridge.errors import CheckpointError, UnknownValue, WriteError
+from snnbridge.formats import Options
+from snnbridge.ledger import Ledger, Status
+from snnbridge.model import UNKNOWN, Conv1d, Conv2d, Linear, SNNCheckpoint, SourceInfo
+from snnbridge.registry import Registry
+from snnbridge.storage import Target
+from snnbridge.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What a conversion did, or, of a dry run, would do.
+
+    Parameters
+    ----------
+    source, target : SourceInfo
+        Where it came from and where it went.
+    ledger : Ledger
+    verdict : str
+        One of ``snnbridge.verifier.VERDICTS``; empty if nothing was verified.
+    files : tuple of str
+        What was written; nothing by a dry run.
+    """
+
+    source: SourceInfo
+    target: SourceInfo
+    ledger: Ledger
+    verdict: str
+    files: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the conversion as JSON values."""
+        return {
+            "source": _info_json(self.source),
+            "target": _info_json(self.target),
+            "files": list(self.files),
+            "ledger": self.ledger.as_json(),
+            "verdict": self.verdict,
+        }
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    from_: str | None = None,
+    to: str | None = None,
+    spec: Spec = None,
+    bare: bool = False,
+    allow_loss: bool = False,
+    force: bool = False,
+    dry_run: bool = False,
+    verify: bool = True,
+    trusted: bool = False,
+    read_options: Options | None = None,
+    write_options: Options | None = None,
+    registry: Registry | None = None,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Read a file, write it in another format, read that back and compare.
+
+    Parameters
+    ----------
+    source, target : str or Path
+    from_, to : str, optional
+        Formats by name; found by content and by suffix if they are not given.
+    spec, trusted, bare, allow_loss, registry
+        As for :func:`read` and :func:`write`.
+    force : bool
+        Replace also the source itself by a file of another format, and files that belong to
+        something else.
+    dry_run : bool
+        Plan and compare, and write nothing.
+    verify : bool
+        Read the new file back, before it takes its place, and compare it bit for bit; where
+        something that bears on behaviour changes, simulate both networks.
+    read_options, write_options : mapping, optional
+        Options of the two formats.
+    progress : function of (phase, done, total), optional
+        As for :func:`write`.
+
+    Returns
+    -------
+    Conversion
+
+    Raises
+    ------
+    LossyWrite
+        If something would be lost and `allow_loss` is not given; nothing is written. It holds
+        the ledger.
+    UnknownValue
+        If the source holds no weights of a layer and `allow_loss` is not given.
+    WriteError
+        If the new file does not hold what was planned, or would replace what it must not;
+        nothing is replaced.
+
+    Examples
+    --------
+    >>> from snnbridge import convert
+    >>> convert("fixtures/brainpy-2.8.2/snn.bp", "snn.h5").verdict
+    'identical'
+    """
+    checkpoint = read(
+        source, format=from_, spec=spec, options=read_options, trusted=trusted, registry=registry
+    )
+    info = checkpoint.source or SourceInfo()
+    if not allow_loss:
+        _check_weights(checkpoint, info)
+    goal = Destination.of(target, to, write_options, registry, bare=bare)
+    planned, ledger = goal.plan(checkpoint, allow_loss=allow_loss)
+    if not force:
+        goal.refuse_replacing(source=info)
+    verdict = _verdict(checkpoint, planned, ledger, goal) if verify else ""
+    result = SourceInfo(format=goal.format.name, path=str(target))
+    if dry_run:
+        return Conversion(info, result, ledger, verdict)
+    if not bare:
+        planned = _with_provenance(planned, ledger, verdict)
+    with goal.staged(planned, progress) as written:
+        if not force:
+            goal.refuse_replacing(written, info)
+        if verify and goal.format.read is not None:
+            with ticking(progress, "reading back", lambda: 0, planned):
+                _check_read_back(goal, written, planned, ledger)
+    return Conversion(info, result, ledger, verdict, tuple(map(str, written.paths)))
+
+
+def _check_weights(checkpoint: SNNCheckpoint, info: SourceInfo) -> None:
+    """Refuse a network whose file holds no weights: to convert that is hardly meant."""
+    empty = [
+        name
+        for name, layer in checkpoint.layers.items()
+        if isinstance(layer, Linear | Conv1d | Conv2d)
+        and all(held.value is UNKNOWN for held in layer.parameters.values())
+    ]
+    if empty:
+        notes = "".join(f" {note};" for note in info.notes if repr(empty[0]) in note)
+        raise UnknownValue(
+            f"{info.path}: nothing was written, because the file holds no weights of "
+            f"{', '.join(map(repr, empty[:8]))};{notes} allow it with allow_loss=True or "
+            "--allow-loss",
+            tuple((name, "weight") for name in empty),
+        )
+
+
+def _check_read_back(
+    goal: Destination, written: Target, planned: SNNCheckpoint, ledger: Ledger
+) -> None:
+    unexplained = ledger.unexplained(differences(planned, goal.read_back(written)))
+    if unexplained:
+        count = len(unexplained)
+        raise WriteError(
+            f"nothing was replaced: the new {goal.format.name} file does not hold what was planned "
+            f"({count} difference{'s' * (count > 1)}, first {unexplained[0]}); this is a defect "
+            "of the format, please report it"
+        )
+
+
+#: What does not bear on what the network computes.
+_BESIDE_BEHAVIOUR = ("training", "metadata", "frozen_layers", "ties", "extras")
+
+
+def _verdict(
+    source: SNNCheckpoint, planned: SNNCheckpoint, ledger: Ledger, goal: Destination
+) -> str:
+    """Say whether the target will do the same; simulate both where its form is another."""
+    changed = (entry for entry in ledger.told if entry.status is not Status.EXACT)
+    bearing = [entry for entry in changed if entry.path[0] not in _BESIDE_BEHAVIOUR]
+    if not bearing:
+        return "identical"
+    from snnbridge.verifier import verify  # the simulator is not needed to read and write
+
+    try:
+        if any(entry.status.is_loss for entry in bearing):
+            planned = _what_is_left(planned, goal)
+        return verify(source, planned).verdict
+    except (UnknownValue, CheckpointError):
+        return "indeterminate"
+
+
+def _what_is_left(planned: SNNCheckpoint, goal: Destination) -> SNNCheckpoint:
+    """Write elsewhere, and return what a reader finds: that is what a lossy target holds."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / f"planned{(*goal.format.suffixes, '')[0]}"
+        elsewhere = replace(goal, path=path)
+        with elsewhere.staged(planned) as written:
+            return elsewhere.read_back(written)
+
+
+def _with_provenance(checkpoint: SNNCheckpoint, ledger: Ledger, verdict: str) -> SNNCheckpoint:
+    info = checkpoint.source or SourceInfo()
+    record = {
+        "by": f"snnbridge {__version__}",
+        "source": _info_json(info),
+        "ledger": [entry.as_json() for entry in ledger.told],
+        "verdict": verdict,
+    }
+    return replace(checkpoint, provenance=[*checkpoint.provenance, record])
+
+
+def _info_json(info: SourceInfo) -> dict[str, Any]:
+    known = {
+        "name": Path(info.path).name,
+        "format": info.format,
+        "dialect": info.dialect,
+        "framework": info.framework,
+        "framework_version": info.framework_version,
+    }
+    return {key: value for key, value in known.items() if isinstance(value, str) and value}

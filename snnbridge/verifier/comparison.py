@@ -1,0 +1,132 @@
+"""Two networks side by side in the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from snnbridge.model import Array, Layer, Neuron, SNNCheckpoint, Subgraph, Trace
+from snnbridge.simulator import simulate
+from snnbridge.simulator.network import Network, network_of
+from snnbridge.simulator.unknowns import missing_values, refuse_unknown
+from snnbridge.verifier.matching import matched, matched_inputs
+from snnbridge.verifier.measures import count_readouts, count_spikes, simulated_membranes
+from snnbridge.verifier.result import LayerAgreement, Verification
+from snnbridge.verifier.stimulus import chosen, thresholds
+
+_BLOCK_BYTES = 64 << 20
+
+
+class Comparison:
+    """Two networks side by side: their layers matched, ready to be run.
+
+    Parameters
+    ----------
+    left, right : SNNCheckpoint
+    tolerance : float
+        As for :func:`snnbridge.verify`.
+    """
+
+    def __init__(self, left: SNNCheckpoint, right: SNNCheckpoint, tolerance: float) -> None:
+        self.raw = (with_raw_traces(left), with_raw_traces(right))
+        self.networks = (network_of(self.raw[0]), network_of(self.raw[1]))
+        self.tolerance = tolerance
+        self.pairs, self.matched_by = matched(*self.networks)
+        self.inputs = matched_inputs(*self.networks)
+        self.found = [agreement(self.networks[0], a, b) for a, b in self.pairs]
+        self.thresholds = [
+            tuple(
+                thresholds(n, name) if x.spiking else np.zeros(())
+                for n, name in zip(self.networks, pair, strict=True)
+            )
+            for pair, x in zip(self.pairs, self.found, strict=True)
+        ]
+
+    def run(self, inputs: Any, steps: int, seed: int, rate: float, progress: Any) -> Verification:
+        """Run both and compare; the arguments are those of :func:`snnbridge.verify`."""
+        given = self.stimulus(inputs, steps, seed, rate)
+        steps, samples = next(iter(given.values())).shape[:2]
+        for start, results in self._blocks(given, steps, samples):
+            for i in range(len(self.found)):
+                self._compare(i, start, results)
+            if progress is not None:
+                progress("simulating", min(steps, start + 1), steps)
+        return Verification.of(self.found, self.matched_by, steps, samples)
+
+    def stimulus(self, inputs: Any, steps: int, seed: int, rate: float) -> dict[str, Array]:
+        """Return the stimulus by the left network's input layers: the given one, or a made one."""
+        return chosen(inputs, self.raw[0], self.networks[0], steps=steps, seed=seed, rate=rate)
+
+    def _blocks(
+        self, given: Mapping[str, Array], steps: int, samples: int
+    ) -> Iterator[tuple[int, Any]]:
+        """Run both networks some steps at a time, so that memory stays bounded."""
+        neurons = sum(x.neurons for x in self.found) or 1
+        block = max(1, min(steps, _BLOCK_BYTES // (neurons * samples * 16)))
+        states: list[Any] = [None, None]
+        for start in range(0, steps, block):
+            part = {name: value[start : start + block] for name, value in given.items()}
+            results = []
+            for side in (0, 1):
+                names = [pair[side] for pair in self.pairs]
+                done = simulate(
+                    self.raw[side],
+                    {self.inputs[name][side]: value for name, value in part.items()},
+                    record=recorded(names, self.found),
+                    initial=states[side],
+                )
+                states[side] = done.state
+                results.append(
+                    [(done.traces[name, "v"], done.traces.get((name, "spikes"))) for name in names]
+                )
+            yield start, results
+
+    def _compare(self, i: int, start: int, results: Any) -> None:
+        x = self.found[i]
+        (v_left, s_left), (v_right, s_right) = results[0][i], results[1][i]
+        v = (v_left, v_right.reshape(v_left.shape))
+        if not x.spiking:
+            count_readouts(x, start, v, self.tolerance)
+            return
+        theta = self.thresholds[i]
+        count_spikes(x, start, (s_left, s_right.reshape(s_left.shape)), v, theta[0])
+        simulated_membranes(x, v, (theta[0], theta[1]), self.tolerance)
+
+
+def with_raw_traces(checkpoint: SNNCheckpoint) -> SNNCheckpoint:
+    """Have every neuron show its membrane potential before the reset: what the threshold sees.
+
+    Raises
+    ------
+    UnknownValue
+        If the network does not state what it computes.
+    """
+    layers = {name: _raw(layer) for name, layer in checkpoint.layers.items()}
+    shown = replace(checkpoint, layers=layers, source=None)
+    refuse_unknown(missing_values(shown))
+    return shown
+
+
+def _raw(layer: Layer) -> Layer:
+    if isinstance(layer, Subgraph):
+        return replace(layer, layers={name: _raw(x) for name, x in layer.layers.items()})
+    if isinstance(layer, Neuron):
+        return replace(layer, rule=replace(layer.rule, trace=Trace.RAW))
+    return layer
+
+
+def recorded(names: list[str], found: list[LayerAgreement]) -> dict[str, tuple[str, ...]]:
+    """Return what to record of layers: membranes, and spikes where there are any."""
+    pairs = zip(names, found, strict=True)
+    return {name: ("v", "spikes") if x.spiking else ("v",) for name, x in pairs}
+
+
+def agreement(network: Network, left: str, right: str) -> LayerAgreement:
+    """Return the empty record of two matched layers."""
+    layer = network.layers[left]
+    assert isinstance(layer, Neuron)
+    size = int(np.prod(network.shapes_out[left]))
+    return LayerAgreement(left, right, size, spiking=layer.rule.spiking is True)

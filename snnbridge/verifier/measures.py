@@ -1,0 +1,108 @@
+"""What is counted where two layers are compared: spikes, membranes, readouts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snnbridge.model import Array
+from snnbridge.verifier.result import Divergence, LayerAgreement
+
+#: How far readouts may differ, as a share of their largest value.
+READOUT_TOLERANCE = 1e-4
+
+Pair = tuple[Array, Array]
+
+
+def count_spikes(x: LayerAgreement, start: int, spikes: Pair, v: Pair, threshold: Array) -> None:
+    """Count the spikes of both sides, and the places where they differ.
+
+    Parameters
+    ----------
+    x : LayerAgreement
+        Is brought up to date.
+    start : int
+        The step at which the arrays begin.
+    spikes, v : pair of numpy.ndarray
+        Shape ``(steps, batch, *layer shape)``; the membranes only to name them where spikes differ.
+    threshold : numpy.ndarray
+        Of the left side, shape (*layer shape).
+    """
+    unequal = spikes[0] != spikes[1]
+    x.spikes_left += int(spikes[0].sum(dtype=np.int64))
+    x.spikes_right += int(spikes[1].sum(dtype=np.int64))
+    _count(x, start, unequal, v, threshold)
+
+
+def count_readouts(x: LayerAgreement, start: int, v: Pair, tolerance: float) -> None:
+    """Count the places where two readouts differ by more than a share of the largest value."""
+    gap = _gap(*v)
+    size = max(float(np.abs(v[0]).max(initial=0.0)), 1e-30)
+    unequal = gap > max(READOUT_TOLERANCE, tolerance) * size
+    x.largest_difference = max(x.largest_difference or 0.0, float(gap.max(initial=0.0)))
+    _count(x, start, unequal, v, np.full((), np.nan))
+
+
+def count_close(x: LayerAgreement, gap: Array, margin: Array, allowed: Array) -> None:
+    """Count the places where membranes differ by more than their distance to the threshold.
+
+    Parameters
+    ----------
+    x : LayerAgreement
+        Is brought up to date.
+    gap : numpy.ndarray
+        By how much the two potentials differ.
+    margin : numpy.ndarray
+        How far from the threshold the nearer of them is.
+    allowed : numpy.ndarray
+        The difference that is of no account.
+    """
+    x.largest_difference = max(x.largest_difference or 0.0, float(gap.max(initial=0.0)))
+    slack = np.where((gap == 0) | (gap <= allowed), np.inf, margin - gap)
+    x.smallest_margin = min(x.smallest_margin, float(slack.min(initial=np.inf)))
+    x.close += int(np.count_nonzero(slack <= 0))
+
+
+def simulated_membranes(x: LayerAgreement, v: Pair, thresholds: Pair, tolerance: float) -> None:
+    """Compare potentials before the reset, those of the right side in the left one's unit."""
+    theta, other = thresholds[0], thresholds[1].reshape(thresholds[0].shape)
+    scale = _scale(theta, other)
+    gap = np.abs(v[0].astype(np.float64) - v[1].astype(np.float64) * scale)
+    margin = np.minimum(np.abs(v[0] - theta), np.abs(v[1] * scale - other * scale))
+    count_close(x, gap, margin, tolerance * np.abs(theta))
+
+
+def shown_membranes(
+    x: LayerAgreement, v: Pair, before_reset: Array, threshold: Array, tolerance: float
+) -> None:
+    """Compare potentials as layers show them; the left side knows how near the threshold is."""
+    margin = np.abs(before_reset - threshold)
+    count_close(x, _gap(*v), margin, tolerance * np.abs(threshold))
+
+
+def _gap(left: Array, right: Array) -> Array:
+    """Return how far two arrays are apart: without end where one is no number."""
+    gap = np.abs(left.astype(np.float64) - right.astype(np.float64))
+    return np.where(np.isnan(gap), np.inf, gap)
+
+
+def _count(x: LayerAgreement, start: int, unequal: Array, v: Pair, threshold: Array) -> None:
+    x.places += unequal.size
+    count = int(np.count_nonzero(unequal))
+    if count and x.first is None:
+        x.first = _divergence(unequal, start, v, threshold)
+    x.differing += count
+
+
+def _divergence(unequal: Array, start: int, v: Pair, threshold: Array) -> Divergence:
+    step, sample, *neuron = (int(n) for n in np.argwhere(unequal)[0])
+    place = (step, sample, *neuron)
+    at = np.broadcast_to(threshold, unequal.shape[2:])[tuple(neuron)]
+    left, right = (float(np.broadcast_to(side, unequal.shape)[place]) for side in v)
+    return Divergence(start + step, sample, tuple(neuron), left, right, float(at))
+
+
+def _scale(left: Array, right: Array) -> Array:
+    """Return the factor from the right network's potentials to the left one's."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = left / right
+    return np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0)
