@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+#: What to do about a limit, for messages.
+TRUST = "if you know where it comes from, read it with trusted=True or --trusted"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -33,11 +36,14 @@ class Limits:
     expansion_ratio, expansion_floor
         Compressed data may expand to ``expansion_floor`` bytes, or to ``expansion_ratio`` times
         its own size where that is more.
+    expansion_peak, expansion_whole
+        It may expand to ``expansion_peak`` times its size, all that deflate can do, as long as
+        that is no more than ``expansion_whole`` bytes: weights that are mostly zeros do.
 
     Examples
     --------
-    >>> Limits().expanded(1000) // 2**20
-    64
+    >>> [Limits().expanded(size) >> 20 for size in (1_000, 1_000_000, 100_000_000)]
+    [64, 984, 9536]
     >>> Limits(rank=4).trusted().rank
     4
     """
@@ -54,10 +60,13 @@ class Limits:
     npy_header: int = 4096
     expansion_ratio: int = 100
     expansion_floor: int = 64 << 20
+    expansion_peak: int = 1032
+    expansion_whole: int = 1 << 30
 
     def expanded(self, present: int) -> int:
         """Give the most bytes that ``present`` compressed bytes may expand to."""
-        return max(self.expansion_floor, self.expansion_ratio * present)
+        sparse = min(self.expansion_peak * present, self.expansion_whole)
+        return max(self.expansion_floor, self.expansion_ratio * present, sparse)
 
     def trusted(self) -> Limits:
         """Give limits for a file whose origin is trusted.

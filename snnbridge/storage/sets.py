@@ -27,6 +27,7 @@ def read_set(
     belongs: Callable[[Sequence[Source]], bool],
     *,
     staged: Mapping[str, str] | None = None,
+    trusted: bool = False,
 ) -> list[Source]:
     """Open files that belong together: all of one generation.
 
@@ -41,7 +42,7 @@ def read_set(
     belongs
         Whether these sources, in the order of ``paths``, are of one generation: by a digest
         or something as good that the head holds of the others.
-    staged
+    staged, trusted
         As in :class:`Source`.
 
     Returns
@@ -71,7 +72,7 @@ def read_set(
     for attempt in range(_TRIES):
         found: object
         try:
-            sources = _open_all(names, head, staged or {})
+            sources = _open_all(names, head, staged or {}, trusted=trusted)
             if belongs(sources):
                 return sources
             problem, found = None, [source.identity for source in sources]
@@ -90,21 +91,24 @@ def read_set(
     )
 
 
-def _open_all(names: list[Path], head: Path, staged: Mapping[str, str]) -> list[Source]:
+def _open_all(
+    names: list[Path], head: Path, staged: Mapping[str, str], *, trusted: bool
+) -> list[Source]:
     parts = {} if staged else {part.final: part for part in read_journal(head) or []}
     sources = []
     for name in names:
         real = Path(os.path.realpath(name))
         part = parts.get(real.name) if real.parent == head.parent else None
-        source = _committed(name, real, part) if part is not None else None
-        sources.append(source or Source(name, staged=staged))
+        source = _committed(name, real, part, trusted=trusted) if part is not None else None
+        sources.append(source or Source(name, staged=staged, trusted=trusted))
     return sources
 
 
-def _committed(name: Path, real: Path, part: Part) -> Source | None:
+def _committed(name: Path, real: Path, part: Part, *, trusted: bool) -> Source | None:
     """Open the staged file that a pending commit made valid; None where it is in place."""
     with suppress(FileNotFoundError, ReadError):
-        source = Source(name, staged={str(real): str(real.with_name(part.staged))})
+        staged = {str(real): str(real.with_name(part.staged))}
+        source = Source(name, staged=staged, trusted=trusted)
         if source.size == part.size and part.sha256 in {None, source.digest()}:
             return source
     return None

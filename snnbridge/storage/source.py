@@ -41,6 +41,9 @@ class Source:
         Whether ``path`` itself may be a symbolic link.
     staged
         For reading files back before they are committed: where the file of a real path is.
+    trusted
+        Whether the file's origin is known, so that what only costs time and memory is allowed.
+        Files that are opened from this one are trusted as it is.
 
     Attributes
     ----------
@@ -50,6 +53,11 @@ class Source:
         Bytes; 0 for a folder.
     is_dir : bool
         Whether it is a folder.
+    links : int
+        How many names it has: a hard link in a downloaded folder can be any file of its reader.
+    trusted : bool
+    limits : Limits
+        What a codec may take from this file.
 
     Raises
     ------
@@ -72,8 +80,11 @@ class Source:
         *,
         follow: bool = True,
         staged: Mapping[str, str] | None = None,
+        trusted: bool = False,
     ) -> None:
         self.path = Path(path)
+        self.trusted = trusted
+        self.limits = _DEFAULT.trusted() if trusted else _DEFAULT
         self._staged = staged or {}
         self._data: memoryview | None = None
         actual: str | Path = self.path
@@ -83,6 +94,7 @@ class Source:
         status = Path(actual).stat() if self._descriptor < 0 else os.fstat(self._descriptor)
         self.is_dir = stat.S_ISDIR(status.st_mode)
         self.size = 0 if self.is_dir else status.st_size
+        self.links = status.st_nlink
         self.identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         self._close = weakref.finalize(self, _close, self._descriptor)
 
@@ -106,7 +118,7 @@ class Source:
         self.close()
 
     def close(self) -> None:
-        """Close the descriptor; views of the file's data stay valid."""
+        """Close the descriptor; views of the file's data stay valid. Closing twice is allowed."""
         self._close()
 
     @property
@@ -114,6 +126,13 @@ class Source:
         """The whole file as read-only bytes, mapped: what is not touched is not read.
 
         The mapping lives as long as a view of it does, longer than this object if need be.
+
+        Raises
+        ------
+        ReadError
+            If it is a folder, or became shorter since it was opened.
+        ValueError
+            If it is closed.
         """
         if self._data is None:
             self._data = self._map()
@@ -143,6 +162,18 @@ class Source:
         """Read ``count`` bytes at ``offset``; fewer where the file ends before.
 
         A small piece is read without mapping the file: for a look at its head.
+
+        Parameters
+        ----------
+        offset, count : int
+            In bytes, not negative.
+
+        Raises
+        ------
+        ReadError
+            If it is a folder.
+        ValueError
+            If a number is negative, or it is closed.
         """
         self._expect_file()
         if offset < 0 or count < 0:
@@ -152,7 +183,13 @@ class Source:
         return os.pread(self._descriptor, max(0, min(count, self.size - offset)), offset)
 
     def digest(self) -> str:
-        """Compute the SHA-256 of the whole file in hexadecimal, in bounded memory."""
+        """Compute the SHA-256 of the whole file in hexadecimal, in bounded memory.
+
+        Raises
+        ------
+        ReadError
+            If it is a folder, or becomes shorter meanwhile.
+        """
         self._expect_file()
         result = hashlib.sha256()
         for start in range(0, self.size, _SMALL_READ):
@@ -162,8 +199,20 @@ class Source:
             result.update(piece)
         return result.hexdigest()
 
-    def names(self, *, limits: Limits = _DEFAULT) -> list[str]:
-        """List the names in the folder, sorted."""
+    def names(self, *, limits: Limits | None = None) -> list[str]:
+        """List the names in the folder, sorted.
+
+        Parameters
+        ----------
+        limits
+            ``folder_entries`` applies.
+
+        Raises
+        ------
+        ReadError
+            If it is a file, or has more entries than allowed.
+        """
+        limits = limits or self.limits
         if not self.is_dir:
             raise ReadError(f"{str(self.path)!r} is a file, expected a folder")
         names: list[str] = []
@@ -187,6 +236,18 @@ class Source:
         follow
             Whether symbolic links are followed. Say no where ``name`` was found in a file:
             a link in a downloaded folder can lead to any file of its reader.
+
+        Returns
+        -------
+        Source
+            To be closed, best by ``with``.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is nothing of that name.
+        ReadError
+            If this is a file, or the name is none within the folder.
         """
         if not self.is_dir:
             raise ReadError(f"{str(self.path)!r} is a file, expected a folder")
@@ -202,6 +263,23 @@ class Source:
             :meth:`child`.
         follow
             As in :meth:`child`.
+
+        Returns
+        -------
+        Source
+            To be closed, best by ``with``.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is nothing of that name.
+        ReadError
+            If the name is none within the folder.
+
+        Examples
+        --------
+        >>> with source.sibling(".json") as record:  # doctest: +SKIP
+        ...     text = record.data
         """
         if re.fullmatch(r"\.[^./\0]+", name):
             name = self.path.with_suffix(name).name
@@ -219,16 +297,38 @@ class Source:
             for count in range(1, len(parts)):
                 if (step := folder.joinpath(*parts[:count])).is_symlink():
                     raise ReadError(f"{str(step)!r} is a symbolic link that must not be followed")
-        return Source(folder.joinpath(*parts), follow=follow, staged=self._staged)
+        return Source(
+            folder.joinpath(*parts), follow=follow, staged=self._staged, trusted=self.trusted
+        )
 
     def together(
         self, names: Sequence[str], belongs: Callable[[Sequence[Source]], bool]
     ) -> list[Source]:
-        """Open files beside this one that belong together; see :func:`read_set`."""
+        """Open files beside this one that belong together.
+
+        Parameters
+        ----------
+        names
+            Names in this file's folder.
+        belongs
+            Whether the files that were opened are of one set; see :func:`read_set`.
+
+        Returns
+        -------
+        list of Source
+            One for each name.
+
+        Raises
+        ------
+        FileNotFoundError
+            If one is missing.
+        ReadError
+            If they do not belong together.
+        """
         from snnbridge.storage.sets import read_set
 
         paths = [self.path.with_name(name) for name in names]
-        return read_set(paths, belongs, staged=self._staged)
+        return read_set(paths, belongs, staged=self._staged, trusted=self.trusted)
 
 
 def _close(descriptor: int) -> None:

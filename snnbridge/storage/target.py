@@ -102,6 +102,11 @@ class Target:
         -------
         StagedFile
             To be closed, best by ``with``, before the next one is opened.
+
+        Raises
+        ------
+        WriteError
+            If the path holds a NUL, the file was begun before, or the folder cannot be written.
         """
         if "\0" in f"{self.path}{suffix}{name}":
             raise WriteError(f"cannot write {str(self.path)!r}: the path holds a NUL character")
@@ -120,10 +125,25 @@ class Target:
         """The bytes written so far, for a progress bar in another thread."""
         return sum(file.tell() for file in self._files)
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files of the set as they will be named, in the order in which they were opened."""
+        return tuple(self._names)
+
     def preview(self) -> Source:
         """Open the head as it will be, to read everything back before it replaces anything.
 
         ``sibling`` and ``together`` of the source find the other staged files.
+
+        Returns
+        -------
+        Source
+            To be closed before the block ends.
+
+        Raises
+        ------
+        WriteError
+            If nothing was written.
         """
         for file in self._files:
             file.close()

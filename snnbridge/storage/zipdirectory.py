@@ -9,6 +9,7 @@ import numpy as np
 
 from snnbridge.errors import ReadError
 from snnbridge.storage.expand import METHODS, STORED
+from snnbridge.storage.limits import TRUST
 from snnbridge.storage.zipformat import (
     CENTRAL,
     CENTRAL_SIGNATURE,
@@ -265,6 +266,6 @@ def _check_expansion(
     total = sum(sizes.tolist())
     if total > limits.expanded(present):
         raise ReadError(
-            f"{where} of {present} bytes states that it expands to {total}, more than "
-            f"{limits.expansion_ratio} times; read it as trusted if you know where it comes from"
+            f"{where} of {present} bytes states that it expands to {total}, more than the "
+            f"{limits.expanded(present)} that are allowed; {TRUST}"
         )

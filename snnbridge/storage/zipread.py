@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from snnbridge.errors import IntegrityError, ReadError
 from snnbridge.storage.expand import STORED, expand
-from snnbridge.storage.limits import Limits
+from snnbridge.storage.limits import TRUST, Limits
 from snnbridge.storage.npy import npy_array
 from snnbridge.storage.zipdirectory import Member, read_directory
 from snnbridge.storage.zipformat import (
@@ -63,7 +63,7 @@ class ZipReader:
     Examples
     --------
     >>> with Source("trained.npz") as source:  # doctest: +SKIP
-    ...     weight = ZipReader(source.data).array("layer_0.npy")
+    ...     weight = ZipReader(source.data, limits=source.limits).array("layer_0.npy")
     """
 
     def __init__(
@@ -136,8 +136,7 @@ class ZipReader:
         if member.size > self._limits.expanded(member.packed):
             raise ReadError(
                 f"{where} states that its {member.packed} bytes expand to {member.size}, more "
-                f"than {self._limits.expansion_ratio} times; read it as trusted if you know its "
-                "origin"
+                f"than the {self._limits.expanded(member.packed)} that are allowed; {TRUST}"
             )
         return expand(packed, member.method, member.size, member.crc, where)
 

@@ -18,7 +18,7 @@ from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any, Self
 
 from snnbridge.errors import WriteError
-from snnbridge.storage.arrays import blocks, little
+from snnbridge.storage.arrays import blocks, little, nbytes
 from snnbridge.storage.npy import npy_header
 from snnbridge.storage.zipformat import (
     CENTRAL,
@@ -142,6 +142,17 @@ class StoredZip:
             self._add_small(name, header, b"".join(data), crc)
         else:
             self._add_large(name, len(header) + size, chain([header], data))
+
+    def add_elements(self, name: str, array: NDArray[Any]) -> None:
+        """Add an array's elements in C order, little-endian, without a header.
+
+        Errors as in :meth:`add_array`.
+        """
+        size, data = nbytes(array), blocks(array)
+        if size < _BEHIND:
+            self._add_small(name, b"", b"".join(data), 0)
+        else:
+            self._add_large(name, size, data)
 
     def add(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Add a member of bytes; errors as in :meth:`add_array`."""

@@ -55,11 +55,14 @@ FORMAT = Format(
     write=_write,
     holds=EVERYTHING,
     options=(
-        Option("compression", "Compress arrays when writing.", ("none", "gzip")),
-        Option("layers", "Read these layers only: names with commas between them."),
-        Option("check", "Compare arrays with their checksums while reading.", ("no", "yes")),
+        Option("compression", "How arrays are compressed.", ("none", "gzip"), "writing"),
+        Option(
+            "layers",
+            "These layers only: names with commas between them.",
+            direction="reading",
+        ),
+        Option("check", "Whether arrays are compared with checksums.", ("no", "yes"), "reading"),
     ),
-    needs=("h5py",),
 )
 
 

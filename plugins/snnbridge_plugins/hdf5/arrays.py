@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,10 @@ import numpy as np
 from snnbridge.document import dtype_of
 from snnbridge.errors import IntegrityError, ReadError
 from snnbridge.model import Array, Shape
-from snnbridge.storage import Limits, parse_json, view
+from snnbridge.storage import Limits, parse_json
+from snnbridge.storage.hdf5 import Dataset
 from snnbridge_plugins.hdf5.checksum import Checksum
-from snnbridge_plugins.hdf5.chunks import expand
 from snnbridge_plugins.hdf5.datatypes import form
-from snnbridge_plugins.hdf5.description import Description, Stored
 from snnbridge_plugins.hdf5.schema import CHECKPOINT, SECTIONS
 from snnbridge_plugins.hdf5.seal import Seal
 
@@ -23,16 +21,17 @@ _MANY = 1 << 48
 
 
 class Arrays:
-    """The datasets of a file, each opened when it is first asked for.
+    """The datasets of a file, each read when it is first asked for.
 
     Parameters
     ----------
     data : memoryview
         The whole file.
-    datasets : dict of str to Stored
-        Checked by :func:`.description.check`.
+    datasets : dict of str to Dataset
+        By path.
     sealed : Seal or None
     limits : Limits
+        For the documents.
     check : bool
         Whether arrays are compared with their checksums.
 
@@ -45,7 +44,7 @@ class Arrays:
     def __init__(
         self,
         data: memoryview,
-        datasets: Description,
+        datasets: dict[str, Dataset],
         sealed: Seal | None,
         limits: Limits,
         *,
@@ -76,10 +75,10 @@ class Arrays:
             If it is not there, or not JSON.
         """
         stored = self._stored(path)
-        if np.dtype(stored.dtype).kind != "S" or stored.shape:
+        if stored.dtype.kind != "S" or stored.shape:
             raise ReadError(f"{path!r} must be one text, found {stored.dtype} {stored.shape}")
-        text = bytes(self._buffer(path, stored)[: stored.nbytes])
-        return parse_json(text.rstrip(b"\0"), where=f"document {path!r}", limits=self._limits)
+        text = stored.read().tobytes().rstrip(b"\0")
+        return parse_json(text, where=f"document {path!r}", limits=self._limits)
 
     def fetch(self, reference: Any) -> Array:
         """Return the array that a reference leads to, read-only.
@@ -108,7 +107,7 @@ class Arrays:
         except (TypeError, ValueError, OverflowError) as error:
             raise ReadError(f"{reference!r} does not refer to an array: {error}") from error
 
-    def _stored(self, path: str) -> Stored:
+    def _stored(self, path: str) -> Dataset:
         if path not in self._datasets:
             raise ReadError(f"there is no dataset {path!r}; the file is damaged or of another kind")
         return self._datasets[path]
@@ -118,50 +117,29 @@ class Arrays:
         if path is None:
             return _without_bytes(name)
         stored = self._stored(path)
-        dtype = np.dtype(stored.dtype)
-        tail: Shape = ()
+        self._check(stored)
+        flat, shape = stored.read().reshape(-1), stored.shape
         if name is not None:
-            dtype, tail = _seen_as(path, stored, name)
-        count = len(stored.shape) - len(tail)
-        shape = stored.shape[:count]
-        flat = view(
-            self._buffer(path, stored, swap=name is not None),
-            dtype,
-            (math.prod(shape),),
-            where=f"dataset {path!r}",
-        )
+            dtype, tail = _seen_as(stored, name)
+            shape = shape[: len(shape) - len(tail)]
+            flat = flat.astype(flat.dtype.newbyteorder("<"), copy=False).view(dtype)
         self._used.add(path)
         self._flat[path, name] = flat, shape
         return flat, shape
 
-    def _buffer(self, path: str, stored: Stored, *, swap: bool = False) -> memoryview:
-        """Return the bytes of a dataset; `swap` asks for little-endian ones."""
-        self._check(path, stored)
-        if stored.data is not None:
-            found = memoryview(stored.data)
-        elif stored.chunks is not None:
-            found = expand(self._data, stored, path).reshape(-1).view("u1").data
-        else:
-            found = self._data[stored.offset : stored.offset + stored.nbytes]
-        dtype = np.dtype(stored.dtype)
-        if swap and dtype.byteorder == ">":
-            swapped = np.frombuffer(found, dtype).astype(dtype.newbyteorder("<"))
-            return swapped.view("u1").data
-        return found
-
-    def _check(self, path: str, stored: Stored) -> None:
+    def _check(self, stored: Dataset) -> None:
+        """Compare an array's bytes with their checksum; documents belong to the structure."""
         if self._checksums is None or not stored.nbytes:
             return
-        offset = stored.offset
-        if stored.chunks is not None:
-            offset = min(address for _, address, _, _ in stored.chunks.stored)
-        if offset in self._checksums:  # documents are part of the structure, which was checked
+        offset = min(offset for offset, _ in stored.extents())
+        if offset in self._checksums:
             size, stated = self._checksums[offset]
             found = Checksum()
             found.add(self._data[offset : offset + size])
             if found.value() != stated:
                 raise IntegrityError(
-                    f"dataset {path!r} has another checksum than the seal states; it was damaged"
+                    f"dataset {stored.path!r} has another checksum than the seal states; it was "
+                    "damaged"
                 )
 
 
@@ -173,19 +151,18 @@ def _without_bytes(name: object) -> tuple[Array, Shape]:
     return np.ndarray((_MANY,), dtype), (_MANY,)
 
 
-def _seen_as(path: str, stored: Stored, name: object) -> tuple[np.dtype[Any], Shape]:
+def _seen_as(stored: Dataset, name: object) -> tuple[np.dtype[Any], Shape]:
     """Return the dtype of that name and the axes that one element fills."""
     if not isinstance(name, str):
-        raise ReadError(f"a reference to {path!r} has the dtype {name!r}; expected a name")
+        raise ReadError(f"a reference to {stored.path!r} has the dtype {name!r}; expected a name")
     dtype = dtype_of(name)
-    found = np.dtype(stored.dtype).newbyteorder("<")
+    found = stored.dtype.newbyteorder("<")
     if dtype.itemsize:
         expected = form(dtype)
-        if expected.dtype == found and stored.shape[len(stored.shape) - len(expected.tail) :] == (
-            expected.tail
-        ):
+        tail = stored.shape[len(stored.shape) - len(expected.tail) :]
+        if expected.dtype == found and tail == expected.tail:
             return dtype.newbyteorder("<"), expected.tail
-    raise ReadError(f"dataset {path!r} of {found} {stored.shape} cannot be seen as {name!r}")
+    raise ReadError(f"dataset {stored.path!r} of {found} {stored.shape} cannot be seen as {name!r}")
 
 
 def _part(flat: Array, start: int, lengths: list[int], path: str) -> Array:

@@ -30,12 +30,15 @@ class Checksum:
     """
 
     def __init__(self) -> None:
+        #: The bytes so far.
+        self.size = 0
         self._crc = 0
         self._left = b""
 
     def add(self, piece: bytes | memoryview) -> None:
         """Append bytes."""
         view = memoryview(piece)
+        self.size += len(view)
         if self._left:
             missing = _BLOCK - len(self._left)
             self._left += view[:missing]

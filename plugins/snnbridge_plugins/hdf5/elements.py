@@ -11,8 +11,8 @@ from snnbridge.document import dtype_name, to_document
 from snnbridge.errors import WriteError
 from snnbridge.model import Array, Layer, Parameter, Path, SNNCheckpoint, Subgraph
 from snnbridge.storage import dump_json
+from snnbridge.storage.hdf5 import AttributeValue, NewDataset
 from snnbridge_plugins.hdf5.datatypes import LONGEST_TEXT, form
-from snnbridge_plugins.hdf5.encode import Label
 from snnbridge_plugins.hdf5.schema import (
     CHECKPOINT,
     DEPTH,
@@ -25,7 +25,7 @@ from snnbridge_plugins.hdf5.schema import (
     SMALL,
     TYPE,
 )
-from snnbridge_plugins.hdf5.tree import Dataset, Group, cut
+from snnbridge_plugins.hdf5.tree import Group, cut
 
 
 class _Held(NamedTuple):
@@ -83,7 +83,7 @@ def elements(checkpoint: SNNCheckpoint) -> Group:
     return root
 
 
-def _label(kind: str) -> dict[str, Label]:
+def _label(kind: str) -> dict[str, AttributeValue]:
     return {"type": kind, "version": LAYOUT}
 
 
@@ -115,12 +115,12 @@ def _add_records(parent: Group, records: list[Any]) -> None:
         found = parent.group(record["name"], {})
         text = dump_json(record)
         if len(text) <= LABEL:
-            found.labels["record"] = text.decode()
+            found.attributes["record"] = text.decode()
         if record["kind"] == "Subgraph" and found.depth < DEPTH - 4:
             _add_records(found.group("layers", {}), record["layers"])
 
 
-def _add_array(root: Group, held: _Held, labels: dict[str, Label]) -> None:
+def _add_array(root: Group, held: _Held, labels: dict[str, AttributeValue]) -> None:
     """Give an array its own dataset, and say in its reference where."""
     array, (dtype, tail, name) = held.array, form(held.array.dtype)
     shape = (*array.shape, *tail)
@@ -133,7 +133,7 @@ def _add_array(root: Group, held: _Held, labels: dict[str, Label]) -> None:
     group = root
     for step in held.path[:-1]:
         group = group.group(step, _label("tree"))
-    path = group.add(held.path[-1], Dataset(dtype, shape, labels, [array]))
+    path = group.add(held.path[-1], NewDataset([array], labels, dtype, shape))
     held.reference.extend(_reference(path, part, name))
 
 
@@ -143,7 +143,7 @@ def _reference(path: str, part: tuple[int, list[int]] | None, name: str | None) 
     return [path, *(part or ())]
 
 
-def _labels(checkpoint: SNNCheckpoint, held: _Held) -> dict[str, Label]:
+def _labels(checkpoint: SNNCheckpoint, held: _Held) -> dict[str, AttributeValue]:
     section, *steps = held.path
     if section == "layers":
         return _parameter_labels(_parameter(checkpoint.layers, steps))
@@ -162,7 +162,7 @@ def _parameter(layers: Mapping[str, Layer], steps: list[str]) -> Parameter | Non
     return layer.parameters.get(steps[1]) if len(steps) == 2 else None
 
 
-def _parameter_labels(held: Parameter | None) -> dict[str, Label]:
+def _parameter_labels(held: Parameter | None) -> dict[str, AttributeValue]:
     if held is None:
         return _label("array")
     labels = _label("parameter")
@@ -183,9 +183,9 @@ def _add_packed(root: Group, packed: list[_Held]) -> None:
     for group in _by_form(by_dtype).values():
         dtype, tail, name = form(group[0].array.dtype)
         count = sum(held.array.size for held in group)
-        dataset = Dataset(dtype, (count, *tail), _label("packed"), [x.array for x in group])
+        dataset = NewDataset([x.array for x in group], _label("packed"), dtype, (count, *tail))
         if name is not None:
-            dataset.labels["dtype"] = name
+            dataset.attributes["dtype"] = name
         path = root.add(dtype_name(group[0].array.dtype), dataset)
         _refer(group, path, name)
 
@@ -206,7 +206,7 @@ def _refer(group: list[_Held], path: str, name: str | None) -> None:
         start += array.size
 
 
-def _reserve_texts(root: Group) -> dict[str, Dataset]:
+def _reserve_texts(root: Group) -> dict[str, NewDataset]:
     """Add the documents, still empty, before any name of the checkpoint can take their place."""
     found = {}
     for path in (CHECKPOINT, *SECTIONS.values()):
@@ -214,20 +214,19 @@ def _reserve_texts(root: Group) -> dict[str, Dataset]:
         *groups, name = path[1:].split("/")
         for step in groups:
             group = group.group(step, _label(step))
-        found[path] = Dataset(np.dtype("S"), (), _label("json"))
+        found[path] = NewDataset(b"", _label("json"))
         group.add(name, found[path])
     return found
 
 
-def _fill_texts(texts: dict[str, Dataset], document: dict[str, Any]) -> None:
+def _fill_texts(texts: dict[str, NewDataset], document: dict[str, Any]) -> None:
     rest = {name: value for name, value in document.items() if name not in SECTIONS}
     values = {CHECKPOINT: {"layout": LAYOUT, **rest}}
     values.update((path, document[name]) for name, path in SECTIONS.items())
     for path, value in values.items():
-        texts[path].text = text = dump_json(value)
+        texts[path].value = text = dump_json(value)
         if len(text) > LONGEST_TEXT:
             raise WriteError(
                 f"document {path!r} would have {len(text)} bytes, more than HDF5 text can have; "
                 "keep large pieces of bytes as arrays"
             )
-        texts[path].dtype = np.dtype(f"S{len(text)}")

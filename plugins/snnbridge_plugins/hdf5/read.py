@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from snnbridge import Options
@@ -10,9 +11,9 @@ from snnbridge.document import from_document
 from snnbridge.errors import OptionError, ReadError
 from snnbridge.model import SNNCheckpoint, SourceInfo
 from snnbridge.storage import Limits, Source
-from snnbridge_plugins.hdf5 import description, library, native, seal
+from snnbridge.storage.hdf5 import Dataset, Group, open_file
+from snnbridge_plugins.hdf5 import seal
 from snnbridge_plugins.hdf5.arrays import Arrays
-from snnbridge_plugins.hdf5.description import Description
 from snnbridge_plugins.hdf5.part import part_of
 from snnbridge_plugins.hdf5.schema import CHECKPOINT, LAYOUT, SECTIONS
 
@@ -48,9 +49,10 @@ def read(source: Source, options: Options) -> SNNCheckpoint:
         raise OptionError("option 'compression' of format 'hdf5' is for writing")
     if source.is_dir:
         raise ReadError("it is a folder; expected an HDF5 file")
-    data, limits = source.data, _limits(source.size)
-    found, sealed = structure(data)
-    description.check(found, len(data), limits)
+    data = source.data
+    sealed = seal.check(data)
+    found = datasets(open_file(data, limits=source.limits))
+    limits = _limits(source.limits, source.size)
     arrays = Arrays(data, found, sealed, limits, check=options.get("check") == "yes")
     document = _document(arrays)
     notes = [] if sealed else [_UNSEALED]
@@ -68,35 +70,52 @@ def read(source: Source, options: Options) -> SNNCheckpoint:
 _UNSEALED = "the file has no checksums, so another program wrote or changed it"
 
 
-def structure(data: memoryview) -> tuple[Description, seal.Seal | None]:
-    """Look at the structure of a file, by this package's own reader if it can.
+def datasets(root: Group) -> dict[str, Dataset]:
+    """Open every dataset of a file.
 
     Parameters
     ----------
-    data : memoryview
-        The whole file.
+    root : Group
 
     Returns
     -------
-    dict of str to Stored
-        The datasets by path.
-    Seal or None
-        The checksums, unless another program has changed the file.
+    dict of str to Dataset
+        By path.
+
+    Raises
+    ------
+    ReadError
+        For anything in it that this format does not have, or datasets that share bytes.
     """
-    try:
-        sealed = seal.check(data, native.end_of(data))
-        return native.structure(data), sealed
-    except native.Unfamiliar:
-        return library.structure(data), None
+    found: dict[str, Dataset] = {}
+    pending = [root]
+    while pending:
+        for child in pending.pop().values():
+            if isinstance(child, Group):
+                pending.append(child)
+            elif child.dtype.hasobject:
+                raise ReadError(f"{child.path!r} has text of variable length; expected a fixed one")
+            else:
+                found[child.path] = child
+    _expect_own_bytes(found)
+    return found
 
 
-def _limits(size: int) -> Limits:
+def _expect_own_bytes(found: dict[str, Dataset]) -> None:
+    behind, before = 0, ""
+    pieces = [(*piece, path) for path, dataset in found.items() for piece in dataset.extents()]
+    for offset, length, path in sorted(pieces):
+        if offset < behind:
+            raise ReadError(f"datasets {before!r} and {path!r} share bytes; expected each its own")
+        behind, before = offset + length, path
+
+
+def _limits(usual: Limits, size: int) -> Limits:
     """Bound the documents by the file that holds them."""
-    usual = Limits()
-    return Limits(
+    return replace(
+        usual,
         name_bytes=max(usual.name_bytes, size),
         depth=_DEPTH,
-        rank=64,
         json_bytes=max(usual.json_bytes, size),
         json_items=max(usual.json_items, size),
     )

@@ -22,7 +22,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from snnbridge.errors import IntegrityError
+from snnbridge.storage.hdf5 import end_of
+from snnbridge_plugins.hdf5.schema import TYPE
 
+SUPERBLOCK_SIZE = 96
 #: Bytes of a file before its arrays: the superblock, and what the file is in words.
 HEAD_SIZE = 256
 _MAGIC = b"snnbridge-seal-1"
@@ -62,29 +65,30 @@ def make(
     return body + hashlib.sha256(head + structure + body).digest()
 
 
-def check(data: memoryview, end: int) -> Seal | None:
+def check(data: memoryview) -> Seal | None:
     """Check the seal of a file, and the structure with it.
 
     Parameters
     ----------
     data : memoryview
         The whole file.
-    end : int
-        Where its superblock says that it ends.
 
     Returns
     -------
     Seal or None
-        None if nothing stands there.
+        None if another program has written the file.
 
     Raises
     ------
+    ReadError
+        If it is no HDF5 file, or cut off.
     IntegrityError
-        If what stands there is no seal, or another one than the structure's.
+        If what stands at its end is no seal, or another one than the structure's.
     """
-    if len(data) == end:
-        return None
+    end = end_of(data)
     seal = bytes(data[end:])
+    if not seal or not (seal.startswith(_MAGIC) or _is_ours(data)):
+        return None
     if len(seal) < _FIXED.size + _DIGEST or not seal.startswith(_MAGIC):
         raise IntegrityError(
             f"behind its end at byte {end} there are {len(seal)} bytes that are no seal; the file "
@@ -103,3 +107,9 @@ def check(data: memoryview, end: int) -> Seal | None:
         )
     records = _RECORD.iter_unpack(body[_FIXED.size :])
     return Seal({offset: (size, checksum) for offset, size, checksum in records})
+
+
+def _is_ours(data: memoryview) -> bool:
+    """Whether the words at the start are those of this package."""
+    words = TYPE.encode()
+    return bytes(data[SUPERBLOCK_SIZE : SUPERBLOCK_SIZE + len(words)]) == words

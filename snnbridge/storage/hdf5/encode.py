@@ -9,22 +9,31 @@ Nothing depends on the time, the machine or a library's version: equal content, 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-UNDEFINED = 0xFFFFFFFFFFFFFFFF
-SUPERBLOCK_SIZE = 96
+import numpy as np
 
-#: Types of header messages.
-DATASPACE, LINK_INFO, DATATYPE, FILL, LINK, LAYOUT, GROUP_INFO, FILTERS, ATTRIBUTE = (
-    0x01, 0x02, 0x03, 0x05, 0x06, 0x08, 0x0A, 0x0B, 0x0C,
-)  # fmt: skip
-
-DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
+from snnbridge.errors import WriteError
+from snnbridge.storage.hdf5.constants import (
+    ATTRIBUTE,
+    DATASPACE,
+    DATATYPE,
+    DEFLATE,
+    FILL,
+    FILTERS,
+    GROUP_INFO,
+    LAYOUT,
+    LINK,
+    LINK_INFO,
+    SHUFFLE,
+    SIGNATURE,
+    UNDEFINED,
+)
+from snnbridge.storage.hdf5.datatypes import message, variable_text_message
 
 #: Half the number of chunks that one node of a B-tree holds; superblock 0 fixes it.
-CHUNK_TREE_RANK = 32
+_CHUNK_TREE_RANK = 32
 
 _HEADER = struct.Struct("<BxHII4x")
 _MESSAGE = struct.Struct("<HHB3x")
@@ -32,14 +41,17 @@ _COLLECTION = 4096
 _CONSTANT = 1
 #: Space is allocated when the dataset is made, a fill value is neither defined nor written.
 _NO_FILL = bytes((2, 1, 1, 0))
-_INT64 = bytes.fromhex("1008000008000000 00004000")
-_INT8 = bytes.fromhex("1008000001000000 00000800")
-#: What h5py writes for booleans: an enumeration of int8.
-BOOLEAN = bytes.fromhex("1802000001000000") + _INT8 + b"FALSE\0\0\0TRUE\0\0\0\0\0\1"
-_TEXT = bytes.fromhex("1901010010000000 1000000001000000 00000800")
+_SCALARS = {
+    bool: (message(np.dtype("?")), struct.Struct("<?")),
+    int: (message(np.dtype("<i8")), struct.Struct("<q")),
+    float: (message(np.dtype("<f8")), struct.Struct("<d")),
+}
+_TEXT = variable_text_message()
+#: An object header counts its messages in 16 bits.
+_MOST_MESSAGES = 0xFFFF
 
 Message = tuple[int, int, bytes]
-Label = str | int
+AttributeValue = str | int | float
 
 
 def superblock(root: int, end: int) -> bytes:
@@ -83,7 +95,7 @@ def filters(itemsize: int, level: int) -> Message:
 
 
 class Structure:
-    """The part of a file that says what the rest is: object headers, groups, labels.
+    """The part of a file that says what the rest is: object headers, groups, attributes.
 
     Parameters
     ----------
@@ -119,7 +131,7 @@ class Structure:
         shape: Sequence[int],
         datatype: bytes,
         layout: Sequence[Message],
-        labels: Mapping[str, Label],
+        attributes: Mapping[str, AttributeValue],
     ) -> int:
         """Append a dataset's object header; give its address."""
         messages = [
@@ -128,9 +140,9 @@ class Structure:
             (FILL, _CONSTANT, _NO_FILL),
             *layout,
         ]
-        return self._object(messages, labels)
+        return self._object(messages, attributes)
 
-    def group(self, links: Mapping[str, int], labels: Mapping[str, Label]) -> int:
+    def group(self, links: Mapping[str, int], attributes: Mapping[str, AttributeValue]) -> int:
         """Append a group's object header with its links in order; give its address."""
         tracked = struct.pack("<BBQQQQ", 0, 3, len(links), UNDEFINED, UNDEFINED, UNDEFINED)
         stays_compact = struct.pack("<BBHH", 0, 1, 0xFFFF, 0xFFFE)
@@ -139,27 +151,32 @@ class Structure:
             (LINK, 0, _link(name, order, address))
             for order, (name, address) in enumerate(links.items())
         ]
-        return self._object(messages, labels)
+        return self._object(messages, attributes)
 
-    def _object(self, messages: list[Message], labels: Mapping[str, Label]) -> int:
-        messages += [(ATTRIBUTE, 0, self._attribute(*label)) for label in labels.items()]
+    def _object(self, messages: list[Message], attributes: Mapping[str, AttributeValue]) -> int:
+        messages += [(ATTRIBUTE, 0, self._attribute(*item)) for item in attributes.items()]
+        if len(messages) > _MOST_MESSAGES:
+            raise WriteError(
+                f"a group would have {len(messages)} members and attributes; expected up to "
+                f"{_MOST_MESSAGES}"
+            )
         body = bytearray()
         for kind, flags, data in messages:
             padding = -len(data) % 8
             body += _MESSAGE.pack(kind, len(data) + padding, flags) + data + bytes(padding)
         return self.raw(_HEADER.pack(1, len(messages), 1, len(body)) + body)
 
-    def _attribute(self, name: str, value: Label) -> bytes:
-        if isinstance(value, bool):
-            datatype, data = BOOLEAN, bytes([value])
-        elif isinstance(value, int):
-            datatype, data = _INT64, struct.pack("<q", value)
-        else:
-            datatype, data = _TEXT, self._text(value.encode())
-        return _attribute_head(name, datatype) + data
+    def _attribute(self, name: str, value: AttributeValue) -> bytes:
+        if isinstance(value, str):
+            return _attribute_head(name, _TEXT) + self.texts([value])
+        datatype, layout = _SCALARS[type(value)]
+        return _attribute_head(name, datatype) + layout.pack(value)
+
+    def texts(self, values: Iterable[str]) -> bytes:
+        """Put text of any length into the global heap; give what refers to it, 16 bytes each."""
+        return b"".join(self._text(value.encode()) for value in values)
 
     def _text(self, data: bytes) -> bytes:
-        """Put text of any length into the global heap; give what refers to it."""
         size = 16 + len(data) + -len(data) % 8
         if size > self._heap_end - self._heap_free:
             self._new_collection(size)
@@ -206,7 +223,7 @@ class Structure:
     def _tree_level(
         self, children: list[tuple[bytes, int]], last: bytes, level: int
     ) -> list[tuple[bytes, int]]:
-        most = 2 * CHUNK_TREE_RANK
+        most = 2 * _CHUNK_TREE_RANK
         size = 24 + (most + 1) * len(last) + most * 8
         groups = [children[i : i + most] for i in range(0, len(children), most)]
         first = self._start + len(self._content)
