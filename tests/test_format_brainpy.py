@@ -1,7 +1,9 @@
 """BrainPy's checkpoints are read without BrainPy, say no more than they hold, and come back."""
 
 import hashlib
+import itertools
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from snnbridge import (
     Connection,
     Conv2d,
     Flatten,
+    IntegrityError,
     Linear,
     LossyWrite,
     Neuron,
@@ -29,6 +32,7 @@ from snnbridge import (
     StateVariable,
     Synapse,
     UnknownFormat,
+    UnknownValue,
     WriteError,
     convert,
     differences,
@@ -62,8 +66,9 @@ def is_weightless(path):
     return path.parent in (NEW, OLD) and path.stem in WEIGHTLESS
 
 
-READABLE = [p for p in tree_files() if not is_weightless(p)]
-REFUSED = [p for p in tree_files() if is_weightless(p)]
+READABLE = tree_files()
+WITH_WEIGHTS = [p for p in READABLE if not is_weightless(p)]
+WITHOUT_WEIGHTS = [p for p in READABLE if is_weightless(p)]
 
 
 def named(path):
@@ -114,7 +119,7 @@ def test_nothing_is_added_where_there_is_nothing_to_add(path, tmp_path):
     assert (tmp_path / "again.bp").read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("path", READABLE, ids=named)
+@pytest.mark.parametrize("path", WITH_WEIGHTS, ids=named)
 def test_a_conversion_keeps_the_tree_and_can_be_undone(path, tmp_path):
     done = convert(path, tmp_path / "with.bp", from_="brainpy", registry=REGISTRY)
     assert done.verdict == "identical"
@@ -134,7 +139,7 @@ def truths():
             told = json.loads(truth.read_text(encoding="utf-8"))
             stem = truth.name.removesuffix(".truth.json")
             path = next((p for p in (folder / stem, folder / f"{stem}.bp") if p.exists()), None)
-            if "nodes" in told and path is not None and not is_weightless(path):
+            if "nodes" in told and path is not None:
                 yield pytest.param(path, told, id=named(path))
 
 
@@ -261,6 +266,28 @@ def test_classes_of_nodes_that_the_user_named_can_be_stated():
         opened(NEW / "named.bp", classes="Dense7")
 
 
+def test_layers_of_brainstate_are_read_as_the_classes_that_the_user_states(tmp_path):
+    stated = {"classes": "fc1=Linear,fc2=Linear"}
+    paths = NEW / "brainstate_lif_soft.msgpack", NEW / "trainer" / "checkpoint-epoch=0001.ckpt"
+    for path in paths:
+        assert not any(isinstance(x, Linear) for x in opened(path).layers.values())
+        checkpoint = opened(path, **stated)
+        first = next(x for x in checkpoint.layers.values() if isinstance(x, Linear))
+        assert first.weight.value.shape == (8, 12)
+        assert first.bias.value.shape == (8,)
+        again = through_another_format(checkpoint)
+        write(again, tmp_path / "x.bp", bare=True, allow_loss=True, registry=REGISTRY)
+        assert (tmp_path / "x.bp").read_bytes() == path.read_bytes()
+    with pytest.raises(OptionError, match="'fc9', which is no node; there are 'fc1', 'fc2'"):
+        opened(paths[1], classes="fc9=Linear")
+
+
+def test_the_newest_epoch_of_a_trainers_folder_is_read_or_the_one_that_is_named():
+    assert opened(NEW / "trainer").training["epoch"] == 2
+    assert opened(NEW / "trainer", step="1").training["epoch"] == 1
+    assert read(NEW / "trainer", registry=REGISTRY).source.format == "brainpy"
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
@@ -318,10 +345,19 @@ def test_a_tree_without_a_network_is_all_training(tmp_path):
     assert "net=KEY" in checkpoint.source.notes[0]
 
 
-@pytest.mark.parametrize("path", REFUSED, ids=named)
-def test_a_network_without_its_weights_is_refused_with_the_remedy(path):
-    with pytest.raises(ReadError, match=r"training_environment.*frameworks\.brainpy\.export"):
-        opened(path)
+@pytest.mark.parametrize("path", WITHOUT_WEIGHTS, ids=named)
+def test_a_network_without_its_weights_is_shown_with_the_remedy_and_not_converted(path, tmp_path):
+    remedy = r"training_environment.*frameworks\.brainpy\.export"
+    checkpoint = opened(path)
+    weights = [x.weight.value for x in checkpoint.layers.values() if isinstance(x, Linear)]
+    assert set(weights) == {UNKNOWN}
+    assert re.search(remedy, checkpoint.source.notes[0])
+    with pytest.raises(UnknownValue, match=remedy):
+        convert(path, tmp_path / "x.bp", registry=REGISTRY)
+    assert not (tmp_path / "x.bp").exists()
+    done = convert(path, tmp_path / "x.bp", allow_loss=True, registry=REGISTRY)
+    assert differences(checkpoint, opened(tmp_path / "x.bp")) == []
+    assert done.verdict == "identical"
 
 
 def test_a_weight_that_a_flat_file_names_elsewhere_is_unknown():
@@ -440,7 +476,7 @@ def test_every_checkpoint_comes_back(checkpoint, tmp_path):
 def test_a_bare_file_loses_nothing_but_what_the_ledger_says(checkpoint, tmp_path):
     ledger = write(checkpoint, tmp_path / "x.bp", bare=True, allow_loss=True, registry=REGISTRY)
     back = read(tmp_path / "x.bp", format="brainpy", registry=REGISTRY)
-    assert [d for d in differences(checkpoint, back) if not ledger.explains(d)] == []
+    assert ledger.unexplained(differences(checkpoint, back)) == []
 
 
 def edits():
@@ -486,7 +522,7 @@ def test_a_file_that_was_read_may_be_changed_and_written(source, changes, tmp_pa
     assert differences(checkpoint, back) == []
     ledger = write(checkpoint, tmp_path / "y.bp", bare=True, allow_loss=True, registry=REGISTRY)
     back = read(tmp_path / "y.bp", format="brainpy", registry=REGISTRY)
-    assert [d for d in differences(checkpoint, back) if not ledger.explains(d)] == []
+    assert ledger.unexplained(differences(checkpoint, back)) == []
 
 
 def test_a_bare_file_that_would_lose_something_is_refused_by_name(tmp_path):
@@ -538,12 +574,37 @@ def test_a_description_that_no_longer_fits_is_passed_over_and_noted(tmp_path):
     assert "passed over" in checkpoint.source.notes[0]
 
 
-def test_a_damaged_description_of_an_unchanged_file_is_an_error(tmp_path):
+@pytest.mark.parametrize("key", ["document", "arrays", "native_sha256", "sha256"])
+def test_a_changed_description_is_an_error_and_can_be_left_out(tmp_path, key):
     path = tmp_path / "x.bp"
     write(trained(), path, registry=REGISTRY)
-    rewritten(path, lambda tree: tree["snnbridge"].update(document="{}"))
-    with pytest.raises(ReadError, match="schema"):
+
+    def change(tree):
+        entry = tree["snnbridge"]
+        if key == "arrays":
+            entry[key]["0"] = entry[key]["0"] + 1
+        elif key == "document":
+            entry[key] = entry[key].replace('"epoch":3', '"epoch":4')
+        else:
+            entry[key] = entry[key][::-1]
+
+    rewritten(path, change)
+    with pytest.raises(IntegrityError, match="net=KEY"):
         opened(path)
+    assert list(opened(path, net="net").layers) == ["fc1", "lif1"]
+
+
+def test_a_tool_that_sorts_the_keys_changes_no_description(tmp_path):
+    path = tmp_path / "x.bp"
+    write(trained(), path, registry=REGISTRY)
+
+    def ordered(tree):
+        if not isinstance(tree, dict):
+            return tree
+        return {key: ordered(tree[key]) for key in sorted(tree)}
+
+    path.write_bytes(pack(ordered(unpack(path.read_bytes()))))
+    assert differences(trained(), opened(path)) == []
 
 
 def test_a_file_that_holds_a_users_entry_of_our_name_is_read(tmp_path):
@@ -594,7 +655,8 @@ def test_a_template_that_does_not_fit_is_refused_with_both_sides(tmp_path):
     assert not (tmp_path / "x.bp").exists()
 
 
-def test_layers_of_one_kind_go_to_the_nodes_of_their_shape(tmp_path):
+def three_matrices(tmp_path):
+    """Make a template of three matrices, two of one shape, and a checkpoint that fits it."""
     nodes = {
         f"Dense{i}": {f"Dense{i}.W": np.zeros(shape, np.float32)}
         for i, shape in enumerate([(2, 2), (4, 3), (2, 2)])
@@ -602,11 +664,99 @@ def test_layers_of_one_kind_go_to_the_nodes_of_their_shape(tmp_path):
     path = tmp_path / "template.bp"
     path.write_bytes(pack(nodes))
     arrays = [np.full(shape, i, np.float32) for i, shape in enumerate([(3, 4), (2, 2), (2, 2)])]
-    checkpoint = SNNCheckpoint([Linear(f"fc{i}", a) for i, a in enumerate(arrays)])
+    return str(path), SNNCheckpoint([Linear(f"fc{i}", a) for i, a in enumerate(arrays)])
+
+
+def first_elements(path, nodes):
+    tree = unpack(path.read_bytes())
+    return [tree[node][f"{node}.W"].flat[0] for node in nodes]
+
+
+def test_two_layers_that_fit_one_node_are_never_told_apart_by_their_order(tmp_path):
+    like, checkpoint = three_matrices(tmp_path)
+    with pytest.raises(WriteError, match=r"'fc1', 'fc2' for node 'Dense0'.*map=fc1=Dense0,fc2="):
+        write(checkpoint, tmp_path / "x.bp", options={"like": like}, registry=REGISTRY)
+    assert not (tmp_path / "x.bp").exists()
+
+
+@pytest.mark.parametrize("stated", ["fc1=Dense2", "fc1=Dense2, fc2=Dense0", {"fc2": "Dense0"}])
+def test_the_user_says_which_layer_goes_where_and_the_ledger_repeats_it(tmp_path, stated):
+    like, checkpoint = three_matrices(tmp_path)
+    options = {"like": like, "map": stated}
+    ledger = write(checkpoint, tmp_path / "x.bp", options=options, registry=REGISTRY)
+    assert first_elements(tmp_path / "x.bp", ["Dense0", "Dense1", "Dense2"]) == [2, 0, 1]
+    told = {entry.path[1]: entry.reason for entry in ledger if entry.reason}
+    assert told["fc0"] == "stored as node 'Dense1' of the template, told by kind and shape"
+    assert "'Dense2' of the template, told by" in told["fc1"]
+    assert ledger.losses == ()
+
+
+def test_a_map_of_what_is_not_there_is_refused(tmp_path):
+    like, checkpoint = three_matrices(tmp_path)
+    for stated, reason in (
+        ("fc9=Dense0", "'fc9', which is no layer"),
+        ("fc1=Dense9", "'Dense9', which is no node"),
+        ("fc1=Dense0,fc2=Dense0", "two layers"),
+        ("fc1", "LAYER=NODE"),
+    ):
+        with pytest.raises(OptionError, match=reason):
+            write(checkpoint, tmp_path / "x.bp", registry=REGISTRY,
+                  options={"like": like, "map": stated})  # fmt: skip
+    with pytest.raises(OptionError, match="like"):
+        write(checkpoint, tmp_path / "x.bp", options={"map": "fc1=Dense0"}, registry=REGISTRY)
+    with pytest.raises(WriteError, match=r"W of the template has the shape \(3, 4\)"):
+        write(checkpoint, tmp_path / "x.bp", registry=REGISTRY,
+              options={"like": like, "map": "fc1=Dense1,fc0=Dense0,fc2=Dense2"})  # fmt: skip
+
+
+def chain(names, shuffled=None):
+    """Make a chain of matrices of one shape, each filled with its position."""
+    layers = [Linear(x, np.full((2, 2), i, np.float32)) for i, x in enumerate(names)]
+    layers.insert(1, Flatten("flat"))
+    edges = [Connection(a.name, b.name) for a, b in itertools.pairwise(layers)]
+    ordered = sorted(layers, key=lambda x: shuffled.index(x.name)) if shuffled else layers
+    return SNNCheckpoint(ordered, edges)
+
+
+def test_layers_of_one_shape_are_told_apart_by_the_connections_where_both_sides_know_them(
+    tmp_path,
+):
+    nodes = ["Dense0", "Dense1", "Dense2"]
+    template = chain(nodes, ["Dense2", "Dense0", "flat", "Dense1"])
+    write(template, tmp_path / "template.bp", registry=REGISTRY)
+    options = {"like": str(tmp_path / "template.bp")}
+    ledger = write(chain("abc"), tmp_path / "x.bp", options=options, registry=REGISTRY)
+    assert first_elements(tmp_path / "x.bp", nodes) == [0, 1, 2]
+    assert "told by connections" in next(x.reason for x in ledger if x.path == ("layers", "b"))
+    ring = replace(chain("abc"), connections=UNKNOWN)
+    with pytest.raises(WriteError, match="several layers fit"):
+        write(ring, tmp_path / "y.bp", options=options, registry=REGISTRY)
+
+
+def test_nodes_that_the_user_named_are_known_by_their_keys(tmp_path):
+    nodes = {
+        "head": {"head.W": np.zeros((4, 3), np.float32), "head.b": np.zeros(3, np.float32)},
+        "cells": {"cells.V": np.zeros((1, 3), np.float32)},
+    }
+    path = tmp_path / "template.bp"
+    path.write_bytes(pack(nodes))
+    checkpoint = trained()
     write(checkpoint, tmp_path / "x.bp", options={"like": str(path)}, registry=REGISTRY)
-    tree = unpack((tmp_path / "x.bp").read_bytes())
-    first = [tree[f"Dense{i}"][f"Dense{i}.W"].flat[0] for i in range(3)]
-    assert first == [1, 0, 2]
+    tree = unpack((tmp_path / "x.bp").read_bytes())["head"]
+    assert np.array_equal(tree["head.W"], checkpoint.layers["fc1"].weight.value.T)
+    assert np.array_equal(tree["head.b"], np.ones(3))
+    assert differences(checkpoint, opened(tmp_path / "x.bp")) == []
+
+
+def test_neurons_of_which_nothing_is_stored_need_not_be_told_apart(tmp_path):
+    nodes = {f"Lif{i}": {f"Lif{i}.V": np.full((1, 3), i, np.float32)} for i in range(2)}
+    (tmp_path / "template.bp").write_bytes(pack(nodes))
+    options = {"like": str(tmp_path / "template.bp")}
+    checkpoint = SNNCheckpoint([Neuron("a"), Neuron("b")])
+    write(checkpoint, tmp_path / "x.bp", options=options, registry=REGISTRY)
+    held = replace(checkpoint, state={("a", "v"): StateVariable(np.ones((1, 3), np.float32), 0)})
+    with pytest.raises(WriteError, match="'a', 'b' for node 'Lif0'"):
+        write(held, tmp_path / "y.bp", options=options, registry=REGISTRY)
 
 
 # Bad files

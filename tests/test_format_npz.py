@@ -35,7 +35,7 @@ from snnbridge import (
     differences,
 )
 from snnbridge.testing.strategies import checkpoints
-from snnbridge_plugins import npz
+from snnbridge_plugins import brainpy, npz
 
 REGISTRY = Registry([npz])
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -336,6 +336,22 @@ def test_archives_of_brainpy_are_left_to_its_own_format(tmp_path, names):
     assert list(found.layers) == names
 
 
+def test_an_archive_of_brainpy_is_its_own_also_beside_a_json_file_of_that_name(tmp_path):
+    shutil.copy(FIXTURES / "brainpy-2.4.2" / "flat_mlp.npz", tmp_path / "m.npz")
+    (tmp_path / "m.json").write_text('{"epoch": 3}')
+    found = snnbridge.read(tmp_path / "m.npz", registry=Registry([npz, brainpy]))
+    assert found.source.format == "brainpy"
+    assert "Dense0" in found.layers
+
+
+def test_a_limit_that_guards_memory_is_lifted_for_a_trusted_file(tmp_path):
+    (tmp_path / "net.npz").write_bytes(zipped([("layer_0.npy", BOMB)], zipfile.ZIP_BZIP2))
+    with pytest.raises(ReadError, match="--trusted"):
+        read(tmp_path / "net.npz")
+    found = snnbridge.read(tmp_path / "net.npz", trusted=True, registry=REGISTRY)
+    assert found.weights[0].nbytes > 64 << 20
+
+
 def test_other_zip_archives_and_json_files_are_not_claimed(tmp_path):
     with zipfile.ZipFile(tmp_path / "net.pt", "w") as archive:
         archive.writestr("net/data.pkl", b"")
@@ -374,7 +390,7 @@ def test_a_bare_pair_loses_what_the_ledger_says_and_no_more(tmp_path, dialect, c
     ledger = write(checkpoint, path, bare=True, allow_loss=True, dialect=dialect)
     assert "snnbridge" not in metadata(tmp_path / "net")["metadata"]
     found = differences(checkpoint, read(path))
-    assert [d for d in found if not ledger.explains(d)] == []
+    assert ledger.unexplained(found) == []
     if dialect == "3.16":
         save_again(tmp_path / "net")
 
@@ -421,12 +437,46 @@ def test_what_a_bare_pair_would_lose_is_refused_unless_it_is_allowed(tmp_path):
 
 
 def test_a_document_is_added_only_where_the_pair_alone_does_not_hold_everything(tmp_path):
-    write(plain(np.float64), tmp_path / "native.npz")
-    assert "snnbridge" not in metadata(tmp_path / "native")["metadata"]
-    write(plain(np.float32), tmp_path / "float32.npz")
-    assert "snnbridge" in metadata(tmp_path / "float32")["metadata"]
-    write(plain(np.float32), tmp_path / "old.npz", dialect="permissive")
-    assert "snnbridge" not in metadata(tmp_path / "old")["metadata"]
+    binding = {"version", "dialect", "names", "archive", "digest"}
+
+    def added(checkpoint, **options):
+        write(checkpoint, tmp_path / "net.npz", **options)
+        return set(metadata(tmp_path / "net")["metadata"]["snnbridge"]) - binding
+
+    assert added(plain(np.float64)) == set()
+    assert added(plain(np.float32)) == {"arrays"}
+    assert added(plain(np.float32), dialect="permissive") == set()
+    assert added(everything()) == {"document"}
+    write(plain(np.float64), tmp_path / "bare.npz", bare=True)
+    assert "snnbridge" not in metadata(tmp_path / "bare")["metadata"]
+
+
+def reasons(ledger):
+    return {entry.path: f"{entry.what}: {entry.reason}" for entry in ledger if entry.reason}
+
+
+def test_the_ledger_says_what_the_framework_will_see_otherwise(tmp_path):
+    told = reasons(write(everything(), tmp_path / "net.npz"))
+    line = told["metadata", "snnbridge"]
+    assert "arrays beside the weights: 'conv.bias'" in line
+    assert "a layer of its own" in line
+    unstated = SNNCheckpoint(
+        [Opaque("fc", {"weight": np.ones((4, 3))}), Linear("b", np.ones((2, 4)))]
+    )
+    told = reasons(write(unstated, tmp_path / "net.npz"))
+    assert list(told) == [("layers", "fc")]
+    assert "which axis is the output is not known" in told["layers", "fc"]
+    assert differences(unstated, read(tmp_path / "net.npz")) == []
+    assert reasons(write(plain(), tmp_path / "net.npz")) == {}
+
+
+def test_weights_that_the_framework_sees_as_bytes_are_noted(tmp_path):
+    write(everything(), tmp_path / "net.npz")
+    (note,) = read(tmp_path / "net.npz").source.notes
+    assert "'nan'" in note
+    assert "numbers from 0 to 255" in note
+    write(plain(), tmp_path / "net.npz")
+    assert read(tmp_path / "net.npz").source.notes == ()
 
 
 def test_members_are_stored_and_keep_their_dtype(tmp_path):
@@ -516,10 +566,14 @@ def test_extras_that_fit_no_more_are_kept_but_not_followed(tmp_path, kept):
 
 
 def test_a_pair_that_another_tool_saved_again_says_so(tmp_path):
-    write(everything(), tmp_path / "net.npz")
-    assert read(tmp_path / "net.npz").source.notes == ()
-    save_again(tmp_path / "net")
-    assert "re-saved by another tool" in read(tmp_path / "net.npz").source.notes[0]
+    for checkpoint in (everything(), plain(), plain(np.float64)):
+        write(checkpoint, tmp_path / "net.npz")
+        noted = read(tmp_path / "net.npz").source.notes
+        assert not any("re-saved" in note for note in noted)
+        save_again(tmp_path / "net")
+        again = read(tmp_path / "net.npz")
+        assert any("re-saved by another tool" in note for note in again.source.notes)
+        assert differences(checkpoint, again) == []
 
 
 def test_values_that_another_tool_trained_in_float64_are_not_rounded(tmp_path):
@@ -602,11 +656,16 @@ def test_halves_of_two_checkpoints_are_refused(tmp_path):
         read(tmp_path / "net.npz")
 
 
-def test_halves_of_two_checkpoints_of_ours_are_told_apart_even_if_all_shapes_agree(tmp_path):
+@pytest.mark.parametrize(
+    ("dtype", "dialect"), [("f4", "3.16"), ("f8", "3.16"), ("f4", "permissive")]
+)
+def test_halves_of_two_checkpoints_of_ours_are_told_apart_even_if_all_shapes_agree(
+    tmp_path, dtype, dialect
+):
     for name, scale in (("a", 1), ("b", 2)):
-        checkpoint = plain()
+        checkpoint = plain(dtype)
         checkpoint.weights[0] = scale * checkpoint.weights[0]
-        write(checkpoint, tmp_path / f"{name}.npz")
+        write(checkpoint, tmp_path / f"{name}.npz", dialect=dialect)
     (tmp_path / "a.json").write_bytes((tmp_path / "b.json").read_bytes())
     with pytest.raises(IntegrityError, match="do not belong together"):
         read(tmp_path / "a.npz")

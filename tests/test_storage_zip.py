@@ -324,7 +324,7 @@ def test_more_or_less_than_the_stated_size_is_refused(delta):
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_bomb_is_refused_before_memory_is_taken(method):
     data = zipped(method, [("x", bytes(8 << 20))])
-    limits = Limits(expansion_floor=4 << 20)
+    limits = Limits(expansion_floor=4 << 20, expansion_whole=4 << 20)
     tracemalloc.start()
     with pytest.raises(ReadError, match="trusted"):
         ZipReader(data, limits=limits).data("x")
@@ -335,6 +335,22 @@ def test_a_bomb_is_refused_before_memory_is_taken(method):
     tracemalloc.stop()
     assert peak < 4 << 20
     assert ZipReader(data, limits=limits.trusted()).data("x") == bytes(8 << 20)
+
+
+@pytest.mark.parametrize("weight", [np.zeros, np.eye])
+def test_weights_that_are_mostly_zeros_are_read(weight):
+    array = weight(3000) if weight is np.eye else weight((3000, 3000))
+    data = saved(np.savez_compressed, w=array)
+    assert array.nbytes > Limits().expansion_ratio * len(data)
+    assert np.array_equal(ZipReader(data).array("w.npy"), array)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_no_expansion_beyond_what_deflate_can_do_is_allowed_unless_trusted(method):
+    data = zipped(method, [("x", bytes(80 << 20))])
+    with pytest.raises(ReadError, match=r"trusted=True or --trusted"):
+        ZipReader(data)
+    assert len(ZipReader(data, limits=Limits().trusted()).data("x")) == 80 << 20
 
 
 def test_overlapping_members_are_refused():

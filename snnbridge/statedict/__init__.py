@@ -16,7 +16,7 @@ nodes, its keys, their order and its arrays, whatever format the checkpoint went
 from __future__ import annotations
 
 from snnbridge.statedict.classes import WEIGHTED, class_of
-from snnbridge.statedict.finding import WRAPPERS, find_net
+from snnbridge.statedict.finding import WRAPPERS, find_net, is_flat_archive
 from snnbridge.statedict.forms import Form
 from snnbridge.statedict.live import is_net, nodes_of, put_state, state_of
 from snnbridge.statedict.loading import nodes_in, put_nodes
@@ -35,6 +35,7 @@ __all__ = [
     "class_of",
     "find_net",
     "from_tree",
+    "is_flat_archive",
     "is_net",
     "nodes_in",
     "nodes_of",

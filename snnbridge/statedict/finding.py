@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from snnbridge.statedict.classes import CONSTANT, FAMILY, OPTIMIZERS, class_of
 WRAPPERS = ("net", "model", "network", "model_state_dict", "state_dict", "states", "params")
 #: How far below the top a net is looked for.
 DEPTH = 3
+#: The name of a variable in an archive: ``Dense0.W``.
+_VARIABLE = re.compile(r"[A-Z]\w*[0-9]\.\w+")
 _UNIT = {"mantissa", "scale", "base", "dim"}
 
 
@@ -113,6 +117,18 @@ def is_flat(key: str, value: Tree) -> bool:
     """Whether an entry may be a variable of a flat state dict."""
     owner, dot, _ = key.partition(".")
     return bool(dot) and isinstance(value, np.ndarray) and class_of(owner) not in OPTIMIZERS
+
+
+def is_flat_archive(members: Iterable[str]) -> bool:
+    """Whether the members of an archive are those of BrainPy's ``save_states``.
+
+    Examples
+    --------
+    >>> is_flat_archive(["Dense0.W.npy"]), is_flat_archive(["layer_0.npy"])
+    (True, False)
+    """
+    names = (name.removesuffix(".npy") for name in members)
+    return any(name == "duplicate_keys" or _VARIABLE.fullmatch(name) for name in names)
 
 
 def holds_array(tree: dict[str, Tree]) -> bool:

@@ -3,7 +3,8 @@
 =========  ==========================================================================
 ``net``    the path of the net in the tree
 ``order``  for each level above the net, its keys in order
-``nodes``  the net's entries in order: a node's keys and their roles; ``True`` for a node
+``nodes``  the net's entries in order: a node's keys and their roles, nested where the keys
+           are; ``True`` for a node
            with the usual keys; ``None`` for what stands in ``training``;
            ``[layer, role]`` for a variable of a flat state dict, the role empty where
            the key is the usual one
@@ -25,7 +26,7 @@ from snnbridge.model import Path, SNNCheckpoint
 from snnbridge.statedict.finding import DEPTH
 
 #: What an entry of the net is: keys and roles, True, None, or (layer, role).
-Entry = Mapping[str, str] | Literal[True] | tuple[str, str] | None
+Entry = Mapping[str, "str | Mapping[str, str]"] | Literal[True] | tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,10 @@ def _lists(value: Any) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(x) for x in value if _texts(x)) if isinstance(value, list) else ()
 
 
+def _texts_of(value: Mapping[str, Any]) -> dict[str, str]:
+    return {key: text for key, text in value.items() if isinstance(text, str)}
+
+
 def _texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(x, str) for x in value)
 
@@ -78,7 +83,11 @@ def _entry(value: Any) -> Entry:
     if value is True:
         return True
     if isinstance(value, Mapping):
-        return {key: role for key, role in value.items() if isinstance(role, str)}
+        return {
+            key: _texts_of(role) if isinstance(role, Mapping) else role
+            for key, role in value.items()
+            if isinstance(role, str | Mapping)
+        }
     if _texts(value) and len(value) == 2:
         return (value[0], value[1])
     return None

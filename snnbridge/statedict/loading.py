@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from snnbridge.errors import CheckpointError
-from snnbridge.model import Array, Path, SNNCheckpoint, StateVariable
-from snnbridge.model.checkpoint import with_parameter
+from snnbridge.model import Array, Path, SNNCheckpoint, StateVariable, with_parameter
 from snnbridge.statedict.writing import StateDict, to_tree
 
 
@@ -45,23 +45,30 @@ def put_nodes(checkpoint: SNNCheckpoint, given: Mapping[str, Mapping[str, Any]])
     Raises
     ------
     CheckpointError
-        If an array has another shape than the one that it replaces; nothing is changed then.
+        If an array has another shape than the one that it replaces, or a dtype of another kind;
+        nothing is changed then.
+
+    Warns
+    -----
+    UserWarning
+        If values are rounded to the dtype that the checkpoint holds.
     """
     native = to_tree(checkpoint)
     changes: dict[Path, Array] = {}
     for path, (at, form) in native.places.items():
-        if path[0] == "training" or len(path) > 3:
+        depth = len(at) - len(native.net)
+        if path[0] == "training" or len(path) > 3 or depth > 2:
             continue
-        node = at[-2] if len(at) > len(native.net) + 1 else path[1]
+        node = at[-2] if depth == 2 else path[1]
         if at[-1] in given.get(node, {}):
             array = _as_array(given[node][at[-1]])
-            expected = form.stored(_held(checkpoint, path)).shape
-            if array.shape != expected:
+            held = form.stored(_held(checkpoint, path))
+            if array.shape != held.shape:
                 raise CheckpointError(
-                    f"{at[-1]!r} must have the shape {expected}, found {array.shape}; nothing "
+                    f"{at[-1]!r} must have the shape {held.shape}, found {array.shape}; nothing "
                     "was loaded"
                 )
-            changes[path] = form.held(array)
+            changes[path] = form.held(_cast(array, held.dtype, at[-1]))
     for path, array in changes.items():
         _put(checkpoint, path, array)
 
@@ -69,6 +76,24 @@ def put_nodes(checkpoint: SNNCheckpoint, given: Mapping[str, Mapping[str, Any]])
 def _as_array(value: Any) -> Array:
     """Take an array out of BrainPy's wrapper; one of JAX becomes a view."""
     return np.asarray(value if isinstance(value, np.ndarray) else getattr(value, "value", value))
+
+
+def _cast(array: Array, dtype: np.dtype[Any], key: str) -> Array:
+    """Give an array the dtype of the one that it replaces: a network's is not changed by a load."""
+    if array.dtype == dtype:
+        return array
+    known = {array.dtype.isbuiltin, dtype.isbuiltin} <= {0, 1}  # to numpy; not those of ml_dtypes
+    if known and not np.can_cast(array.dtype, dtype, "same_kind"):
+        raise CheckpointError(
+            f"{key!r} must have the dtype {dtype}, found {array.dtype}; nothing was loaded"
+        )
+    cast = array.astype(dtype)
+    if not np.array_equal(cast.astype(array.dtype), array, equal_nan=array.dtype.kind in "fc"):
+        warnings.warn(
+            f"{key!r}: {array.dtype} was rounded to {dtype}, the dtype that the checkpoint holds",
+            stacklevel=4,
+        )
+    return cast
 
 
 def _held(checkpoint: SNNCheckpoint, path: Path) -> Any:

@@ -30,6 +30,7 @@ from snnbridge.model import (
     Tree,
 )
 from snnbridge.model.values import Unknown
+from snnbridge.statedict.brainstate import read_weights
 from snnbridge.statedict.classes import CELLS, DYNAMIC, FAMILY
 from snnbridge.statedict.forms import (
     ARRAYS,
@@ -54,7 +55,7 @@ class Node(NamedTuple):
     layer : Layer
     states : mapping of str to StateVariable
         Under the model's names.
-    roles : mapping of str to str, or None
+    roles : mapping of str to str or such mappings, or None
         By the node's keys, in their order; ``None`` where :func:`to_tree` would choose the same
         keys and order by itself.
     misnamed : bool
@@ -63,7 +64,7 @@ class Node(NamedTuple):
 
     layer: Layer
     states: Mapping[str, StateVariable]
-    roles: Mapping[str, str] | None
+    roles: Mapping[str, Any] | None
     misnamed: bool = False
 
 
@@ -84,6 +85,8 @@ def read_node(name: str, content: Mapping[str, Tree], kind: str, batch_axis: Any
     attributes, usual = _attributes(name, content)
     if kind not in FAMILY:
         return _opaque(name, content, attributes, kind, usual)
+    if found := read_weights(name, content, kind):
+        return Node(found[0], {}, found[1])
     layer = rules.get("brainpy", kind).layer
     try:
         if layer is Neuron or layer is Synapse:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from snnbridge.errors import OptionError, ReadError
+from snnbridge.errors import OptionError
 from snnbridge.model import UNKNOWN, Layer, Path, SNNCheckpoint, SourceInfo, StateVariable, Tree
+from snnbridge.statedict.brainstate import owner_of
 from snnbridge.statedict.classes import (
     CONSTANT,
     FAMILY,
@@ -38,7 +39,8 @@ def from_tree(
     net : str, optional
         The key at the top under which the net stands; ``.`` for the whole tree.
     classes : mapping of str to str, optional
-        BrainPy's class of nodes whose names do not tell it.
+        BrainPy's class of nodes whose names do not tell it; a node ``"('fc1', 'weight')"`` of
+        braintools may be called ``fc1``.
     batch_axes : mapping of str to int or None, optional
         The batch axis of nodes whose arrays do not tell it.
 
@@ -51,8 +53,6 @@ def from_tree(
 
     Raises
     ------
-    ReadError
-        If a node that must have weights has none.
     OptionError
         If there is nothing under `net`, or `classes` names no node.
 
@@ -117,6 +117,7 @@ class _Reader:
         self.misnamed: list[str] = []
         self.unnamed: list[str] = []
         self.constant: list[str] = []
+        self.weightless: list[str] = []
         self.is_flat = False
 
     def read(self, net: dict[str, Tree]) -> None:
@@ -134,14 +135,16 @@ class _Reader:
             roles = node.roles or dict.fromkeys(content, "")
             self.layout.update({key: [name, role] for key, role in roles.items()})
         self.is_flat = bool(flat)
-        absent = [name for name in self.classes if name not in net and name not in flat]
+        known = {*net, *flat, *map(owner_of, net)}
+        absent = [name for name in self.classes if name not in known]
         if absent:
             raise OptionError(
-                f"classes names {absent[0]!r}, which is no node; there are {some(list(net))}"
+                f"classes names {absent[0]!r}, which is no node; there are "
+                f"{some([owner_of(key) for key in net])}"
             )
 
     def _entry(self, key: str, value: dict[str, Any]) -> None:
-        kind = self.classes.get(key) or class_of(key)
+        kind = self.classes.get(key) or self.classes.get(owner_of(key)) or class_of(key)
         if not value and kind not in FAMILY:
             self.layout[key] = {}
             if kind in CONSTANT:
@@ -153,14 +156,14 @@ class _Reader:
             self.layout[key] = True if roles is None else dict(roles)
 
     def _node(self, name: str, content: dict[str, Any], kind: str) -> Node:
-        if not content and kind in WEIGHTED:
-            raise ReadError(_no_weights(name))
         node = read_node(name, content, kind, self.batch_axes.get(name, ...))
         self.layers[name] = node.layer
         for variable, held in node.states.items():
             self.state[name, variable] = held
         if node.misnamed:
             self.misnamed.append(name)
+        elif not content and kind in WEIGHTED:
+            self.weightless.append(name)
         elif kind in WEIGHTED and node.layer.parameters["weight"].value is UNKNOWN:
             self.constant.append(name)
         elif node.layer.origin is None:
@@ -170,6 +173,8 @@ class _Reader:
     def all_notes(self, tree: dict[str, Tree], place: Path) -> list[str]:
         """Say what was decided, and what could not be told."""
         notes = []
+        if self.weightless:
+            notes.append(_no_weights(self.weightless))
         if others := other_nets(tree, place):
             notes.append(f"networks stand under {some(others)} too; read one with net=KEY")
         kinds = dict.fromkeys(class_of(key) for key, value in self.layout.items() if value == {})
@@ -202,9 +207,9 @@ def some(names: list[str], most: int = 8) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _no_weights(name: str) -> str:
+def _no_weights(names: list[str]) -> str:
     return (
-        f"node {name!r} holds no weights: the network was built outside training mode, where "
-        "BrainPy's weights are no variables and are not saved; build it within "
+        f"no weights stand in the file for {some(names)}: the network was built outside training "
+        "mode, where BrainPy's weights are no variables and are not saved; build it within "
         "bm.training_environment(), or save it with snnbridge.frameworks.brainpy.export"
     )

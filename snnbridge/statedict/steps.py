@@ -1,4 +1,7 @@
-"""Folders of checkpoints, one file ``checkpoint_<step>`` for each step that was kept."""
+"""Folders of checkpoints, one file for each step or epoch that was kept.
+
+BrainPy calls them ``checkpoint_<step>``, braintools' trainer ``checkpoint-epoch=<epoch>.ckpt``.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ from collections.abc import Iterable
 
 from snnbridge.errors import OptionError, ReadError
 
-STEP_FILE = re.compile(r"checkpoint_([-+]?(?:[0-9]*\.)?[0-9]+)")
+STEP_FILE = re.compile(
+    r"checkpoint_([-+]?(?:[0-9]*\.)?[0-9]+)|checkpoint-epoch=([0-9]+)\b.*\.ckpt", re.DOTALL
+)
 
 
 def choose(names: Iterable[str], step: str | float | None = None) -> str:
-    """Return the file of a step, the newest if none is named.
+    """Return the file of a step or an epoch, the newest if none is named.
 
     Parameters
     ----------
@@ -32,9 +37,11 @@ def choose(names: Iterable[str], step: str | float | None = None) -> str:
     >>> choose(["checkpoint_9", "checkpoint_10", "best_0.5"])
     'checkpoint_10'
     """
-    steps = {name: m[1] for name in names if (m := STEP_FILE.fullmatch(name))}
+    steps = {name: m[1] or m[2] for name in names if (m := STEP_FILE.fullmatch(name))}
     if not steps:
-        raise ReadError("the folder holds no file checkpoint_<step>")
+        raise ReadError(
+            "the folder holds no file checkpoint_<step> or checkpoint-epoch=<epoch>.ckpt"
+        )
     if step is None:
         return max(steps, key=lambda name: float(steps[name]))
     wanted = _number(str(step))

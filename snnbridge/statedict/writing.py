@@ -190,8 +190,7 @@ class _Arranger:
                     self._append(entries[key], key, self.pending[key])
             elif key in self.layers or (not entry and class_of(key) not in FAMILY):
                 entries[key] = {}
-                for inner, text in entry.items():
-                    self._put(entries[key], (key, inner), key, text)
+                self._put_all(entries[key], (key,), key, entry)
         self._append_rest(entries, beside)
         return entries | {key: value for key, value in beside.items() if key not in entries}
 
@@ -218,6 +217,16 @@ class _Arranger:
                 into[key] = form.stored(held)
                 self.places[_model_path(name, text)] = ((*above, key), form)
         slots.clear()
+
+    def _put_all(
+        self, into: dict[str, Tree], path: Path, name: str, roles: Mapping[str, Any]
+    ) -> None:
+        for key, text in roles.items():
+            if isinstance(text, Mapping):
+                into[key] = {}
+                self._put_all(into[key], (*path, key), name, text)
+            else:
+                self._put(into, (*path, key), name, text)
 
     def _put(self, into: dict[str, Tree], path: Path, name: str, text: str) -> None:
         """Add one entry that the layout mentions; without a role, the one of that key."""

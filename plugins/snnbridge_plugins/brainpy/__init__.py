@@ -2,8 +2,8 @@
 
 ``docs/formats/brainpy.md`` has the layout; :mod:`snnbridge.statedict` knows its nodes. The
 modules, from the bottom up: ``head`` (recognising a file), ``flat`` (files of old releases),
-``chunks``, ``extra`` (what is added to a file), ``losses``, ``template``, ``reading``,
-``writing``.
+``chunks``, ``pairs``, ``extra`` (what is added to a file), ``losses``, ``matching`` (layers with
+the nodes of a template), ``template``, ``reading``, ``writing``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
 
 if TYPE_CHECKING:
-    from snnbridge import Options, SNNCheckpoint
+    from snnbridge import Entry, Options, SNNCheckpoint
     from snnbridge.model import Path
     from snnbridge.storage import Source, Target
 
@@ -52,6 +52,12 @@ def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
     write(checkpoint, target, options)
 
 
+def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
+    from snnbridge_plugins.brainpy.writing import prepare
+
+    return prepare(checkpoint, options)
+
+
 def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
     from snnbridge_plugins.brainpy.writing import losses
 
@@ -68,12 +74,39 @@ FORMAT = Format(
     holds=EVERYTHING,
     holds_bare=EVERYTHING - _NOT_IN_A_TREE,
     losses=_losses,
+    prepare=_prepare,
     options=(
-        Option("net", "Reading: the key at the top under which the network stands; . for all."),
-        Option("step", "Reading a folder: which checkpoint, instead of the newest."),
-        Option("classes", "Reading: classes of nodes that the user named: NODE=CLASS,..."),
-        Option("check", "Reading: hold a large file against its digest.", ("yes", "no")),
-        Option("like", "Writing: a checkpoint of a network whose names and shapes are taken."),
+        Option(
+            "net",
+            "The key at the top under which the network stands; . for all.",
+            direction="reading",
+        ),
+        Option(
+            "step",
+            "Which checkpoint of a folder, instead of the newest.",
+            direction="reading",
+        ),
+        Option(
+            "classes",
+            "Classes of nodes that the user named: NODE=CLASS,...",
+            direction="reading",
+        ),
+        Option(
+            "check",
+            "Whether to hold a large file against its digest.",
+            ("yes", "no"),
+            direction="reading",
+        ),
+        Option(
+            "like",
+            "A checkpoint of a network whose names and shapes are taken.",
+            direction="writing",
+        ),
+        Option(
+            "map",
+            "With like, which node takes a layer: LAYER=NODE,...",
+            direction="writing",
+        ),
     ),
 )
 

@@ -9,6 +9,8 @@ The entry ``"snnbridge"`` of the top-level map is a map:
 ``native_bytes``    how many bytes of the file come before this entry
 ``native_sha256``   their SHA-256, hexadecimal
 ``arrays``          the arrays that the framework has no place for, by key
+``sha256``          the SHA-256 of this map as msgpack, without this key, with its keys in the
+                    order of this table and those of ``arrays`` in that of their numbers
 ==================  =========================================================================
 
 The map's head counts the entry, so it is part of the native bytes.
@@ -24,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from snnbridge import ReadError, SNNCheckpoint
+from snnbridge import IntegrityError, ReadError, SNNCheckpoint
 from snnbridge.document import from_document, to_document
 from snnbridge.statedict import RESERVED, Form, StateDict
 from snnbridge.storage import Limits, dump_json, parse_json
@@ -59,7 +61,7 @@ def write_with_document(
         arrays[key] = array
         return {"extra": key}
 
-    document = dump_json(to_document(checkpoint, place)).decode("ascii")
+    document = dump_json(to_document(checkpoint, place), text_keys=True).decode("ascii")
     with _Digest(write) as digest:
         digest.write(map_head(len(native.tree) + 1))
         pack_into(native.tree, _without(digest.write, len(map_head(len(native.tree)))), **options)
@@ -69,7 +71,44 @@ def write_with_document(
         "native_sha256": digest.hexdigest(),
         "arrays": arrays,
     }
+    entry["sha256"] = _digest_of(entry)
     pack_into({RESERVED: entry}, _without(write, 1))
+
+
+_COVERED = ("document", "native_bytes", "native_sha256", "arrays")
+
+
+def _digest_of(entry: Mapping[str, Any]) -> str:
+    """Return the digest of an entry; tools that sort keys do not change it."""
+    covered = {key: entry[key] for key in _COVERED if key in entry}
+    if isinstance(arrays := covered.get("arrays"), dict):
+        covered["arrays"] = {k: arrays[k] for k in sorted(arrays, key=lambda k: (len(k), k))}
+    digest = hashlib.sha256()
+    pack_into(covered, digest.update)
+    return digest.hexdigest()
+
+
+def check(entry: Mapping[str, Any]) -> None:
+    """Hold an entry against its digest.
+
+    Raises
+    ------
+    IntegrityError
+        If it was changed or damaged.
+    """
+    if entry.get("sha256") != _digest_of(entry):
+        raise IntegrityError(
+            f"the entry {RESERVED!r}, which snnbridge added to the file, is damaged or was changed "
+            "by hand; with the option net=KEY (net=. for the whole tree) the file is read "
+            "without it"
+        )
+
+
+def size_of(entry: Mapping[str, Any]) -> int:
+    """Return about how many bytes an entry has."""
+    arrays = entry.get("arrays")
+    held = arrays.values() if isinstance(arrays, dict) else ()
+    return len(entry["document"]) + sum(getattr(array, "nbytes", 0) for array in held)
 
 
 def map_head(count: int) -> bytes:

@@ -6,39 +6,32 @@ Variables that are one object stand once; ``duplicate_keys`` names the others, a
 
 from __future__ import annotations
 
-import io
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from snnbridge import ReadError, SNNCheckpoint
+from snnbridge.model import Array
 from snnbridge.statedict import from_tree, to_tree
-from snnbridge.storage import ZipReader, view
+from snnbridge.storage import Limits, ZipReader
+from snnbridge.storage.hdf5 import Dataset, Group, open_file
 from snnbridge_plugins.brainpy.head import DUPLICATES
 
-_H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
-
-def read_archive(data: memoryview, options: Mapping[str, Any]) -> SNNCheckpoint:
+def read_archive(data: memoryview, options: Mapping[str, Any], limits: Limits) -> SNNCheckpoint:
     """Read an ``.npz`` file of ``save_states``."""
-    archive = ZipReader(data)
+    archive = ZipReader(data, limits=limits)
     names = [name for name in archive.names if name.endswith(".npy")]
     arrays = {name.removesuffix(".npy"): archive.array(name) for name in names}
     keys, targets = ([str(x) for x in arrays.pop(name, ())] for name in DUPLICATES)
     return _from_flat(arrays, keys, targets, options)
 
 
-def read_hdf5(data: memoryview, options: Mapping[str, Any]) -> SNNCheckpoint:
-    """Read an ``.h5`` file of ``save_states``: contiguous datasets at its root, as views."""
-    import h5py
-
-    try:
-        with h5py.File(_Bytes(data), "r") as file:
-            keys, targets = (_joined(file, name) for name in DUPLICATES)
-            arrays = dict(_datasets(file, data))
-    except _H5PY_ERRORS as error:
-        raise ReadError(f"the HDF5 library cannot read it: {error}") from error
+def read_hdf5(data: memoryview, options: Mapping[str, Any], limits: Limits) -> SNNCheckpoint:
+    """Read an ``.h5`` file of ``save_states``: datasets at its root, as views."""
+    root = open_file(data, limits=limits)
+    keys, targets = (_joined(root, name) for name in DUPLICATES)
+    arrays = {name: _array(root, name) for name in root if name not in DUPLICATES}
     return _from_flat(arrays, keys, targets, options)
 
 
@@ -63,64 +56,17 @@ def _from_flat(
     return replace(checkpoint, extras={}, ties=ties)
 
 
-def _joined(file: Any, name: str) -> list[str]:
+def _joined(root: Group, name: str) -> list[str]:
     """Read names that are joined by ``+`` in one text."""
-    dataset = _own(file, name) if name in file else None
-    if dataset is None or dataset.shape != ():
+    dataset = root.get(name)
+    if not isinstance(dataset, Dataset) or dataset.shape != ():
         return []
-    value = dataset[()]
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    text = dataset.text()
     return text.split("+") if text else []
 
 
-def _datasets(file: Any, data: memoryview) -> Iterator[tuple[str, Any]]:
-    for name in file:
-        if name not in DUPLICATES:
-            yield name, _array(name, _own(file, name), data)
-
-
-def _own(file: Any, name: str) -> Any:
-    """Return a dataset that lies in this file, without following a link out of it."""
-    import h5py
-
-    link = file.get(name, getlink=True)
-    dataset = file[name] if isinstance(link, h5py.HardLink) else None
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-        raise ReadError(f"{name!r} is no dataset of this file")
-    return dataset
-
-
-def _array(name: str, dataset: Any, data: memoryview) -> Any:
-    size = math.prod(dataset.shape) * dataset.dtype.itemsize
-    offset = dataset.id.get_offset()
-    if offset is None and size:
-        raise ReadError(f"the dataset {name!r} is not stored in one piece")
-    return view(data, dataset.dtype, dataset.shape, offset or 0, where=f"the dataset {name!r}")
-
-
-class _Bytes(io.RawIOBase):
-    """Mapped bytes as a file, so that the library reaches no other."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        piece = self._data[self._at : self._at + len(buffer)]
-        buffer[: len(piece)] = piece
-        self._at += len(piece)
-        return len(piece)
+def _array(root: Group, name: str) -> Array:
+    dataset = root[name]
+    if not isinstance(dataset, Dataset) or dataset.dtype.hasobject:
+        raise ReadError(f"{name!r} is no array; expected one for each variable")
+    return dataset.read()

@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterator
 
 from snnbridge import Probe, ReadError
-from snnbridge.statedict import STEP_FILE
+from snnbridge.statedict import STEP_FILE, is_flat_archive
 from snnbridge.storage import Source, ZipReader
 
-#: The name of a variable in a flat file: ``Dense0.W``.
-VARIABLE = re.compile(r"[A-Z]\w*[0-9]\.\w+")
 #: Names that flat files have beside their variables.
 DUPLICATES = ("duplicate_keys", "duplicate_targets")
 
@@ -35,7 +33,8 @@ def sniff(probe: Probe) -> bool:
     if probe.is_folder:
         return any(STEP_FILE.fullmatch(name) for name in probe.names())
     if head.startswith(ZIP):
-        return not probe.beside(".json") and _is_flat_archive(probe)
+        # SC-NeuroCore's archives are told by their first name: a directory may be long.
+        return not head.startswith(b"layer_0.npy", 30) and _is_flat_archive(probe)
     if head.startswith(HDF5):
         return _is_flat_hdf5(probe)
     if PICKLE.match(head):
@@ -49,17 +48,16 @@ def sniff(probe: Probe) -> bool:
 def _is_flat_archive(probe: Probe) -> bool:
     try:
         with Source(probe.path) as source:
-            names = [name.removesuffix(".npy") for name in ZipReader(source.data).names]
+            return is_flat_archive(ZipReader(source.data).names)
     except ReadError:
         return False
-    return any(name in DUPLICATES or VARIABLE.fullmatch(name) for name in names)
 
 
 def _is_flat_hdf5(probe: Probe) -> bool:
     with Source(probe.path) as source:
         head = source.read(0, _HDF5_HEAD)
     names = (name.decode("latin-1") for name in re.findall(rb"\0([\w.]{3,80})\0", head))
-    return any(VARIABLE.fullmatch(name) for name in names)
+    return is_flat_archive(names)
 
 
 def _first_array(head: bytes) -> tuple[str, ...] | None:

@@ -13,16 +13,21 @@ from snnbridge import (
     CheckpointError,
     Layer,
     Opaque,
+    Origin,
     Parameter,
     ReadError,
     SNNCheckpoint,
+    StateVariable,
 )
+from snnbridge.ledger import ORDER
 from snnbridge.statedict import StateDict, class_of, from_tree
 
 _Path = tuple[str, ...]
+_Record = Parameter | StateVariable
 _STATES = "a state dict of BrainPy holds variables only"
 _ORDER = "a state dict of BrainPy keeps the order of its nodes only"
 _REST = "BrainPy saves it in no file of its own"
+_VERSION = "a state dict of BrainPy does not name its version"
 _LAYOUT = "a file of BrainPy has its own layout, and nothing of another format's"
 _TREES = "BrainPy's trees hold maps with text keys, numbers of 64 bits and arrays, nothing else"
 
@@ -52,9 +57,9 @@ def lost(checkpoint: SNNCheckpoint, native: StateDict) -> Iterator[tuple[_Path, 
         yield from _lost_of_layer(name, layer, back.layers.get(name))
     yield from ((("layers", name), _TREES) for name in back.layers if name not in checkpoint.layers)
     yield from _order(("layers",), checkpoint.layers, back.layers)
-    for path in {**checkpoint.state, **back.state}:
-        if not _same(checkpoint.state.get(path), back.state.get(path)):
-            yield ("state", *path), _STATES
+    for key in {**checkpoint.state, **back.state}:
+        sides = checkpoint.state.get(key), back.state.get(key)
+        yield from _lost_of_record(("state", *key), *sides)
     yield from _order(("state",), checkpoint.state, back.state)
     for name in ("connections", "dt", "step", "metadata", "frozen_layers", "ties"):
         if not _same(getattr(checkpoint, name), getattr(back, name)):
@@ -68,7 +73,7 @@ def _order(
 ) -> Iterator[tuple[_Path, str]]:
     """Say so where what both sides hold stands in another order."""
     if [key for key in left if key in right] != [key for key in right if key in left]:
-        yield path, _ORDER
+        yield (*path, ORDER), _ORDER
 
 
 def _extras(checkpoint: SNNCheckpoint) -> dict[str, Any]:
@@ -91,10 +96,36 @@ def _lost_of_layer(name: str, layer: Layer, back: Layer | None) -> Iterator[tupl
         for field in _names(layer):
             left, right = getattr(layer, field), getattr(back, field)
             if field == "parameters":
-                yield from _lost_of_tree(path, left, right, _STATES)
+                for key in {**left, **right}:
+                    yield from _lost_of_record((*path, key), left.get(key), right.get(key))
+                yield from _order(path, left, right)
+            elif field == "origin":
+                yield from _lost_of_origin(name, layer, right)
             elif not _same(left, right):
-                reason = _told_by_name(name, layer) if field == "origin" else _STATES
-                yield (*path, field), reason
+                yield (*path, field), _STATES
+
+
+def _lost_of_record(
+    path: _Path, left: _Record | None, right: _Record | None
+) -> Iterator[tuple[_Path, str]]:
+    """Compare what is held of one array; if only what is said of it is lost, name that alone."""
+    if left is None or right is None or not _same(left.value, right.value):
+        yield path, _STATES
+        return
+    for field in _names(left):
+        if not _same(getattr(left, field), getattr(right, field)):
+            yield (*path, field), _STATES
+
+
+def _lost_of_origin(name: str, layer: Layer, right: Origin | None) -> Iterator[tuple[_Path, str]]:
+    left, path = layer.origin, ("layers", name, "origin")
+    if left is None or right is None or (left.framework, left.kind) != (
+        right.framework, right.kind
+    ):  # fmt: skip
+        if not _same(left, right):
+            yield path, _told_by_name(name, layer)
+    elif not _same(left.version, right.version):
+        yield (*path, "version"), _VERSION
 
 
 _NAMES: dict[type, tuple[str, ...]] = {}

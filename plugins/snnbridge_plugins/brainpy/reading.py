@@ -11,11 +11,18 @@ from snnbridge.statedict import STEP_FILE, choose, from_tree
 from snnbridge.storage import Source
 from snnbridge.wire import unpack
 from snnbridge_plugins.brainpy.chunks import chunk_bytes_of
-from snnbridge_plugins.brainpy.extra import entry_of, is_unchanged, read_document
+from snnbridge_plugins.brainpy.extra import (
+    check,
+    entry_of,
+    is_unchanged,
+    read_document,
+    size_of,
+)
 from snnbridge_plugins.brainpy.flat import read_archive, read_hdf5
 from snnbridge_plugins.brainpy.head import HDF5, PICKLE, ZIP
+from snnbridge_plugins.brainpy.pairs import pairs_of
 
-#: A file whose bytes before this package's entry are fewer is held against its digest unasked.
+#: What has at most so many bytes is held against its digest unasked.
 CHECKED_BYTES = 16 << 20
 _PLACEHOLDER = "//GDAPlaceholder:"
 
@@ -45,21 +52,21 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
         return _read_folder(source, options)
     if "step" in options:
         raise OptionError("step chooses a file in a folder of checkpoints; this is a file")
-    found = {"classes": _classes(options.get("classes", ""))}
+    found = {"classes": pairs_of("classes", options.get("classes", ""), "NODE=CLASS")}
     if "net" in options:
         found["net"] = options["net"]
     data = source.data
     head = bytes(data[:8])
     if head.startswith(ZIP):
-        return read_archive(data, found)
+        return read_archive(data, found, source.limits)
     if head.startswith(HDF5):
-        return read_hdf5(data, found)
+        return read_hdf5(data, found, source.limits)
     if PICKLE.match(head):
         raise ReadError(
             "a pickle is a program that runs while it is read, so it is not; load it with the "
             "BrainPy that wrote it and save it with brainpy.checkpoints.save_pytree"
         )
-    return _read_tree(data, found, options)
+    return _read_tree(data, found, options, trusted=source.trusted)
 
 
 def _read_folder(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
@@ -71,17 +78,10 @@ def _read_folder(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     return _noted(checkpoint, [f"{name} is one of {count} checkpoints in the folder"])
 
 
-def _classes(text: str) -> dict[str, str]:
-    pairs = [pair.rpartition("=") for pair in text.split(",")] if text else []
-    if any(not node or not kind for node, _, kind in pairs):
-        raise OptionError(f"classes must be NODE=CLASS,NODE=CLASS,..., not {text!r}")
-    return {node.strip(): kind.strip() for node, _, kind in pairs}
-
-
 def _read_tree(
-    data: memoryview, found: Mapping[str, Any], options: Mapping[str, Any]
+    data: memoryview, found: Mapping[str, Any], options: Mapping[str, Any], *, trusted: bool
 ) -> SNNCheckpoint:
-    tree = unpack(data)
+    tree = unpack(data, trusted=trusted)
     _refuse_placeholders(tree)
     entry = entry_of(tree)
     if entry is not None and "net" not in options:
@@ -102,8 +102,11 @@ def _read_described(
     options: Mapping[str, Any],
 ) -> SNNCheckpoint:
     """Read a file that this package wrote, and perhaps others after it."""
+    asked = options.get("check") == "yes"
+    if asked or size_of(entry) <= CHECKED_BYTES:
+        check(entry)
     large = entry.get("native_bytes", 0)
-    unchecked = options.get("check") != "yes" and isinstance(large, int) and large > CHECKED_BYTES
+    unchecked = not asked and isinstance(large, int) and large > CHECKED_BYTES
     changed = not unchecked and not is_unchanged(entry, data)
     try:
         checkpoint = read_document(entry, tree)

@@ -11,147 +11,178 @@ from snnbridge import (
     UNKNOWN,
     BatchNorm,
     CheckpointError,
+    Connection,
     Conv1d,
     Conv2d,
-    Flatten,
-    Input,
+    Entry,
     Layer,
     Linear,
-    Neuron,
     Opaque,
     ReadError,
     SNNCheckpoint,
-    Synapse,
+    Status,
     WriteError,
 )
+from snnbridge.model import Path
 from snnbridge.statedict import Form, StateDict, from_tree, to_tree
 from snnbridge.storage import Source
 from snnbridge.wire import unpack
-from snnbridge_plugins.brainpy.extra import entry_of
+from snnbridge_plugins.brainpy.extra import entry_of, read_document
+from snnbridge_plugins.brainpy.matching import Match, counting, match, neighbours, shapes_of
+from snnbridge_plugins.brainpy.pairs import pairs_of
 
-_Path = tuple[str, ...]
 _WITH_ARRAYS = (Linear, Conv1d, Conv2d, BatchNorm, Opaque)
-_WITH_STATE = (Neuron, Synapse)
-_POOLS = ("SumPool", "AvgPool", "MaxPool")
 
 
-def fill(like: str, checkpoint: SNNCheckpoint) -> StateDict:
+def fill(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> StateDict:
     """Put a checkpoint's arrays in the place of a template's.
 
-    Layers are matched with the template's nodes by name, then by kind, order and shape. The
-    template's nodes, keys, dtypes and shapes stay; a state variable takes the checkpoint's value
-    where shape and dtype are the same, and keeps the template's elsewhere. What stands beside
-    the template's net stays.
+    The template's nodes, keys, dtypes and shapes stay; a state variable takes the checkpoint's
+    value where shape and dtype are the same, and keeps the template's elsewhere. What stands
+    beside the template's net stays.
 
     Parameters
     ----------
-    like : str
-        A checkpoint of BrainPy.
     checkpoint : SNNCheckpoint
+    options : mapping
+        ``like`` and ``map``; the format's declaration has their meaning.
 
     Raises
     ------
+    OptionError
+        If ``map`` names what is not there.
     WriteError
-        If something on either side has no counterpart, naming both sides.
+        If something on either side has no counterpart, naming both sides, or has several.
     """
-    template = _template(like)
-    pairs = _matched(template, checkpoint)
-    native = to_tree(template)
-    problems = list(_unmatched(template, checkpoint, pairs))
-    found: dict[_Path, Any] = {}
-    places: dict[_Path, tuple[_Path, Form]] = {}
-    tried: set[_Path] = set()
-    for path, (at, form) in native.places.items():
-        if path[0] == "training" or path[1] not in pairs:
-            continue
-        source = (path[0], pairs[path[1]], *path[2:])
-        tried.add(source)
-        array = _array(checkpoint, source)
-        reason = _misfit(array, _array(template, path))
-        if not reason:
-            found[at], places[source] = form.stored(array), (at, form)
-        elif path[0] == "layers":
-            problems.append(f"{'.'.join(at[-1:])} of the template {reason}")
+    template = _Template(options["like"])
+    pairs = template.matched(checkpoint, options)
+    problems = list(_unmatched(template.net, checkpoint, pairs))
+    found: dict[Path, Any] = {}
+    places: dict[Path, tuple[Path, Form]] = {}
+    tried: set[Path] = set()
+    for node, pair in pairs.items():
+        for path in template.paths.get(node, ()):
+            at, form = template.native.places[path]
+            source = (path[0], pair.layer, *path[2:])
+            tried.add(source)
+            array = _array(checkpoint, source)
+            reason = _misfit(array, _array(template.net, path))
+            if not reason:
+                found[at], places[source] = form.stored(array), (at, form)
+            elif path[0] == "layers":
+                problems.append(f"{at[-1]} of the template {reason}")
     problems += _left_over(checkpoint, pairs, tried)
     if problems:
         more = f", and {len(problems) - 12} more" if len(problems) > 12 else ""
         raise WriteError(
-            f"the checkpoint does not fit the template {like!r}: {'; '.join(problems[:12])}{more}"
+            f"the checkpoint does not fit the template {template.name!r}: "
+            f"{'; '.join(problems[:12])}{more}"
         )
-    return StateDict(_replaced(native.tree, (), found), native.net, places)
+    return StateDict(_replaced(template.native.tree, (), found), template.native.net, places)
 
 
-def _template(like: str) -> SNNCheckpoint:
-    try:
-        with Source(like) as source:
-            tree = unpack(source.data)
-        entry_of(tree)
-        return from_tree(tree)
-    except (ReadError, CheckpointError) as error:
-        raise WriteError(f"the template {like!r} cannot be used: {error}") from error
+def told(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[Entry]:
+    """Say of each layer to which node of the template it goes, and why."""
+    pairs = _Template(options["like"]).matched(checkpoint, options)
+    nodes = {pair.layer: (node, pair.told_by) for node, pair in pairs.items()}
+    for name, layer in checkpoint.layers.items():
+        if name in nodes:
+            reason = "stored as node {!r} of the template, told by {}".format(*nodes[name])
+            yield Entry(Status.EXACT, ("layers", name), f"{layer.kind} {name!r}", reason)
 
 
-def _counting(checkpoint: SNNCheckpoint) -> dict[str, Layer]:
-    """Return the layers that need a counterpart: all but those without anything to store."""
-    return {
-        name: layer
+class _Template:
+    """A file of BrainPy's, and where its arrays stand."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        try:
+            with Source(name) as source:
+                tree = unpack(source.data)
+            entry = entry_of(tree)
+            self.net = _with_classes_by_keys(tree)
+        except (ReadError, CheckpointError) as error:
+            raise WriteError(f"the template {name!r} cannot be used: {error}") from error
+        if entry is not None:
+            self.net.connections = _connections(entry, tree, self.net)
+        self.native = to_tree(self.net)
+        self.paths: dict[str, list[Path]] = {}
+        for path in self.native.places:
+            if path[0] != "training":
+                self.paths.setdefault(path[1], []).append(path)
+
+    def matched(self, checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> dict[str, Match]:
+        stated = pairs_of("map", options.get("map", ""), "LAYER=NODE")
+
+        def takes(node: str, layer: str) -> bool:
+            sources = ((path, (path[0], layer, *path[2:])) for path in self.paths.get(node, ()))
+            return any(
+                not _misfit(_array(checkpoint, source), _array(self.net, path))
+                for path, source in sources
+            )
+
+        return match(self.net, checkpoint, stated, takes)
+
+
+def _with_classes_by_keys(tree: dict[str, Any]) -> SNNCheckpoint:
+    """Read a tree; nodes that the user named are of the class whose keys they have."""
+    checkpoint = from_tree(tree)
+    classes = {
+        name: kind
         for name, layer in checkpoint.layers.items()
-        if not isinstance(layer, Input | Flatten) and layer.kind not in _POOLS
+        if isinstance(layer, Opaque) and layer.origin is None and (kind := _class_by_keys(layer))
     }
+    return from_tree(tree, classes=classes) if classes else checkpoint
 
 
-def _matched(template: SNNCheckpoint, checkpoint: SNNCheckpoint) -> dict[str, str]:
-    """Return for each node of the template the layer that goes there."""
-    nodes, layers = _counting(template), _counting(checkpoint)
-    pairs = {
-        name: name
-        for name, node in nodes.items()
-        if name in layers and _fits(template, node, layers[name])
-    }
-    free = [layer for name, layer in layers.items() if name not in pairs]
-    for name, node in nodes.items():
-        if name in pairs:
-            continue
-        found = next((layer for layer in free if _fits(template, node, layer)), None)
-        if found is not None:
-            pairs[name] = found.name
-            free.remove(found)
-    return pairs
+#: Classes by the keys that a node must have, and those that it may have.
+_KEYS: dict[str, tuple[set[str], set[str]]] = {
+    "Dense": ({"W"}, {"b"}),
+    "Conv1d": ({"w"}, {"b"}),
+    "Conv2d": ({"w"}, {"b"}),
+    "BatchNorm1d": ({"running_mean", "running_var"}, {"bias", "scale"}),
+    "LifRef": ({"V", "t_last_spike"}, {"spike", "refractory"}),
+    "Lif": ({"V"}, {"spike", "input"}),
+    "Leaky": ({"x"}, set()),
+    "Expon": ({"g"}, set()),
+    "DualExpon": ({"g", "h"}, set()),
+    "DualExponV2": ({"g_rise", "g_decay"}, set()),
+}
+_AXES = {"Dense": 2, "Conv1d": 3, "Conv2d": 4}
 
 
-def _fits(template: SNNCheckpoint, node: Layer, layer: Layer) -> bool:
-    if type(node) is not type(layer):
-        return False
-    if isinstance(layer, _WITH_STATE):
-        return _fits_state(template, node, layer)
-    shapes = (_shapes(x) for x in (node, layer))
-    return next(shapes) == next(shapes)
+def _class_by_keys(layer: Opaque) -> str:
+    if layer.settings:
+        return ""
+    axes = {name: len(shape) for name, shape in shapes_of(layer).items()}
+    for kind, (needed, allowed) in _KEYS.items():
+        if needed <= axes.keys() <= needed | allowed:
+            weight = next(iter(needed))
+            if axes[weight] == _AXES.get(kind, axes[weight]):
+                return kind
+    return ""
 
 
-def _shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
-    names = set(layer.parameters) - {"epsilon"}
-    if not isinstance(layer, Opaque):
-        names &= {"weight", "mean"}
-    held = ((name, layer.parameters[name].value) for name in sorted(names))
-    return {name: value.shape for name, value in held if value is not UNKNOWN}
-
-
-def _fits_state(template: SNNCheckpoint, node: Any, layer: Any) -> bool:
-    if UNKNOWN in (layer.shape, node.shape) or layer.shape == node.shape:
-        shapes = [v.value.shape for path, v in template.state.items() if path[0] == node.name]
-        known = layer.shape if layer.shape is not UNKNOWN else ()
-        return not shapes or any(s[len(s) - len(known) :] == known for s in shapes)
-    return False
+def _connections(entry: Mapping[str, Any], tree: Mapping[str, Any], net: SNNCheckpoint) -> Any:
+    """Return which of a template's nodes feeds which, where its description states that."""
+    try:
+        found = read_document(entry, tree)
+    except (ReadError, CheckpointError):  # it describes another state of the file
+        return UNKNOWN
+    if found.connections is UNKNOWN or counting(found).keys() != counting(net).keys():
+        return UNKNOWN
+    sides = neighbours(found)
+    return tuple(Connection(name, x) for name in sides for x in sorted(sides[name][1]))
 
 
 def _unmatched(
-    template: SNNCheckpoint, checkpoint: SNNCheckpoint, pairs: Mapping[str, str]
+    template: SNNCheckpoint, checkpoint: SNNCheckpoint, pairs: Mapping[str, Match]
 ) -> Iterator[str]:
-    for name, node in _counting(template).items():
+    for name, node in counting(template).items():
         if name not in pairs:
             yield f"node {_described(node)} of the template has no layer"
-    used = set(pairs.values())
-    for name, layer in _counting(checkpoint).items():
+    used = {pair.layer for pair in pairs.values()}
+    for name, layer in counting(checkpoint).items():
         if name not in used:
             yield f"layer {_described(layer)} has no node in the template"
 
@@ -159,11 +190,11 @@ def _unmatched(
 def _described(layer: Layer) -> str:
     shape = getattr(layer, "shape", UNKNOWN)
     if shape is UNKNOWN:
-        shape = next(iter(_shapes(layer).values()), UNKNOWN)
+        shape = next(iter(shapes_of(layer).values()), UNKNOWN)
     return f"{layer.name!r} ({layer.kind}{'' if shape is UNKNOWN else f' {shape}'})"
 
 
-def _array(checkpoint: SNNCheckpoint, path: _Path) -> Any:
+def _array(checkpoint: SNNCheckpoint, path: Path) -> Any:
     """Return the array at a path of :func:`snnbridge.differences`, or ``None``."""
     if path[0] == "state":
         variable = checkpoint.state.get((path[1], path[2]))
@@ -189,10 +220,10 @@ def _misfit(array: Any, place: Any) -> str:
 
 
 def _left_over(
-    checkpoint: SNNCheckpoint, pairs: Mapping[str, str], tried: set[_Path]
+    checkpoint: SNNCheckpoint, pairs: Mapping[str, Match], tried: set[Path]
 ) -> Iterator[str]:
     """Name the weights of matched layers for which the template has no place."""
-    for name in pairs.values():
+    for name in (pair.layer for pair in pairs.values()):
         layer = checkpoint.layers[name]
         if isinstance(layer, _WITH_ARRAYS):
             for parameter, held in layer.parameters.items():
@@ -201,7 +232,7 @@ def _left_over(
                     yield f"{parameter} of layer {name!r} has no place in the template"
 
 
-def _replaced(tree: Any, path: _Path, found: Mapping[_Path, Any]) -> Any:
+def _replaced(tree: Any, path: Path, found: Mapping[Path, Any]) -> Any:
     if isinstance(tree, dict):
         return {key: _replaced(value, (*path, key), found) for key, value in tree.items()}
     return found.get(path, tree)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from snnbridge import SNNCheckpoint
+from snnbridge import Entry, OptionError, SNNCheckpoint
 from snnbridge.statedict import StateDict, to_tree
 from snnbridge.storage import Target
 from snnbridge.wire import pack_into
 from snnbridge_plugins.brainpy.extra import write_with_document
 from snnbridge_plugins.brainpy.losses import lost, says_more
-from snnbridge_plugins.brainpy.template import fill
+from snnbridge_plugins.brainpy.template import fill, told
 
 
 def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any]) -> None:
@@ -22,7 +22,7 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any])
     checkpoint : SNNCheckpoint
     target : Target
     options : mapping
-        ``bare`` and ``like``; the format's declaration has their meaning.
+        ``bare``, ``like`` and ``map``; the format's declaration has their meaning.
 
     Raises
     ------
@@ -46,9 +46,17 @@ def losses(
         yield from lost(checkpoint, _native(checkpoint, options))
 
 
+def prepare(
+    checkpoint: SNNCheckpoint, options: Mapping[str, Any]
+) -> tuple[SNNCheckpoint, Iterator[Entry]]:
+    """Say to which node of a template each layer goes; the checkpoint stays as it is."""
+    if "map" in options and "like" not in options:
+        raise OptionError("map says which node of a template takes a layer; name one with like")
+    return checkpoint, told(checkpoint, options) if "like" in options else iter(())
+
+
 def _native(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> StateDict:
-    like = options.get("like")
-    return to_tree(checkpoint) if like is None else fill(like, checkpoint)
+    return fill(checkpoint, options) if "like" in options else to_tree(checkpoint)
 
 
 def _is_all(checkpoint: SNNCheckpoint, native: StateDict) -> bool:

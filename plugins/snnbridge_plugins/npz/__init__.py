@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING
 from snnbridge import EVERYTHING, Feature, Format, Option, Probe, ReadError, hookimpl
 
 if TYPE_CHECKING:
-    from snnbridge import Options, SNNCheckpoint
+    from snnbridge import Entry, Options, SNNCheckpoint
     from snnbridge.model import Path
     from snnbridge.storage import Source, Target
 
 _HEAD = re.compile(rb'\s*\{\s*"layer_names"\s*:')
-#: Names by which BrainPy's own archives are known: ``Dense0.W``.
-_BRAINPY = re.compile(r"[A-Z]\w*[0-9]\.\w+")
 _NAME = struct.Struct("<26xHxx")
 
 
@@ -37,20 +35,20 @@ def _sniff(probe: Probe) -> bool:
         return False
     (length,) = _NAME.unpack_from(probe.head)
     first = probe.head[30 : 30 + length]
+    if first == b"layer_0.npy":
+        return True
     return first.endswith(b".npy") and not _is_brainpy(probe)
 
 
 def _is_brainpy(probe: Probe) -> bool:
-    if probe.beside(".json"):
-        return False
+    from snnbridge.statedict import is_flat_archive
     from snnbridge.storage import Source, ZipReader
 
     try:
         with Source(probe.path) as source:
-            names = [name.removesuffix(".npy") for name in ZipReader(source.data).names]
+            return is_flat_archive(ZipReader(source.data).names)
     except ReadError:
         return False
-    return "duplicate_keys" in names or any(_BRAINPY.fullmatch(name) for name in names)
 
 
 def _read(source: Source, options: Options) -> SNNCheckpoint:
@@ -63,6 +61,12 @@ def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
     from snnbridge_plugins.npz.writer import write
 
     write(checkpoint, target, options)
+
+
+def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
+    from snnbridge_plugins.npz.writer import told
+
+    return checkpoint, told(checkpoint, options)
 
 
 def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
@@ -84,6 +88,7 @@ FORMAT = Format(
             Feature.LINEAR,
             Feature.CONV,
             Feature.NEURON,
+            Feature.PLUGIN_NEURON,
             Feature.OPAQUE,
             Feature.ORIGIN,
             Feature.PARAMETERS,
@@ -97,17 +102,25 @@ FORMAT = Format(
         }
     ),
     losses=_losses,
+    prepare=_prepare,
     options=(
         Option(
             "orientation",
-            "Reading: how matrices are stored of which layer_sizes does not tell it.",
+            "How matrices are stored of which layer_sizes does not tell it.",
             ("out-in", "in-out"),
+            direction="reading",
         ),
-        Option("verify", "Reading: compare every array with its checksum.", ("yes", "no")),
+        Option(
+            "verify",
+            "Whether to compare every array with its checksum.",
+            ("yes", "no"),
+            direction="reading",
+        ),
         Option(
             "dialect",
-            "Writing: what SC-NeuroCore 3.16 loads, or what 3.14 and 3.15 write.",
+            "What SC-NeuroCore 3.16 loads, or what 3.14 and 3.15 write.",
             ("3.16", "permissive"),
+            direction="writing",
         ),
     ),
 )

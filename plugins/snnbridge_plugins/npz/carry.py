@@ -131,47 +131,61 @@ def inlined(array: Array) -> dict[str, Any]:
     return {"inline": inline(array)}
 
 
-def is_as_stated(reference: dict[str, Any], arrays: Sequence[Array]) -> bool:
-    """Whether a reference that stands for every array says of each what it is anyway."""
-    if reference.keys() != {"dtype"} or not isinstance(reference["dtype"], str):
-        return False
-    dtype = dtype_of(reference["dtype"])
-    return all(array.dtype == dtype for array in arrays)
-
-
-def restore(reference: Any, arrays: Sequence[Array], changed: list[int]) -> Array:
-    """Return the array that a reference of the document means.
+@dataclass(slots=True)
+class Members:
+    """The arrays of an archive as they are stored, and what reading them showed.
 
     Parameters
     ----------
-    reference : JSON value
     arrays : list of arrays
         Those of the members ``layer_0`` ...
     changed : list of int
-        Takes the index of every member whose numbers do not fit the dtype any more, because
-        another tool changed them; they are given as they are.
-
-    Raises
-    ------
-    ReadError
-        If there is no such member, or it cannot be of this array.
+        The index of every member whose numbers do not fit the dtype any more, because another
+        tool changed them; they are given as they are.
+    as_bytes : list of int
+        The index of every member that holds the bytes of an array's elements.
     """
-    if not isinstance(reference, dict):
-        raise ReadError(f"the document refers to an array by {reference!r}")
-    if "inline" in reference:
-        return from_inline(reference["inline"])
-    index, dtype, shape = _described(reference, arrays)
-    member = arrays[index]
-    if reference.get("bytes"):
-        return _from_bytes(member, dtype, shape, index)
-    if math.prod(shape) != member.size:
-        raise ReadError(
-            f"layer_{index} has shape {member.shape}; the document expects {shape} there"
-        )
-    member = member.reshape(shape)
-    if member.dtype.newbyteorder("=") == dtype.newbyteorder("="):
-        return member
-    return _narrowed(member, dtype, index, changed)
+
+    arrays: list[Array]
+    changed: list[int] = field(default_factory=list)
+    as_bytes: list[int] = field(default_factory=list)
+
+    def are_as_stated(self, reference: dict[str, Any]) -> bool:
+        """Whether a reference that stands for every array says of each what it is anyway."""
+        if reference.keys() != {"dtype"} or not isinstance(reference["dtype"], str):
+            return False
+        dtype = dtype_of(reference["dtype"])
+        return all(array.dtype == dtype for array in self.arrays)
+
+    def restore(self, reference: Any) -> Array:
+        """Return the array that a reference of the document means.
+
+        Parameters
+        ----------
+        reference : JSON value
+
+        Raises
+        ------
+        ReadError
+            If there is no such member, or it cannot be of this array.
+        """
+        if not isinstance(reference, dict):
+            raise ReadError(f"the document refers to an array by {reference!r}")
+        if "inline" in reference:
+            return from_inline(reference["inline"])
+        index, dtype, shape = _described(reference, self.arrays)
+        member = self.arrays[index]
+        if reference.get("bytes"):
+            self.as_bytes.append(index)
+            return _from_bytes(member, dtype, shape, index)
+        if math.prod(shape) != member.size:
+            raise ReadError(
+                f"layer_{index} has shape {member.shape}; the document expects {shape} there"
+            )
+        member = member.reshape(shape)
+        if member.dtype.newbyteorder("=") == dtype.newbyteorder("="):
+            return member
+        return _narrowed(member, dtype, index, self.changed)
 
 
 def _described(

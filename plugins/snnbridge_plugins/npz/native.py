@@ -11,22 +11,17 @@ from snnbridge import (
     Conv2d,
     Layer,
     Linear,
-    Neuron,
     Opaque,
-    Origin,
     SNNCheckpoint,
 )
-from snnbridge.model import Array, parameter
-from snnbridge_plugins.npz.names import legal, legal_names, neuron_names
+from snnbridge.model import Array, neuron_names, parameter, typed_neuron
+from snnbridge_plugins.npz.names import legal, legal_names
 from snnbridge_plugins.npz.record import Record
 
 FRAMEWORK = "sc-neurocore"
 EXTRAS = "npz"
 
 Orientation = Literal["out-in", "in-out"]
-
-#: Types of neurons that the model's own family covers; any other keeps its name as its model.
-_FAMILY = frozenset(("LIF", "IF", "LI"))
 
 
 @dataclass(slots=True)
@@ -105,7 +100,7 @@ def checkpoint_of(
         sizes.append(size_of(weight.shape))
         layers.append(_layer(name, weight, size, orientation, notes))
         if record.types and record.types[i]:
-            layers.append(neuron(behind[i], legal(record.types[i])))
+            layers.append(typed_neuron(behind[i], FRAMEWORK, legal(record.types[i])))
     frozen = _frozen(record, names)
     kept = _kept(record, names, sizes, frozen, notes)
     checkpoint = SNNCheckpoint(
@@ -166,12 +161,6 @@ def _leads_with_channels(
     if list(shape[:2]) != size[::-1]:
         return False
     return orientation == "out-in" or (size[0] != size[1] and not set(size) & set(shape[2:]))
-
-
-def neuron(name: str, kind: str) -> Neuron:
-    """Return the neurons of a type, of which nothing else is known."""
-    model = "lif" if kind.upper() in _FAMILY else kind
-    return Neuron(name, origin=Origin(FRAMEWORK, kind), model=model)
 
 
 def _frozen(record: Record, names: list[str]) -> list[str]:

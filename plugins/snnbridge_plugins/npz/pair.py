@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from snnbridge import IntegrityError, ReadError
 from snnbridge.model import Array
-from snnbridge.storage import Source, ZipReader
+from snnbridge.storage import Limits, Source, ZipReader
 from snnbridge_plugins.npz.record import OURS, Record, parse
 
-#: The comment of an archive whose JSON half holds a document of ours.
+#: The comment of an archive that is bound to its JSON half.
 COMMENT = b"snnbridge"
 
 _LAYER = re.compile(r"layer_(0|[1-9][0-9]*)")
@@ -32,12 +32,15 @@ class Pair:
         The file that holds the record, or else the archive.
     is_bound : bool
         Whether the record proves by its digest that the archive is its own.
+    limits : Limits
+        Those of the file that was opened.
     """
 
     archive: ZipReader
     record: Record | None
     name: str
     is_bound: bool = False
+    limits: Limits = field(default_factory=Limits)
 
 
 def base_name(name: str) -> str:
@@ -75,12 +78,13 @@ def open_pair(source: Source) -> Pair:
     found: list[Pair] = []
 
     def belongs(sources: Sequence[Source]) -> bool:
-        archive = ZipReader(sources[0].data, where=repr(files[0]))
+        archive = ZipReader(sources[0].data, where=repr(files[0]), limits=source.limits)
         record = parse(sources[1])
         if record is None and is_head:
             raise ReadError(f"{name!r} lacks 'layer_names': it is no checkpoint's JSON half")
         bound = record is not None and _is_bound(record, archive)
-        found[:] = [Pair(archive, record, files[1] if record else files[0], bound)]
+        named = files[1] if record else files[0]
+        found[:] = [Pair(archive, record, named, bound, source.limits)]
         return bound or archive.comment != COMMENT
 
     try:
@@ -96,21 +100,19 @@ def open_pair(source: Source) -> Pair:
 
 
 def _alone(source: Source, name: str) -> Pair:
-    archive = ZipReader(source.data, where=repr(name))
+    archive = ZipReader(source.data, where=repr(name), limits=source.limits)
     if archive.comment == COMMENT:
         record = source.path.with_name(f"{base_name(name)}.json")
         raise FileNotFoundError(
             f"{record}: no such file; {name!r} was written together with it and needs it"
         )
-    return Pair(archive, None, name)
+    return Pair(archive, None, name, limits=source.limits)
 
 
 def ours(record: Record) -> dict[str, Any] | None:
     """Return what a record holds of ours, if anything."""
     found = record.metadata.get(OURS)
-    if not isinstance(found, dict) or not {"document", "arrays"} & found.keys():
-        return None
-    return found
+    return found if isinstance(found, dict) and "archive" in found else None
 
 
 def _is_bound(record: Record, archive: ZipReader) -> bool:

@@ -22,7 +22,7 @@ from snnbridge import (
 from snnbridge.document import from_document
 from snnbridge.model import Array, parameter
 from snnbridge.storage import Source, parse_json
-from snnbridge_plugins.npz.carry import check_content, is_as_stated, restore
+from snnbridge_plugins.npz.carry import Members, check_content
 from snnbridge_plugins.npz.names import legal_names
 from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, size_of, some
 from snnbridge_plugins.npz.pair import (
@@ -40,7 +40,7 @@ from snnbridge_plugins.npz.writer import PERMISSIVE, STRICT, VERSION, digest_of_
 _ZOO = re.compile(r"W([0-9]+|_rec[0-9]*)")
 _RESAVED = (
     "re-saved by another tool since snnbridge wrote it: its arrays, metadata and frozen layers "
-    "are taken as they are now, everything else from the document"
+    "are taken as they are now, everything else as snnbridge wrote it"
 )
 
 
@@ -115,44 +115,52 @@ def _read_bound(
             f"{pair.name!r} has version {held.get('version')!r} of metadata[{OURS!r}]; this "
             f"version of snnbridge reads {VERSION}; update snnbridge"
         )
-    changed: list[int] = []
+    members = Members(arrays)
     if "document" in held:
-        checkpoint = _read_document(pair, record, arrays, held, changed)
-    else:
-        restored = _restored(pair, arrays, held["arrays"], changed)
+        checkpoint = _read_document(pair, record, members, held)
+    elif "arrays" in held:
+        restored = _restored(pair, members, held["arrays"])
         sizes = [size_of(array.shape) for array in restored]
         checkpoint, _ = checkpoint_of(replace(record.without_ours(), sizes=sizes), restored)
+    else:
+        checkpoint, _ = checkpoint_of(record.without_ours(), arrays)
     checkpoint.source = SourceInfo(dialect=STRICT if record.is_strict else PERMISSIVE)
     if not pair.is_bound:
-        _noted(checkpoint, *_resaved_notes(record, checkpoint, changed))
-    return checkpoint
+        _noted(checkpoint, *_resaved_notes(record, checkpoint, members.changed))
+    return _noted(checkpoint, *_note_on_bytes(record, checkpoint, members.as_bytes))
 
 
-def _restored(pair: Pair, arrays: list[Array], references: Any, changed: list[int]) -> list[Array]:
+def _note_on_bytes(record: Record, checkpoint: SNNCheckpoint, found: list[int]) -> list[str]:
+    weights = [record.names[i] for i in found if record.names[i] in checkpoint.layers]
+    note = (
+        f"{some(weights)}: to SC-NeuroCore the bytes of the elements, numbers from 0 to 255; it "
+        "refuses NaN and infinity, and its float64 does not hold every type"
+    )
+    return [note] if weights else []
+
+
+def _restored(pair: Pair, members: Members, references: Any) -> list[Array]:
     if isinstance(references, str):
         references = _parsed(pair, references)
     if isinstance(references, dict):
-        if is_as_stated(references, arrays):
-            return arrays
-        references = [references] * len(arrays)
-    if not isinstance(references, list) or len(references) != len(arrays):
-        raise ReadError(f"{pair.name!r} must say of each of {len(arrays)} arrays how it travels")
+        if members.are_as_stated(references):
+            return members.arrays
+        references = [references] * len(members.arrays)
+    if not isinstance(references, list) or len(references) != len(members.arrays):
+        count = len(members.arrays)
+        raise ReadError(f"{pair.name!r} must say of each of {count} arrays how it travels")
     return [
-        restore({**reference, "layer": i} if isinstance(reference, dict) else None, arrays, changed)
+        members.restore({**reference, "layer": i} if isinstance(reference, dict) else None)
         for i, reference in enumerate(references)
     ]
 
 
 def _read_document(
-    pair: Pair,
-    record: Record,
-    arrays: list[Array],
-    held: Mapping[str, Any],
-    changed: list[int],
+    pair: Pair, record: Record, members: Members, held: Mapping[str, Any]
 ) -> SNNCheckpoint:
     document = _parsed(pair, held["document"])
     try:
-        checkpoint = from_document(document, lambda place: restore(place, arrays, changed))
+        checkpoint = from_document(document, members.restore)
     except CheckpointError as error:
         raise ReadError(
             f"{pair.name!r}: the document does not fit the arrays ({error}); if another tool "
@@ -170,7 +178,7 @@ def _parsed(pair: Pair, text: Any) -> Any:
     if not isinstance(text, str):
         raise ReadError(f"{where} must be a string")
     data = text.encode()
-    return parse_json(data, where=where, limits=limits_for(len(data)))
+    return parse_json(data, where=where, limits=limits_for(len(data), pair.limits))
 
 
 def _merged(record: Record, held: dict[str, Any], *, finite: bool) -> dict[str, Any]:

@@ -113,10 +113,10 @@ def _size_text(size: list[int]) -> str:
     return f"[\n      {joined}\n    ]" if joined else "[]"
 
 
-def limits_for(size: int) -> Limits:
+def limits_for(size: int, base: Limits) -> Limits:
     """Return limits for a JSON text of a size: what it may hold grows with it."""
-    base = Limits()
-    return Limits(
+    return replace(
+        base,
         depth=_DEPTH,
         json_bytes=max(base.json_bytes, size),
         json_items=max(base.json_items, size // 16),
@@ -133,7 +133,8 @@ def parse(source: Source) -> Record | None:
     """
     where = repr(source.path.name)
     data = source.data
-    tree = parse_json(data, where=where, limits=limits_for(len(data)), allow_nan=True)
+    limits = limits_for(len(data), source.limits)
+    tree = parse_json(data, where=where, limits=limits, allow_nan=True)
     if not isinstance(tree, dict) or "layer_names" not in tree:
         return None
     return from_tree(tree, where, is_strict=bytes(data[-1:]) == b"\n")

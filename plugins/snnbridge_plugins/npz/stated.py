@@ -7,9 +7,8 @@ from operator import attrgetter
 from typing import cast
 
 from snnbridge import UNKNOWN, Layer, Linear, Neuron, Parameter, SNNCheckpoint
-from snnbridge.model import Array, is_weighted
-from snnbridge_plugins.npz.names import neuron_names
-from snnbridge_plugins.npz.native import neuron, size_of
+from snnbridge.model import Array, is_weighted, neuron_names, typed_neuron
+from snnbridge_plugins.npz.native import FRAMEWORK, size_of
 from snnbridge_plugins.npz.record import Record
 
 #: What a plain matrix and its weight say beside their name and their array.
@@ -118,7 +117,7 @@ def _neurons_follow(checkpoint: SNNCheckpoint, record: Record) -> bool:
     for name, kind, other in zip(record.names, record.types, behind, strict=True):
         expected.append(checkpoint.layers[name])
         if kind:
-            expected.append(neuron(other, kind))
+            expected.append(typed_neuron(other, FRAMEWORK, kind))
     layers = list(checkpoint.layers.values())
     return len(layers) == len(expected) and all(map(_is_same, layers, expected))
 

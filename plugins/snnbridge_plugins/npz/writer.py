@@ -12,13 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from snnbridge import Difference, ReadError, SNNCheckpoint, differences
+from snnbridge import (
+    Difference,
+    Entry,
+    Layer,
+    Opaque,
+    ReadError,
+    SNNCheckpoint,
+    Status,
+    differences,
+)
 from snnbridge.document import to_document
-from snnbridge.model import Array, Path, describe
+from snnbridge.model import Array, Names, Path, describe
 from snnbridge.storage import StoredZip, Target, dump_json
 from snnbridge_plugins.npz.carry import Carried, inlined, is_inline
-from snnbridge_plugins.npz.names import Names
-from snnbridge_plugins.npz.native import EXTRAS, checkpoint_of, size_of
+from snnbridge_plugins.npz.native import EXTRAS, checkpoint_of, size_of, some
 from snnbridge_plugins.npz.pair import COMMENT, base_name, digest_of
 from snnbridge_plugins.npz.record import OURS, Record, from_tree, is_plain
 from snnbridge_plugins.npz.stated import is_stated, record_of, weights_of
@@ -66,7 +74,7 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any])
     """Write a pair; docs/formats/npz.md has its layout."""
     plan = _plan(checkpoint, options)
     base = base_name(target.path.name)
-    is_bound = plan.document is not None or plan.notes_arrays
+    is_bound = not options.get("bare")
     shapes = []
     with (
         target.open(name=f"{base}.npz") as file,
@@ -91,10 +99,10 @@ def _bound(record: Record, plan: Plan, fingerprint: str) -> Record:
         "names": digest_of_names(record.names),
         "archive": fingerprint,
     }
-    if plan.document is None:
-        held["arrays"] = _references(plan.arrays)
-    else:
+    if plan.document is not None:
         held["document"] = _json_text(plan.document)
+    elif plan.notes_arrays:
+        held["arrays"] = _references(plan.arrays)
     record = replace(record, metadata={**record.metadata, OURS: held})
     held["digest"] = digest_of(record)
     return record
@@ -109,10 +117,7 @@ def _references(arrays: list[Carried]) -> dict[str, Any] | str:
 
 
 def _json_text(tree: Any) -> str:
-    text = json.dumps(tree, allow_nan=False, separators=(",", ":"))
-    if "\\ud" in text:  # perhaps half of a surrogate pair, which is refused with its place
-        dump_json(tree)
-    return text
+    return dump_json(tree, text_keys=True).decode("ascii")
 
 
 def digest_of_names(names: list[str]) -> str:
@@ -239,6 +244,38 @@ def _documented(checkpoint: SNNCheckpoint, record: Record, weights: list[Array])
     types = [*record.types, *[""] * more] if record.types else []
     record = replace(record, names=places.names, types=types)
     return Plan(record, places.arrays, document)
+
+
+def told(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[Entry]:
+    """Say what SC-NeuroCore will see otherwise than it is, although the pair holds it exactly."""
+    if options.get("bare"):
+        return
+    weights = weights_of(checkpoint)
+    for layer, array in weights:
+        if isinstance(layer, Opaque) and array.ndim == 2:
+            what = f"{layer.kind} {layer.name!r}: {', '.join(layer.parameters)}"
+            yield Entry(Status.EXACT, ("layers", layer.name), what, _UNORIENTED)
+    beside = _beside(checkpoint, weights, options)
+    if beside:
+        what = f"{len(beside)} array{'s' * (len(beside) > 1)} beside the weights: {some(beside)}"
+        yield Entry(Status.EXACT, ("metadata", OURS), what, _BESIDE)
+
+
+_UNORIENTED = "which axis is the output is not known; SC-NeuroCore takes its matrix as (out, in)"
+_BESIDE = "SC-NeuroCore shows each as a layer of its own, behind those of the network"
+
+
+def _beside(
+    checkpoint: SNNCheckpoint, weights: list[tuple[Layer, Array]], options: Mapping[str, Any]
+) -> list[str]:
+    """Name the arrays for which members are added; in the 3.16 dialect no array is looked at."""
+    strict = options.get("dialect", STRICT) == STRICT
+    record = record_of(checkpoint, weights, strict=strict)
+    if is_stated(checkpoint, weights, record):
+        return []
+    arrays = [array for _, array in weights]
+    plan = _documented(checkpoint, record, arrays) if strict else _plan(checkpoint, options)
+    return plan.record.names[len(weights) :]
 
 
 def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -1,0 +1,40 @@
+"""Options that are pairs of names: ``NAME=NAME,NAME=NAME``, or a mapping in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from snnbridge import OptionError
+
+
+def pairs_of(option: str, value: Any, form: str) -> dict[str, str]:
+    """Read an option of pairs.
+
+    A name may hold ``=``, but the last one of its pair; a name with a comma takes a mapping.
+
+    Parameters
+    ----------
+    option : str
+        The option's name.
+    value : str or mapping of str to str
+    form : str
+        How one pair reads, for the message: ``NODE=CLASS``.
+
+    Raises
+    ------
+    OptionError
+        If it is neither, or names something twice.
+
+    Examples
+    --------
+    >>> pairs_of("classes", "fc1=Dense, lif=Lif", "NODE=CLASS")
+    {'fc1': 'Dense', 'lif': 'Lif'}
+    """
+    if isinstance(value, Mapping):
+        return dict(value)
+    found = [pair.rpartition("=") for pair in value.split(",")] if value else []
+    pairs = {left.strip(): right.strip() for left, _, right in found}
+    if not all(pairs) or not all(pairs.values()) or len(pairs) < len(found):
+        raise OptionError(f"{option} must be {form},{form},..., not {value!r}")
+    return pairs
