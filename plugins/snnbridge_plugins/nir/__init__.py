@@ -1,0 +1,102 @@
+"""The ``nir`` format: graphs of the Neuromorphic Intermediate Representation, 0.0 to 1.0.8.
+
+``docs/formats/nir.md`` has the layout. The modules, from the bottom up: ``graph`` (nodes and
+edges), ``tree`` (their bytes), ``fields``, ``layers``, ``shapes``, ``native`` (from a graph to a
+checkpoint), ``nodes``, ``step``, ``continuous``, ``importers`` (what each framework makes of a
+node), ``writing`` (from a checkpoint to a graph), ``carry`` (what NIR has no word for),
+``profile``, ``reading``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from snnbridge import EVERYTHING, Entry, Format, Option, Probe, hookimpl
+
+if TYPE_CHECKING:
+    from snnbridge import Options, SNNCheckpoint
+    from snnbridge.model import Path
+    from snnbridge.storage import Source, Target
+
+_MAGIC = b"\x89HDF\r\n\x1a\n"
+_IMPORTERS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "spyx")
+
+
+def _sniff(probe: Probe) -> bool:
+    if not probe.head.startswith(_MAGIC):
+        return False
+    if probe.path.suffix == ".nir":
+        return True
+    from snnbridge_plugins.nir.sniffing import looks_like_nir
+
+    return looks_like_nir(probe.path)
+
+
+def _read(source: Source, options: Options) -> SNNCheckpoint:
+    from snnbridge_plugins.nir.reading import read
+
+    return read(source, options)
+
+
+def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
+    from snnbridge_plugins.nir.saving import write
+
+    write(checkpoint, target, options)
+
+
+def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
+    from snnbridge_plugins.nir.saving import losses
+
+    return losses(checkpoint, options)
+
+
+def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
+    from snnbridge_plugins.nir.profile import prepare
+
+    return prepare(checkpoint, options)
+
+
+FORMAT = Format(
+    name="nir",
+    summary="graphs of NIR 0.0 to 1.0.8 (.nir)",
+    suffixes=(".nir",),
+    sniff=_sniff,
+    read=_read,
+    write=_write,
+    holds=EVERYTHING,
+    holds_bare=EVERYTHING,
+    losses=_losses,
+    prepare=_prepare,
+    options=(
+        Option(
+            "dt",
+            "The time step, in seconds or with a unit: 1e-4, '0.1 ms'.",
+            direction="reading",
+        ),
+        Option(
+            "scheme",
+            "The rule by which equations are run, or whose importer runs them.",
+            choices=("euler", "exact", *_IMPORTERS),
+            direction="reading",
+        ),
+        Option(
+            "reset",
+            "What a spike does where a file states no v_reset.",
+            choices=("subtract", "zero"),
+            direction="reading",
+        ),
+        Option(
+            "for",
+            "The framework whose importer is to run the graph.",
+            choices=_IMPORTERS,
+            direction="writing",
+        ),
+    ),
+)
+
+
+@hookimpl
+def snnbridge_formats() -> list[Format]:
+    """Return the format."""
+    return [FORMAT]

@@ -1,0 +1,178 @@
+"""Reading a file: by its own description where it holds, by its nodes alone otherwise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from snnbridge import (
+    UNKNOWN,
+    CheckpointError,
+    OptionError,
+    Quantity,
+    ReadError,
+    SNNCheckpoint,
+    SourceInfo,
+)
+from snnbridge.model import Unknown
+from snnbridge.model.values import SECONDS
+from snnbridge.storage import Source
+from snnbridge_plugins.nir.carry import description, restore
+from snnbridge_plugins.nir.graph import Graph, Node, is_same
+from snnbridge_plugins.nir.importers import IMPORTERS
+from snnbridge_plugins.nir.layers import METHODS
+from snnbridge_plugins.nir.native import Reading, is_soft, to_checkpoint, with_importer
+from snnbridge_plugins.nir.tree import read_file
+from snnbridge_plugins.nir.writing import to_graph
+
+_TIME = re.compile(r"\s*([-+0-9.eE]+)\s*([a-z]*)\s*")
+
+
+def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
+    """Read one file.
+
+    Parameters
+    ----------
+    source : Source
+    options : mapping
+        ``dt``, ``scheme`` and ``reset``; the format's declaration has their meaning.
+
+    Raises
+    ------
+    ReadError
+        If the file is damaged, or an importer that is asked for would not take it.
+    OptionError
+        For a time step that is none.
+    """
+    version, root = read_file(source)
+    notes: list[str] = []
+    checkpoint = None if options.get("scheme") else _described(root, notes)
+    dialect = "snnbridge"
+    if checkpoint is None:
+        dialect = "nir"
+        reading = _reading(root, version, options, notes)
+        checkpoint = to_checkpoint(root, reading)
+        notes += list(_unsaid(checkpoint, reading))
+    elif "dt" in options:
+        checkpoint = replace(checkpoint, dt=time_of(options["dt"]))
+    checkpoint.source = SourceInfo(
+        format="nir",
+        dialect=dialect,
+        framework="nir",
+        framework_version=UNKNOWN if version is None else version,
+        notes=tuple(notes),
+    )
+    return checkpoint
+
+
+def _described(root: Node | Graph, notes: list[str]) -> SNNCheckpoint | None:
+    """Return the checkpoint of the file's description, if the nodes are still those of it."""
+    held = description(root)
+    if held is None:
+        return None
+    try:
+        found = restore(held, root)
+        again = to_graph(found, IMPORTERS.get(str(held.get("for"))))
+    except (ReadError, CheckpointError) as error:
+        notes.append(f"the description in the metadata is not used: {error}")
+        return None
+    if is_same(_normal(again), _normal(root)):
+        return found
+    notes.append(
+        "the nodes were changed after snnbridge wrote them: its description of rules, time step "
+        "and state is not used"
+    )
+    return None
+
+
+def _normal(node: Node | Graph) -> Node | Graph:
+    """Leave out what NIR's package fills in when it writes a graph again."""
+    if isinstance(node, Graph):
+        return Graph({name: _normal(n) for name, n in node.nodes.items()}, node.edges)
+    kept = {k: v for k, v in node.fields.items() if k != "v_reset" or np.any(v)}
+    return Node(node.kind, kept)
+
+
+def _reading(
+    root: Node | Graph, version: str | None, options: Mapping[str, Any], notes: list[str]
+) -> Reading:
+    stated = UNKNOWN if version is None else version
+    reading = Reading(stated, notes=notes, dt=UNKNOWN)
+    if "dt" in options:
+        reading.dt = time_of(options["dt"])
+    scheme = options.get("scheme")
+    if scheme in METHODS:
+        reading.method = scheme
+    elif scheme is not None:
+        return with_importer(reading, IMPORTERS[scheme], reading.dt)
+    silent = [name for name in _spiking(root) if not _states_reset(root, name)]
+    if silent:
+        reading.soft = _is_soft(stated, options.get("reset"), silent, notes)
+    return reading
+
+
+def _spiking(root: Node | Graph) -> Iterator[tuple[str, ...]]:
+    if isinstance(root, Graph):
+        for name, node in root.nodes.items():
+            for inner in _spiking(node):
+                yield name, *inner
+    elif root.kind in ("IF", "LIF", "CubaLIF"):
+        yield ()
+
+
+def _states_reset(root: Any, path: tuple[str, ...]) -> bool:
+    for name in path:
+        root = root.nodes[name]
+    return "v_reset" in root.fields
+
+
+def _is_soft(
+    version: str | Unknown, chosen: str | None, silent: list[tuple[str, ...]], notes: list[str]
+) -> bool:
+    """Say what a spike does where no v_reset is stated, and note why."""
+    many = f"{len(silent)} neuron{'s' if len(silent) > 1 else ''} (first {'/'.join(silent[0])!r})"
+    if chosen is not None:
+        notes.append(f"{many} without v_reset: reset={chosen} by option")
+        return chosen == "subtract"
+    if is_soft(version):
+        notes.append(
+            f"{many} without v_reset, in a file of NIR {'of no version' * (version is UNKNOWN)}"
+            f"{'' if version is UNKNOWN else version}: a spike subtracts the threshold, as the "
+            "documentation said up to 1.0.5; the option reset=zero takes it as a reset to zero"
+        )
+        return True
+    return False
+
+
+def _unsaid(checkpoint: SNNCheckpoint, reading: Reading) -> Iterator[str]:
+    """Say what no NIR file states."""
+    if reading.dt is UNKNOWN:
+        yield "NIR files state no time step; give it with --dt"
+    if not reading.is_discrete:
+        yield (
+            "NIR files state equations in continuous time, not the rule that runs them; choose "
+            "one with --scheme"
+        )
+
+
+def time_of(text: object) -> Quantity:
+    """Read a time step: ``1e-4``, ``0.1 ms``.
+
+    Raises
+    ------
+    OptionError
+        If it is none.
+    """
+    match = _TIME.fullmatch(str(text))
+    unit = (match[2] or "s") if match else ""
+    try:
+        value = float(match[1]) if match else 0.0
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf") or unit not in SECONDS:
+        raise OptionError(f"dt must be a time above 0 such as 1e-4 or '0.1 ms', not {text!r}")
+    return Quantity(value, unit)

@@ -1,0 +1,94 @@
+"""The ``onnx`` format: models that hold a checkpoint and run it in stock onnxruntime.
+
+``docs/formats/onnx.md`` has the layout. The modules, from the bottom up: ``schema`` and
+``protobuf`` (the messages), ``tensors``, ``external``; ``terms`` (graphs by arithmetic),
+``arithmetic``, ``neurons``, ``synapses``, ``windows``, ``recipes`` (how each layer computes),
+``functions``, ``graph``, ``writing``; ``models`` and ``reading``; ``running``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+from snnbridge import EVERYTHING, Format, Option, Probe, hookimpl
+
+if TYPE_CHECKING:
+    from snnbridge import Entry, Options, SNNCheckpoint
+    from snnbridge.model import Array
+    from snnbridge.storage import Source, Target
+
+
+def _sniff(probe: Probe) -> bool:
+    from snnbridge_plugins.onnx.models import looks_like_a_model
+
+    return looks_like_a_model(probe.head, probe.size)
+
+
+def _read(source: Source, options: Options) -> SNNCheckpoint:
+    from snnbridge_plugins.onnx.reading import read
+
+    return read(source, options)
+
+
+def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
+    from snnbridge_plugins.onnx.writing import write
+
+    write(checkpoint, target, options)
+
+
+def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
+    from snnbridge_plugins.onnx.writing import risks
+
+    return checkpoint, risks(checkpoint, options)
+
+
+def _run(
+    path: FilePath, inputs: Mapping[str, Array], options: Options
+) -> Mapping[tuple[str, str], Array]:
+    from snnbridge_plugins.onnx.running import run
+
+    return run(path, inputs, options)
+
+
+FORMAT = Format(
+    name="onnx",
+    summary="ONNX that runs in onnxruntime with the simulator's spikes; other graphs' weights",
+    suffixes=(".onnx",),
+    sniff=_sniff,
+    read=_read,
+    write=_write,
+    prepare=_prepare,
+    run=_run,
+    engine="onnxruntime",
+    holds=EVERYTHING,
+    options=(
+        Option(
+            "sums", "The arithmetic of weighted sums.", ("float64", "float32"), direction="writing"
+        ),
+        Option("step", "One run is one step.", ("no", "yes"), direction="writing"),
+        Option(
+            "opset",
+            "The operators' version; 17 runs from onnxruntime 1.15 on.",
+            ("21", "17"),
+            direction="writing",
+        ),
+        Option("state", "Where a run starts by default.", ("rest", "kept"), direction="writing"),
+        Option(
+            "external",
+            "Large arrays in a file beside the model; auto: where it cannot hold them.",
+            ("auto", "no", "yes", "safetensors"),
+            direction="writing",
+        ),
+        Option(
+            "check", "Hold every array against its digest.", ("yes", "no"), direction="reading"
+        ),
+    ),
+)
+
+
+@hookimpl
+def snnbridge_formats() -> Iterable[Format]:
+    """Return the format."""
+    return [FORMAT]

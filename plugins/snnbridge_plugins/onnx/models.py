@@ -1,0 +1,132 @@
+"""Opening a model: its bytes are vetted before anything is made of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from snnbridge import IntegrityError, ReadError
+from snnbridge.storage import Source, dump_json, parse_json
+from snnbridge_plugins.onnx.protobuf import decode, wire_fields
+from snnbridge_plugins.onnx.schema import KEY, MESSAGES, Message
+
+_KNOWN = {*MESSAGES["Model"], 20, 26}  # training information, configuration
+_GRAPH = 7
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that was opened.
+
+    Attributes
+    ----------
+    source : Source
+    message : Message
+    """
+
+    source: Source
+    message: Message
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The model's own entries.
+
+        Raises
+        ------
+        ReadError
+            For a key that stands twice.
+        """
+        found: dict[str, str] = {}
+        for entry in self.message.get("metadata_props", []):
+            key = entry.get("key", "")
+            if key in found:
+                raise ReadError(f"the model's metadata holds {key!r} twice")
+            found[key] = entry.get("value", "")
+        return found
+
+    def held(self) -> Mapping[str, Any] | None:
+        """Return what this package put there, if it wrote the model.
+
+        Raises
+        ------
+        IntegrityError
+            If it was changed.
+        """
+        text = self.metadata.get(KEY)
+        if text is None:
+            return None
+        where = f"the metadata {KEY!r}"
+        found = parse_json(text.encode(), where=where, limits=self.source.limits)
+        if not isinstance(found, dict) or not {"document", "graph", "sha256"} <= found.keys():
+            raise ReadError(f"{where} is no checkpoint's")
+        stated = found.pop("sha256")
+        if hashlib.sha256(dump_json(found)).hexdigest() != stated:
+            raise IntegrityError(f"{where} differs from what was written; it was damaged")
+        return found
+
+    def described(self) -> Mapping[str, Any]:
+        """Return what this package wrote about the graph.
+
+        Raises
+        ------
+        ReadError
+            If somebody else wrote the model.
+        """
+        held = self.held()
+        if held is None:
+            raise ReadError(
+                f"{str(self.source.path)!r} does not say which values belong to which layers; only "
+                "models that snnbridge wrote can be run"
+            )
+        return held["graph"]  # type: ignore[no-any-return]
+
+
+def open_model(source: Source) -> Model:
+    """Open a model.
+
+    Raises
+    ------
+    ReadError
+        For bytes that are no model.
+    """
+    message = decode("Model", source.data)
+    if "graph" not in message or message.get("ir_version", 0) < 1:
+        raise ReadError(f"{str(source.path)!r} holds no graph; it is no ONNX model")
+    return Model(source, message)
+
+
+def looks_like_a_model(head: bytes, size: int) -> bool:
+    """Tell whether a file may be a model: its first fields are, and one of them is a graph."""
+    data, at = memoryview(head), 0
+    if not head.startswith(b"\x08"):
+        return False
+    try:
+        for number, _, _ in wire_fields(data[:2]):
+            at = number
+    except ReadError:
+        return False
+    return at == 1 and _reaches_a_graph(data, size)
+
+
+def _reaches_a_graph(data: memoryview, size: int) -> bool:
+    """Walk over the fields that stand in the head of a file."""
+    from snnbridge_plugins.onnx.protobuf import _varint
+
+    at = 0
+    try:
+        while at < len(data):
+            tag, at = _varint(data, at)
+            if tag >> 3 not in _KNOWN:
+                return False
+            value, at = _varint(data, at)
+            if tag & 7 == 2:
+                at += value
+            elif tag & 7:
+                return False
+            if tag >> 3 == _GRAPH:
+                return at <= size
+    except ReadError:
+        return False
+    return False

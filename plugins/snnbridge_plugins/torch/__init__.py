@@ -1,0 +1,140 @@
+"""The ``torch`` and ``safetensors`` formats: state dicts and training dicts of PyTorch.
+
+``docs/formats/torch.md`` has the layout. The modules, from the bottom up: ``values`` (tensors and
+storages), ``rebuild`` and ``unpickle`` (the closed interpreter), ``container`` (the files around a
+pickle), ``pickling`` (writing one), ``trees`` (plain trees), ``keys``, ``modules`` and ``entries``
+(the frameworks' modules as layers and back), ``tensors`` (the bytes of safetensors), ``finding``,
+``template``, ``native``, ``reading``, ``files`` and ``safetensors`` (the two formats).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
+
+if TYPE_CHECKING:
+    from snnbridge import Options, SNNCheckpoint
+    from snnbridge.model import Path
+    from snnbridge.storage import Source, Target
+
+#: What keys and tensors can tell; the losses of a checkpoint say which of it they do.
+_IN_A_STATE_DICT = EVERYTHING - {
+    Feature.CONNECTIONS,
+    Feature.DELAY,
+    Feature.DT,
+    Feature.FLATTEN,
+    Feature.FROZEN,
+    Feature.METADATA,
+    Feature.POOL,
+    Feature.PORTS,
+    Feature.SUBGRAPH,
+    Feature.TRAINABLE,
+}
+_ZIP, _STREAM = b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+
+
+def _sniff(probe: Probe) -> bool:
+    if probe.head.startswith(_STREAM):
+        return True
+    if not probe.head.startswith(_ZIP) or len(probe.head) < 30:
+        return False
+    length = int.from_bytes(probe.head[26:28], "little")
+    return probe.head[30 : 30 + length].endswith(b"/data.pkl")
+
+
+def _sniff_safetensors(probe: Probe) -> bool:
+    """Whether a header follows its length, or a JSON file maps tensors to files."""
+    if probe.head.startswith(b"{"):
+        return b'"weight_map"' in probe.head or probe.path.name.endswith(".safetensors.index.json")
+    length = int.from_bytes(probe.head[:8], "little")
+    return probe.head[8:9] == b"{" and 2 <= length <= probe.size - 8
+
+
+def _read(source: Source, options: Options) -> SNNCheckpoint:
+    from snnbridge_plugins.torch.files import read
+
+    return read(source, options)
+
+
+def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
+    from snnbridge_plugins.torch.files import write
+
+    write(checkpoint, target, options)
+
+
+def _read_safetensors(source: Source, options: Options) -> SNNCheckpoint:
+    from snnbridge_plugins.torch.safetensors import read
+
+    return read(source, options)
+
+
+def _write_safetensors(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
+    from snnbridge_plugins.torch.safetensors import write
+
+    write(checkpoint, target, options)
+
+
+def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
+    from snnbridge_plugins.torch.files import losses
+
+    return losses(checkpoint, options)
+
+
+def _losses_safetensors(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
+    from snnbridge_plugins.torch.safetensors import losses
+
+    return losses(checkpoint, options)
+
+
+_TEMPLATE = (
+    Option("like", "A state dict whose keys, shapes and dtypes are taken.", direction="writing"),
+    Option(
+        "map",
+        "Which layer goes into which module of the template: MODULE=LAYER,...",
+        direction="writing",
+    ),
+)
+
+FORMAT = Format(
+    name="torch",
+    summary="PyTorch state dicts and training dicts (.pt, .pth), read without torch",
+    suffixes=(".pt", ".pth", ".ckpt"),
+    sniff=_sniff,
+    read=_read,
+    write=_write,
+    holds=EVERYTHING,
+    holds_bare=_IN_A_STATE_DICT,
+    losses=_losses,
+    options=(
+        Option(
+            "net",
+            "The key under which the state dict stands; . for the top.",
+            direction="reading",
+        ),
+        Option(
+            "verify", "Compare every record with its checksum.", ("yes", "no"), direction="reading"
+        ),
+        *_TEMPLATE,
+    ),
+)
+
+SAFETENSORS = Format(
+    name="safetensors",
+    summary="state dicts as .safetensors, one file or an index of several",
+    suffixes=(".safetensors",),
+    sniff=_sniff_safetensors,
+    read=_read_safetensors,
+    write=_write_safetensors,
+    holds=EVERYTHING,
+    holds_bare=_IN_A_STATE_DICT,
+    losses=_losses_safetensors,
+    options=_TEMPLATE,
+)
+
+
+@hookimpl
+def snnbridge_formats() -> list[Format]:
+    """Return the formats."""
+    return [FORMAT, SAFETENSORS]

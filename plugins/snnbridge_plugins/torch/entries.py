@@ -1,0 +1,181 @@
+"""A checkpoint's layers as the keys of a state dict, each framework's in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from snnbridge import (
+    UNKNOWN,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Layer,
+    Linear,
+    Neuron,
+    Opaque,
+    Scale,
+    SNNCheckpoint,
+    Synapse,
+)
+from snnbridge.model import Array, Path, Reset
+from snnbridge.statedict import Form
+from snnbridge_plugins.torch.keys import ModuleKeys, keys_of
+from snnbridge_plugins.torch.modules import AS_IT_IS, TRANSPOSED
+
+_NORM = {"weight": "weight", "bias": "bias", "mean": "running_mean", "variance": "running_var"}
+_RESET_CODES = {Reset.SUBTRACT: 0, Reset.SET: 1, Reset.NONE: 2}
+#: Weights that a recurrent class keeps as its own: class, name below it, key and form.
+_INNER = {
+    ("LIFRecurrentCell", "input"): ("input_weights", AS_IT_IS),
+    ("LIFRecurrentCell", "recurrent"): ("recurrent_weights", AS_IT_IS),
+    ("LIFTorch", "recurrent"): ("w_rec", TRANSPOSED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One tensor of a state dict.
+
+    Parameters
+    ----------
+    key : str
+    array : array
+        As it is stored.
+    path : path or None
+        Of the array in the checkpoint, as :func:`snnbridge.differences` names it; ``None`` where
+        the framework wants a tensor that says nothing more.
+    form : Form
+    """
+
+    key: str
+    array: Array
+    path: Path | None = None
+    form: Form = AS_IT_IS
+
+
+def entries_of(checkpoint: SNNCheckpoint) -> Iterator[Entry]:
+    """Give the tensors of a checkpoint in the order of its layers.
+
+    Yields
+    ------
+    Entry
+        Keys are unique; a parameter that no key is known for is left out.
+    """
+    used: set[str] = set()
+    for layer in checkpoint.layers.values():
+        for entry in _of_layer(checkpoint, layer):
+            if entry.key not in used:
+                used.add(entry.key)
+                yield entry
+
+
+def stored_entry(key: str, layer: Layer, parameter: str, form: Form = AS_IT_IS) -> Iterator[Entry]:
+    """Give the entry of one parameter, if the layer states it."""
+    held = layer.parameters.get(parameter)
+    if held is not None and held.value is not UNKNOWN:
+        yield Entry(key, form.stored(held.value), ("layers", layer.name, parameter), form)
+
+
+def _of_layer(checkpoint: SNNCheckpoint, layer: Layer) -> Iterator[Entry]:
+    if isinstance(layer, Linear | Conv1d | Conv2d):
+        yield from _weighted(checkpoint, layer)
+    elif isinstance(layer, BatchNorm):
+        yield from _norm(layer)
+    elif isinstance(layer, Scale):
+        yield from _scale(layer)
+    elif isinstance(layer, Opaque):
+        for name in layer.parameters:
+            yield from stored_entry(f"{layer.name}.{name}", layer, name)
+    elif isinstance(layer, Neuron | Synapse) and layer.origin is not None:
+        row = keys_of(layer.origin.framework, layer.origin.kind)
+        if row is not None:
+            yield from _dynamic(checkpoint, layer, row)
+
+
+def _weighted(checkpoint: SNNCheckpoint, layer: Layer) -> Iterator[Entry]:
+    owner, _, own = layer.name.rpartition(".")
+    found = checkpoint.layers.get(owner)
+    kind = found.origin.kind if found is not None and found.origin else ""
+    if (kind, own) in _INNER:
+        key, form = _INNER[kind, own]
+        yield from stored_entry(f"{owner}.{key}", layer, "weight", form)
+        return
+    turned = layer.origin is not None and layer.origin.kind == "LinearTorch"
+    yield from stored_entry(
+        f"{layer.name}.weight", layer, "weight", TRANSPOSED if turned else AS_IT_IS
+    )
+    yield from stored_entry(f"{layer.name}.bias", layer, "bias")
+
+
+def _norm(layer: BatchNorm) -> Iterator[Entry]:
+    for parameter, key in _NORM.items():
+        yield from stored_entry(f"{layer.name}.{key}", layer, parameter)
+    yield Entry(f"{layer.name}.num_batches_tracked", np.array(0))
+
+
+def _scale(layer: Scale) -> Iterator[Entry]:
+    """Give the factor, twice where it is the recurrent one of an snnTorch neuron."""
+    owner, _, own = layer.name.rpartition(".")
+    yield from stored_entry(
+        f"{layer.name}" if own == "V" else f"{layer.name}.factor", layer, "factor"
+    )
+    if own == "V":
+        yield from stored_entry(f"{owner}.recurrent.V", layer, "factor")
+
+
+def _dynamic(
+    checkpoint: SNNCheckpoint, layer: Neuron | Synapse, row: ModuleKeys
+) -> Iterator[Entry]:
+    for key, place in row.parameters.items():
+        inner, _, parameter = place.rpartition(".")
+        held: Any = checkpoint.layers.get(f"{layer.name}.{inner}") if inner else layer
+        if held is not None:
+            yield from stored_entry(f"{layer.name}.{key}", held, parameter)
+        if key == "graded_spikes_factor" and isinstance(layer, Neuron):
+            yield from _reset(layer)
+    yield from _states(checkpoint, layer, row)
+
+
+def _reset(layer: Neuron) -> Iterator[Entry]:
+    if layer.rule.reset is not UNKNOWN:
+        yield Entry(f"{layer.name}.reset_mechanism_val", np.array(_RESET_CODES[layer.rule.reset]))
+
+
+def _states(checkpoint: SNNCheckpoint, layer: Neuron | Synapse, row: ModuleKeys) -> Iterator[Entry]:
+    """Give the buffers that a fresh net of the framework has: a strict load asks for them."""
+    if row.framework not in ("sinabs", "rockpool"):
+        return
+    for key, place in row.states.items():
+        inner, _, variable = place.rpartition(".")
+        owner = f"{layer.name}.{inner}" if inner else layer.name
+        if owner in checkpoint.layers:
+            yield from _state(checkpoint, f"{layer.name}.{key}", (owner, variable), row.framework)
+
+
+def _state(checkpoint: SNNCheckpoint, key: str, path: Path, framework: str) -> Iterator[Entry]:
+    if framework == "sinabs":  # empty until the first run; a filled one fits no fresh net
+        yield Entry(key, np.zeros(0, np.float32))
+        return
+    held = checkpoint.state.get(path)
+    if held is not None:
+        yield Entry(key, held.value, ("state", *path))
+        return
+    layer: Any = checkpoint.layers[path[0]]
+    if layer.shape is not UNKNOWN:
+        more = (layer.receptors,) if isinstance(layer, Synapse) else ()
+        yield Entry(key, np.zeros((*layer.shape, *more), np.float32))
+
+
+def array_at(checkpoint: SNNCheckpoint, path: Path) -> Array | None:
+    """Return the array at a path of :func:`snnbridge.differences`, if it is there."""
+    if path[0] == "state":
+        variable = checkpoint.state.get((path[1], path[2]))
+        return None if variable is None else variable.value
+    layer = checkpoint.layers.get(path[1])
+    held: Mapping[str, Any] = {} if layer is None else layer.parameters
+    value = held[path[2]].value if path[2] in held else UNKNOWN
+    return None if value is UNKNOWN else value

@@ -1,0 +1,184 @@
+"""The keys under which each framework keeps a module in a state dict.
+
+A module's keys are those below its name: ``lif1.beta`` is ``beta`` of ``lif1``. A place is a
+parameter of the neuron (``decay``), of the synapse that the framework's class holds
+(``synapse.decay``), or a state (``v``, ``synapse.i``); the framework's own argument of the same
+name, in :mod:`snnbridge.rules`, says the unit and the scheme.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleKeys:
+    """The keys of one class.
+
+    Parameters
+    ----------
+    framework, kind : str
+        As in :mod:`snnbridge.rules`.
+    needs : set of str
+        Keys by which the class is known.
+    parameters : mapping of str to str
+        Keys and the parameters that they hold.
+    states : mapping of str to str
+        Keys of buffers that hold a state; empty tensors before the first run.
+    spare : tuple of str
+        Keys that say nothing which is not said elsewhere.
+    below : str
+        The name of a module inside, where the class has one.
+    """
+
+    framework: str
+    kind: str
+    needs: frozenset[str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    states: Mapping[str, str] = field(default_factory=dict)
+    spare: tuple[str, ...] = ()
+    below: str = ""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset({*self.parameters, *self.states, *self.spare})
+
+
+def _snntorch(kind: str, below: str = "", **more: str) -> ModuleKeys:
+    parameters = {"threshold": "threshold", "graded_spikes_factor": "output_gain", **more}
+    return ModuleKeys(
+        framework="snntorch",
+        kind=kind,
+        needs=frozenset({"threshold", *more}),
+        parameters=parameters,
+        states={"mem": "v", "syn": "synapse.i", "spk": "spike"},
+        spare=("reset_mechanism_val",) + (("beta",) if "beta" not in more else ()),
+        below=below,
+    )
+
+
+_BETA, _ALPHA = {"beta": "decay"}, {"alpha": "synapse.decay"}
+_RC = {"time_step": "dt", "R": "resistance", "C": "capacitance"}
+_SINABS_SYNAPSE = {"tau_syn": "synapse.tau", "alpha_syn": "synapse.decay"}
+_SINABS_STATES = {"v_mem": "v", "i_syn": "synapse.i"}
+_SINABS_LEAK = {"tau_mem": "tau", "alpha_mem": "decay"}
+_SINABS_FIRE = {"spike_threshold": "threshold", "min_v_mem": "v_min"}
+
+
+def _sinabs(kind: str, needs: str, below: str = "", **parameters: str) -> ModuleKeys:
+    return ModuleKeys(
+        framework="sinabs",
+        kind=kind,
+        needs=frozenset(needs.split()),
+        parameters=parameters,
+        states=_SINABS_STATES,
+        below=below,
+    )
+
+
+_ROCKPOOL_LEAK = {"tau_mem": "tau", "alpha": "decay", "dash_mem": "dash"}
+_ROCKPOOL_SYNAPSE = {
+    "tau_syn": "synapse.tau",
+    "beta": "synapse.decay",
+    "dash_syn": "synapse.dash",
+}
+_ROCKPOOL_FIRE = {"bias": "bias", "threshold": "threshold"}
+
+
+def _rockpool(kind: str, states: Mapping[str, str], **parameters: str) -> ModuleKeys:
+    return ModuleKeys(
+        framework="rockpool",
+        kind=kind,
+        needs=frozenset(),  # its name is in the key
+        parameters=parameters,
+        states=states,
+    )
+
+
+#: From the most particular to the least; the first whose keys are there is taken.
+MODULES = (
+    _snntorch("Lapicque", **_RC),
+    _snntorch("RSynaptic", "recurrent", **_BETA, **_ALPHA),
+    _snntorch("Synaptic", **_BETA, **_ALPHA),
+    _snntorch("RLeaky", "recurrent", **_BETA),
+    _snntorch("Leaky", **_BETA),
+    *(
+        _sinabs(
+            f"LIF{name}", f"spike_threshold {leak}", below,
+            **_SINABS_LEAK, **_SINABS_SYNAPSE, **_SINABS_FIRE,
+        )
+        for name, below in (("Recurrent", "rec_connect"), ("", ""))
+        for leak in _SINABS_LEAK
+    ),
+    _sinabs("IAFRecurrent", "spike_threshold", "rec_connect", **_SINABS_SYNAPSE, **_SINABS_FIRE),
+    _sinabs("IAF", "spike_threshold", **_SINABS_SYNAPSE, **_SINABS_FIRE),
+    *(
+        _sinabs("ExpLeak", f"v_mem {leak}", **_SINABS_LEAK, min_v_mem="v_min")
+        for leak in _SINABS_LEAK
+    ),
+    ModuleKeys(
+        framework="norse",
+        kind="LIFRecurrentCell",
+        needs=frozenset({"input_weights", "recurrent_weights"}),
+    ),
+    ModuleKeys(
+        framework="spikingjelly",
+        kind="ParametricLIFNode",
+        needs=frozenset({"w"}),
+        parameters={"w": "logit"},
+    ),
+    _rockpool(
+        "LIFTorch",
+        {"vmem": "v", "isyn": "synapse.i", "spikes": "spike"},
+        **_ROCKPOOL_LEAK, **_ROCKPOOL_SYNAPSE, **_ROCKPOOL_FIRE,
+    ),
+    _rockpool(
+        "LIFNeuronTorch", {"vmem": "v", "spikes": "spike"}, **_ROCKPOOL_LEAK, **_ROCKPOOL_FIRE
+    ),
+    _rockpool("ExpSynTorch", {"isyn": "i"}, tau="tau"),
+)  # fmt: skip
+#: Keys of classes outside the family, which share keys with those inside.
+FOREIGN = frozenset({"tau_adapt", "lstm_cell", "weight_ih_l0"})
+_ROCKPOOL_NAME = re.compile(r"(?:[0-9]+_)?([A-Za-z]\w*Torch)")
+
+
+def class_in_name(name: str) -> str:
+    """Return the class that Rockpool writes into a module's name; empty if there is none.
+
+    Examples
+    --------
+    >>> class_in_name("1_LIFTorch")
+    'LIFTorch'
+    """
+    found = _ROCKPOOL_NAME.fullmatch(name.rpartition(".")[2])
+    return found[1] if found else ""
+
+
+def module_of(name: str, keys: frozenset[str], below: frozenset[str]) -> ModuleKeys | None:
+    """Return the class that a module is of, as far as its name and keys tell.
+
+    Parameters
+    ----------
+    name : str
+    keys : set of str
+        What stands directly below the name.
+    below : set of str
+        The modules directly below it.
+    """
+    kind = class_in_name(name)
+    if kind:
+        return next((row for row in MODULES if row.kind == kind), None)
+    if keys & FOREIGN:
+        return None
+    for row in MODULES:
+        if row.needs and row.needs <= keys and (not row.below or row.below in below):
+            return row
+    return None
+
+
+def keys_of(framework: str, kind: str) -> ModuleKeys | None:
+    """Return the keys of a class."""
+    return next((r for r in MODULES if (r.framework, r.kind) == (framework, kind)), None)

@@ -1,0 +1,281 @@
+"""A state dict as layers: modules told by their keys, everything else by its arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from snnbridge import (
+    UNKNOWN,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Layer,
+    Linear,
+    Opaque,
+    Origin,
+    Scale,
+    StateVariable,
+    Synapse,
+    rules,
+)
+from snnbridge.model import Array, Path
+from snnbridge.statedict import Form
+from snnbridge_plugins.torch.keys import ModuleKeys, class_in_name, module_of
+
+AS_IT_IS, TRANSPOSED = Form(), Form((1, 0))
+_RESETS = ("subtract", "zero", "none")
+_WEIGHTED = {2: Linear, 3: Conv1d, 4: Conv2d}
+_NORM = {"running_mean": "mean", "running_var": "variance", "weight": "weight", "bias": "bias"}
+
+
+@dataclass(slots=True)
+class Found:
+    """What a state dict holds.
+
+    Parameters
+    ----------
+    layers : dict of str to Layer
+    state : dict of path to StateVariable
+    places : dict of str to (path, Form)
+        For each key the path of :func:`snnbridge.differences` of its array, and how it is stored.
+    others : dict of str to array
+        The keys that stand for nothing in the model.
+    notes : list of str
+    """
+
+    layers: dict[str, Layer] = field(default_factory=dict)
+    state: dict[Path, StateVariable] = field(default_factory=dict)
+    places: dict[str, tuple[Path, Form]] = field(default_factory=dict)
+    others: dict[str, Array] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, layer: Layer, keys: Mapping[str, str], form: Form = AS_IT_IS) -> None:
+        """Add a layer, and the key of each of its parameters."""
+        self.layers[layer.name] = layer
+        for key, parameter in keys.items():
+            self.places[key] = (("layers", layer.name, parameter), form)
+
+    @property
+    def framework(self) -> Any:
+        """The framework of its neurons; UNKNOWN where nothing tells it."""
+        names = {layer.origin.framework for layer in self.layers.values() if layer.origin}
+        return names.pop() if len(names) == 1 else UNKNOWN
+
+
+def layers_of(entries: Mapping[str, Array]) -> Found:
+    """Tell the layers of a state dict by its keys and shapes.
+
+    Parameters
+    ----------
+    entries : mapping of str to array
+        In the order of the state dict.
+
+    Raises
+    ------
+    CheckpointError
+        If the arrays do not fit each other.
+    """
+    modules: dict[str, dict[str, Array]] = {}
+    for key, array in entries.items():
+        name, _, own = key.rpartition(".")
+        modules.setdefault(name, {})[own] = array
+    children = _children(modules)
+    found = Found()
+    for name, arrays in modules.items():
+        row = module_of(name, frozenset(arrays), frozenset(children.get(name, ())))
+        if row is not None and _fits(row, arrays):
+            _add_dynamic(found, row, name, arrays)
+        else:
+            _add_plain(found, name, arrays, set(modules))
+    return found
+
+
+def _children(names: Iterable[str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for name in names:
+        parent, _, own = name.rpartition(".")
+        found.setdefault(parent, set()).add(own)
+    return found
+
+
+def _fits(row: ModuleKeys, arrays: Mapping[str, Array]) -> bool:
+    """Whether the arrays are what the class keeps; ``w`` alone is a name that others use too."""
+    return row.kind != "ParametricLIFNode" or (len(arrays) == 1 and arrays["w"].ndim == 0)
+
+
+def _key(name: str, own: str) -> str:
+    return f"{name}.{own}" if name else own
+
+
+# Modules with a state
+
+
+def _add_dynamic(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array]) -> None:
+    known = rules.get(row.framework, row.kind)
+    arguments = _arguments(row, arrays)
+    synapse = _synapse(row, known.synapse, name, arguments)
+    layers = [x for x in (synapse, _dynamic(known, name, arguments)) if x is not None]
+    for layer in layers:
+        found.layers[layer.name] = layer
+    _place_parameters(found, row, name, arrays)
+    _place_states(found, row, name, arrays)
+    _add_inner(found, name, arrays)
+    for own, array in arrays.items():
+        if _key(name, own) not in found.places:
+            found.others[_key(name, own)] = array
+    _note(found, row, name, arrays)
+
+
+def _arguments(row: ModuleKeys, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """Return what the keys state, by the framework's own arguments."""
+    found: dict[str, Any] = {key: arrays[key] for key in row.parameters if key in arrays}
+    if row.framework == "rockpool" and row.kind != "ExpSynTorch":
+        modes = {"taus": "tau_mem", "decays": "alpha", "bitshifts": "dash_mem"}
+        found["leak_mode"] = next((mode for mode, key in modes.items() if key in arrays), None)
+    how = _reset(arrays)
+    return found | ({"reset_mechanism": how} if how else {})
+
+
+def _reset(arrays: Mapping[str, Array]) -> str:
+    value = arrays.get("reset_mechanism_val")
+    if value is None or value.shape != () or int(value) not in range(len(_RESETS)):
+        return ""
+    return _RESETS[int(value)]
+
+
+def _synapse(
+    row: ModuleKeys, known: Any, name: str, arguments: Mapping[str, Any]
+) -> Synapse | None:
+    """Return the synapse inside, where the keys say that there is one."""
+    keys = [key for key, place in row.parameters.items() if place.startswith("synapse.")]
+    if known is None or (keys and not any(key in arguments for key in keys)):
+        return None
+    made: Any = _dynamic(known, f"{name}.synapse", arguments)
+    return made  # type: ignore[no-any-return]
+
+
+def _dynamic(known: Any, name: str, arguments: Mapping[str, Any]) -> Layer:
+    layer: Layer = known.layer(name, origin=Origin(known.framework, known.kind))
+    own = {key: value for key, value in arguments.items() if key in known.arguments}
+    stated: Layer = known.state(layer, own)
+    return stated
+
+
+def _place_parameters(
+    found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array]
+) -> None:
+    for own, place in row.parameters.items():
+        path = _layer_path(name, place)
+        layer = found.layers.get(path[0])
+        if own in arrays and layer is not None and path[1] in layer.parameters:
+            found.places[_key(name, own)] = (("layers", *path), AS_IT_IS)
+
+
+def _layer_path(name: str, place: str) -> tuple[str, str]:
+    inner, _, own = place.rpartition(".")
+    return (f"{name}.{inner}" if inner else name), own
+
+
+def _place_states(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array]) -> None:
+    for own, place in row.states.items():
+        array, path = arrays.get(own), _layer_path(name, place)
+        if array is None or array.size == 0 or path[0] not in found.layers:
+            continue  # empty before the first run
+        batch = None if row.framework == "rockpool" else UNKNOWN
+        found.state[path] = StateVariable(array, batch_axis=batch)
+        found.places[_key(name, own)] = (("state", *path), AS_IT_IS)
+
+
+def _add_inner(found: Found, name: str, arrays: Mapping[str, Array]) -> None:
+    """Add the weights that a recurrent class holds itself."""
+    if "input_weights" in arrays:
+        found.add(
+            Linear(f"{name}.input", arrays["input_weights"]),
+            {_key(name, "input_weights"): "weight"},
+        )
+        found.add(
+            Linear(f"{name}.recurrent", arrays["recurrent_weights"]),
+            {_key(name, "recurrent_weights"): "weight"},
+        )
+    if "w_rec" in arrays:
+        found.add(
+            Linear(f"{name}.recurrent", arrays["w_rec"].T),
+            {_key(name, "w_rec"): "weight"},
+            TRANSPOSED,
+        )
+    if "V" in arrays:
+        found.add(Scale(f"{name}.V", arrays["V"]), {_key(name, "V"): "factor"})
+
+
+def _note(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array]) -> None:
+    if row.kind in ("Synaptic", "RSynaptic"):
+        found.notes.append(
+            f"{name}: snn.{row.kind} and snn.Alpha keep the same keys; read as {row.kind}"
+        )
+    if "reset_mechanism_val" in arrays:
+        found.notes.append(
+            f"{name}: the file says reset_mechanism={_reset(arrays)!r}; a net that was built with "
+            "another one and then loaded this value goes on with its own"
+        )
+
+
+# Modules without
+
+
+def _add_plain(found: Found, name: str, arrays: Mapping[str, Array], modules: set[str]) -> None:
+    if name == "" or not _is_free(name, found):
+        _add_opaque(found, name, arrays)
+    elif "running_mean" in arrays and _is_norm(arrays):
+        _add_norm(found, name, arrays)
+    elif _is_weighted(name, arrays):
+        _add_weighted(found, name, arrays)
+    elif set(arrays) == {"V"} and f"{name.rpartition('.')[0]}.V" in found.places:
+        found.places[f"{name}.V"] = found.places[f"{name.rpartition('.')[0]}.V"]
+    else:
+        _add_opaque(found, name, arrays)
+
+
+def _is_free(name: str, found: Found) -> bool:
+    return name not in found.layers
+
+
+def _is_norm(arrays: Mapping[str, Array]) -> bool:
+    held = [array for key, array in arrays.items() if key in _NORM]
+    known = set(arrays) <= {*_NORM, "num_batches_tracked"} and "running_var" in arrays
+    return known and all(a.ndim == 1 and a.shape == held[0].shape for a in held)
+
+
+def _add_norm(found: Found, name: str, arrays: Mapping[str, Array]) -> None:
+    held = {key: _NORM[key] for key in arrays if key in _NORM}
+    fields: dict[str, Any] = {field: arrays[key] for key, field in held.items()}
+    found.add(BatchNorm(name, **fields), {_key(name, key): field for key, field in held.items()})
+    if "num_batches_tracked" in arrays:
+        found.others[f"{name}.num_batches_tracked"] = arrays["num_batches_tracked"]
+
+
+def _is_weighted(name: str, arrays: Mapping[str, Array]) -> bool:
+    weight, bias = arrays.get("weight"), arrays.get("bias")
+    if weight is None or not set(arrays) <= {"weight", "bias"} or weight.ndim not in _WEIGHTED:
+        return False
+    outputs = weight.shape[1 if class_in_name(name) else 0]
+    return bias is None or bias.shape == (outputs,)
+
+
+def _add_weighted(found: Found, name: str, arrays: Mapping[str, Array]) -> None:
+    kind = class_in_name(name)
+    form = TRANSPOSED if kind == "LinearTorch" else AS_IT_IS
+    weight = form.held(arrays["weight"])
+    origin = Origin("rockpool", kind) if kind else None
+    layer: Layer = _WEIGHTED[weight.ndim](name, weight, arrays.get("bias"), origin=origin)
+    found.add(layer, {_key(name, "weight"): "weight"}, form)
+    if "bias" in arrays:
+        found.add(layer, {_key(name, "bias"): "bias"})
+
+
+def _add_opaque(found: Found, name: str, arrays: Mapping[str, Array]) -> None:
+    label = name or "net"
+    while label in found.layers:
+        label += "'"
+    found.add(Opaque(label, dict[str, Any](arrays)), {_key(name, own): own for own in arrays})

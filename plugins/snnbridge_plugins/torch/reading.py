@@ -1,0 +1,90 @@
+"""A plain tree as a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from snnbridge import UNKNOWN, SNNCheckpoint, SourceInfo
+from snnbridge.model import Path
+from snnbridge_plugins.torch.finding import find
+from snnbridge_plugins.torch.modules import AS_IT_IS, Found, layers_of
+from snnbridge_plugins.torch.native import NAME, in_order, native_of
+from snnbridge_plugins.torch.trees import Notes, as_json
+
+
+def checkpoint_of(tree: Any, notes: Notes, net: str | None = None) -> SNNCheckpoint:
+    """Read a plain tree as a checkpoint.
+
+    Parameters
+    ----------
+    tree
+        JSON values and arrays.
+    notes : Notes
+    net : str, optional
+        The key under which the state dict stands; ``.`` for the whole tree.
+
+    Raises
+    ------
+    ReadError
+        If there is no state dict, or no single one.
+    CheckpointError
+        If its arrays do not fit each other.
+    """
+    at = find(tree, net)
+    state: Any = tree[at[0]] if at else tree
+    found = layers_of({k: v for k, v in state.items() if isinstance(v, np.ndarray)})
+    found.others.update((k, v) for k, v in state.items() if not isinstance(v, np.ndarray))
+    rest = {key: value for key, value in tree.items() if key not in at} if at else {}
+    checkpoint = SNNCheckpoint(
+        found.layers,
+        state=found.state,
+        step=UNKNOWN if found.state else None,
+        training=rest,
+        ties=_ties(found, state),
+        source=SourceInfo(framework=found.framework, notes=tuple(found.notes)),
+    )
+    layout = _layout(checkpoint, found, state, tree, at, notes)
+    checkpoint.extras = {NAME: layout} if layout else {}
+    return checkpoint
+
+
+def _ties(found: Found, state: Mapping[str, Any]) -> list[list[Path]]:
+    """Return the parameters that share their memory in the file."""
+    together: dict[Any, list[Path]] = {}
+    for key, (path, _) in found.places.items():
+        array = state[key]
+        if path[0] == "layers" and array.size:
+            memory = array.__array_interface__["data"][0], array.shape, array.strides, array.dtype
+            paths = together.setdefault(memory, [])
+            paths += [path[1:]] if path[1:] not in paths else []
+    return [paths for paths in together.values() if len(paths) > 1]
+
+
+def _layout(
+    checkpoint: SNNCheckpoint,
+    found: Found,
+    state: Mapping[str, Any],
+    tree: Mapping[str, Any],
+    at: tuple[str, ...],
+    notes: Notes,
+) -> dict[str, Any]:
+    """Note what :func:`native_of` would not do by itself."""
+    layout: dict[str, Any] = {"others": found.others} if found.others else {}
+    if at != native_of(checkpoint).net:
+        layout["net"] = list(at)
+    if notes != {at: {"is": "OrderedDict"}}:
+        layout["types"] = as_json(notes)
+    checkpoint.extras = {NAME: layout}
+    usual = {entry.key: entry.path for entry in in_order(checkpoint, layout)}
+    if list(usual) != list(state) or usual != {k: found.places.get(k, (None,))[0] for k in state}:
+        layout["keys"] = [
+            [key, list(path), list(form.axes)]
+            for key in state
+            for path, form in [found.places.get(key, ((), AS_IT_IS))]
+        ]
+    if at and list(native_of(checkpoint).tree) != list(tree):
+        layout["order"] = list(tree)
+    return layout
