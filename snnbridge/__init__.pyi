@@ -51,6 +51,7 @@ from .model import (
     Synapse,
     SynapseRule,
 )
+from .neurons import NeuronKind
 from .registry import Registry
 from .simulator import Simulation, Simulator, simulate
 from .usage import features
@@ -85,6 +86,7 @@ __all__ = [
     "LossyWrite",
     "MaxPool",
     "Neuron",
+    "NeuronKind",
     "NeuronRule",
     "NotDurable",
     "Opaque",

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from snnbridge.errors import PluginError
 from snnbridge.model import Array
 
-#: Arrays by name: state variables, each (batch, *layer shape), or parameters that broadcast.
+#: Arrays by name: state variables, each ``(batch, *layer shape)``, or parameters that broadcast.
 Arrays: TypeAlias = Mapping[str, Array]
 
 
@@ -32,7 +32,7 @@ class NeuronKind:
     state : mapping of str to float
         The state variables and where they start; ``"v"`` is the membrane potential.
     step : function of (input, state, parameters), returning (spikes, state)
-        One step of all neurons. The input is what arrives, shape (batch, *layer shape), in the
+        One step of all neurons. The input is what arrives, shape ``(batch, *layer shape)``, in the
         network's width; state variables have that shape, too, and parameters broadcast to it.
         Spikes are 0 or 1, or counts, in the same shape. Nothing handed in may be changed.
 

@@ -93,15 +93,33 @@ def test_every_format_has_its_page():
         assert (ROOT / "docs/formats" / f"{format.name}.md").exists(), format.name
 
 
-def test_the_page_of_the_command_line_is_what_the_program_says():
-    import sys
+GENERATED = {
+    "cli.md": "make_cli_page",
+    "api.md": "make_api_page",
+    "conformance.md": "make_contract_table",
+}
 
-    sys.path.insert(0, str(ROOT / "docs"))
-    import make_cli_page
 
-    assert (ROOT / "docs/cli.md").read_text(encoding="utf-8") == make_cli_page.page(), (
-        "run: python docs/make_cli_page.py"
-    )
+@pytest.mark.parametrize(("page", "script"), GENERATED.items())
+def test_a_page_that_a_script_writes_is_what_the_program_says(page, script, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    made = importlib.import_module(script).page()
+    assert (ROOT / "docs" / page).read_text(encoding="utf-8") == made, f"run: docs/{script}.py"
+
+
+def test_every_public_name_stands_on_the_page_of_the_api():
+    text = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    for name in snnbridge.__all__:
+        if name != "__version__":
+            assert re.search(rf"snnbridge\.{name}\b", text), name
+
+
+def test_every_hook_stands_on_the_page_of_plugins():
+    from snnbridge import hookspecs
+
+    text = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
+    hooks = [name for name in vars(hookspecs) if name.startswith("snnbridge_")]
+    assert sorted(hooks) == sorted(re.findall(r"^\| `(snnbridge_\w+)`", text, re.MULTILINE))
 
 
 def test_the_readme_s_commands_name_files_that_ship():

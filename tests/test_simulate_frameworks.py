@@ -41,9 +41,12 @@ def test_every_framework_is_recorded():
     assert {"snntorch", "spikingjelly", "norse", "sinabs", "rockpool", "spyx"} <= frameworks
 
 
-@pytest.mark.parametrize("name", recorded_brainpy.cases())
-def test_a_recorded_brainpy_network_is_reproduced(name):
-    case = recorded_brainpy.RecordedBrainPy(name)
+BRAINPY = list(recorded_brainpy.cases())
+
+
+@pytest.mark.parametrize(("version", "name"), BRAINPY, ids=["/".join(c) for c in BRAINPY])
+def test_a_recorded_brainpy_network_is_reproduced(version, name):
+    case = recorded_brainpy.RecordedBrainPy(version, name)
     wanted = {}
     for layer, variable, _ in case.truth():
         wanted.setdefault(layer, []).append(variable)
@@ -61,7 +64,7 @@ def test_a_recorded_brainpy_network_is_reproduced(name):
 
 def test_a_potential_that_reaches_the_threshold_to_the_last_bit_spikes():
     """The framework rounds its sum before the bias too, so the neuron is fed with its currents."""
-    case = recorded_brainpy.RecordedBrainPy("lif_exact_threshold")
+    case = recorded_brainpy.RecordedBrainPy("2.8.2", "lif_exact_threshold")
     exact = case.truth_of["exact_threshold"]
     weight, bias = case.array("Dense0.W").astype(np.float64), case.array("Dense0.b")
     current = (case.seen("input").astype(np.float64) @ weight).astype(np.float32) + bias

@@ -29,6 +29,17 @@ def test_data_is_the_whole_file_read_only(tmp_path):
         assert "a" in repr(source)
 
 
+def test_what_is_opened_from_a_trusted_source_is_trusted(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    for trusted in (False, True):
+        source = Source(tmp_path, trusted=trusted)
+        file = source.child("a")
+        opened = [file, file.sibling("b"), *file.together(["b", "a"], lambda _: True)]
+        assert [x.trusted for x in opened] == [trusted] * 4
+        assert {x.limits for x in opened} == {Limits().trusted() if trusted else Limits()}
+
+
 def test_an_empty_file_has_empty_data(tmp_path):
     (tmp_path / "a").touch()
     source = Source(tmp_path / "a")

@@ -76,7 +76,28 @@ def pack_into(
 def pack(
     tree: object, *, chunk_bytes: int = _CHUNK_BYTES, complex_as_scalar: bool = False
 ) -> bytes:
-    """Encode `tree` in memory; see :func:`pack_into` for the arguments and errors.
+    """Encode `tree` in memory.
+
+    Parameters
+    ----------
+    tree : dict, list, tuple or leaf
+        As for :func:`pack_into`; arrays of any shape, memory order and dtype that it stores.
+    chunk_bytes : int
+        A larger array is stored in chunks of at most this size.
+    complex_as_scalar : bool
+        Store a Python complex as a numpy scalar, as BrainPy up to 2.6 did.
+
+    Returns
+    -------
+    bytes
+        The whole file.
+
+    Raises
+    ------
+    WriteError
+        If a value has no form in this format; the message names its path.
+    ValueError
+        If `chunk_bytes` is below 1.
 
     Examples
     --------
@@ -92,6 +113,18 @@ def packed_size(
     tree: object, *, chunk_bytes: int = _CHUNK_BYTES, complex_as_scalar: bool = False
 ) -> int:
     """Return how many bytes :func:`pack_into` would write, without touching array contents.
+
+    Parameters
+    ----------
+    tree, chunk_bytes, complex_as_scalar
+        As for :func:`pack`.
+
+    Raises
+    ------
+    WriteError
+        If a value has no form in this format; the message names its path.
+    ValueError
+        If `chunk_bytes` is below 1.
 
     Examples
     --------

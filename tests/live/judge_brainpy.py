@@ -86,8 +86,22 @@ def neuron_network():
     )
 
 
+def save_state(net):
+    """Save as the release does: in 2.4 all its objects, integrators too."""
+    return bp.save_state(net) if hasattr(bp, "save_state") else net.state_dict()
+
+
+def load_state(net, tree):
+    """Load as the release does; up to 2.6 the two results are swapped."""
+    if hasattr(bp, "load_state"):
+        result = bp.load_state(net, tree)
+        return result.missing_keys, result.unexpected_keys
+    return net.load_state_dict(tree, warn=False)
+
+
 def fresh(make, training=True):
-    bm.clear_name_cache()
+    clear_names = getattr(bm, "clear_name_cache", None) or bp.tools.clear_name_cache
+    clear_names(ignore_warn=True)
     bm.random.seed(7)
     bm.set_dt(1.0)
     if not training:
@@ -108,18 +122,23 @@ def loads(path, make="training_network", training=True):
     """Load a file into a fresh network and tell what did not fit, and what it then holds."""
     net = fresh(globals()[make], training)
     tree = bp.checkpoints.load_pytree(path)
-    result = bp.load_state(net, tree.get("net", tree))
+    missing, unexpected = load_state(net, tree.get("net", tree))
     return {
-        "missing": list(result.missing_keys),
-        "unexpected": list(result.unexpected_keys),
-        "arrays": arrays_of(bp.save_state(net)),
+        "missing": list(missing),
+        "unexpected": list(unexpected),
+        "arrays": arrays_of(save_state(net)),
         "keys": list(tree),
     }
 
 
+def saves_again(path, again):
+    """Load a file and save what it holds under another name."""
+    bp.checkpoints.save_pytree(again, bp.checkpoints.load_pytree(path), verbose=False)
+
+
 def saves(path, make="training_network", training=True, wrapped=False):
     """Save a fresh network by BrainPy's own function."""
-    state = bp.save_state(fresh(globals()[make], training))
+    state = save_state(fresh(globals()[make], training))
     tree = {"net": state, "epoch_i": 3, "train_loss": bm.asarray(0.5)} if wrapped else state
     bp.checkpoints.save_pytree(path, tree, verbose=False)
     return arrays_of(state)

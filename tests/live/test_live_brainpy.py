@@ -41,11 +41,11 @@ EDGES += [("Expon1", "Integrator0")]
 pytestmark = pytest.mark.live
 
 
-def judge(action, **arguments):
+def judge(action, version="2.8", **arguments):
     """Ask the real BrainPy; its own packages come before those of this environment."""
-    python = ENVIRONMENTS / "brainpy-2.8" / INSIDE
+    python = ENVIRONMENTS / f"brainpy-{version}" / INSIDE
     if not python.is_file():
-        pytest.skip("no environment brainpy-2.8")
+        pytest.skip(f"no environment brainpy-{version}")
     start = f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r}); "
     script = Path(__file__).with_name("judge_brainpy.py")
     start += f"import runpy; sys.argv = {['judge', action, json.dumps(arguments)]!r}; "
@@ -81,16 +81,43 @@ def opened(path):
     return read(path, registry=REGISTRY)
 
 
+each_release = pytest.mark.parametrize("version", ["2.4", "2.8"])
+
+
+@each_release
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_brainpy_loads_what_became_of_its_own_file(wrapped, tmp_path):
-    saved = judge("saves", path=str(tmp_path / "their.bp"), wrapped=wrapped)
+def test_brainpy_loads_what_became_of_its_own_file(wrapped, version, tmp_path):
+    saved = judge("saves", version, path=str(tmp_path / "their.bp"), wrapped=wrapped)
     convert(tmp_path / "their.bp", tmp_path / "ours.bp", registry=REGISTRY)
     convert(tmp_path / "ours.bp", tmp_path / "bare.bp", bare=True, registry=REGISTRY)
     assert (tmp_path / "bare.bp").read_bytes() == (tmp_path / "their.bp").read_bytes()
-    told = judge("loads", path=str(tmp_path / "ours.bp"))
+    told = judge("loads", version, path=str(tmp_path / "ours.bp"))
     assert told["missing"] == told["unexpected"] == []
     assert told["arrays"] == saved
     assert told["keys"][-1] == "snnbridge"
+
+
+@each_release
+def test_what_brainpy_loaded_and_saved_again_is_the_same_file(version, tmp_path):
+    checkpoint = from_elsewhere()
+    write(checkpoint, tmp_path / "ours.bp", registry=REGISTRY)
+    paths = {"path": str(tmp_path / "ours.bp"), "again": str(tmp_path / "again.bp")}
+    judge("saves_again", version, **paths)
+    assert (tmp_path / "again.bp").read_bytes() == (tmp_path / "ours.bp").read_bytes()
+    assert differences(checkpoint, opened(tmp_path / "again.bp")) == []
+
+
+@each_release
+@pytest.mark.parametrize("name", ["snn.bp", "train_adam.bp", "codec_arrays.bp", "shared.bp"])
+def test_a_recorded_file_that_snnbridge_wrote_again_is_loaded_and_saved_alike(
+    name, version, tmp_path
+):
+    original = ROOT / "fixtures" / "brainpy-2.4.2" / name
+    write(opened(original), tmp_path / "ours.bp", bare=True, registry=REGISTRY)
+    paths = {"path": str(tmp_path / "ours.bp"), "again": str(tmp_path / "again.bp")}
+    judge("saves_again", version, **paths)
+    again = opened(tmp_path / "again.bp")
+    assert differences(opened(original), again) == []
 
 
 def from_elsewhere():
@@ -114,15 +141,16 @@ def from_elsewhere():
     )
 
 
+@each_release
 @pytest.mark.parametrize("bare", [False, True])
-def test_a_checkpoint_from_elsewhere_loads_into_a_fresh_network(bare, tmp_path):
+def test_a_checkpoint_from_elsewhere_loads_into_a_fresh_network(bare, version, tmp_path):
     template = tmp_path / "template.bp"
-    fresh = judge("saves", path=str(template))
+    fresh = judge("saves", version, path=str(template))
     checkpoint = from_elsewhere()
     options = {"like": str(template)}
     write(checkpoint, tmp_path / "x.bp", bare=bare, allow_loss=bare, options=options,
           registry=REGISTRY)  # fmt: skip
-    told = judge("loads", path=str(tmp_path / "x.bp"))
+    told = judge("loads", version, path=str(tmp_path / "x.bp"))
     assert told["missing"] == told["unexpected"] == []
     weight = checkpoint.layers["fc1"].weight.value
     assert told["arrays"]["Dense0.W"] == ["float32", weight.T.tolist()]
