@@ -238,8 +238,7 @@ def test_verify_runs_b_in_the_engine_of_its_format(run, tmp_path, monkeypatch):
 
     formats = Registry([Plugin])
     write(read(SNN, spec=SPEC), tmp_path / "a.toy", registry=formats)
-    for name in ("finding", "reading", "running"):
-        monkeypatch.setattr(f"snnbridge.bridge.{name}.default", lambda: formats)
+    monkeypatch.setattr("snnbridge.registry.default", lambda: formats)
     both = (tmp_path / "a.toy", tmp_path / "a.toy")
     code, out, _ = run("verify", *both, "--engine", "json")
     assert (code, "Lif0" in out, "verdict: equivalent" in out) == (0, True, True)

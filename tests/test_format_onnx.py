@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.helper as oh
+import onnx.inliner
 import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings

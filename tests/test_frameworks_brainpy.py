@@ -80,7 +80,7 @@ def installed(monkeypatch):
     """Stand in for the framework, and for what is installed."""
     module = SimpleNamespace(__version__="2.8.2", math=SimpleNamespace(get_dt=lambda: 0.5))
     monkeypatch.setitem(sys.modules, "brainpy", module)
-    monkeypatch.setattr(bridge, "default", lambda: Registry([plugin]))
+    monkeypatch.setattr("snnbridge.registry.default", lambda: Registry([plugin]))
 
 
 def test_parameters_rule_time_step_and_edges_are_taken_from_the_network():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snnbridge import plan as planner
+from snnbridge import registry as registries
 from snnbridge.bridge.boundary import (
     Progress,
     check_options,
@@ -21,7 +22,7 @@ from snnbridge.errors import LossyWrite, UnknownFormat, WriteError
 from snnbridge.formats import Format, Options
 from snnbridge.ledger import Ledger
 from snnbridge.model import SNNCheckpoint, SourceInfo
-from snnbridge.registry import Registry, default
+from snnbridge.registry import Registry
 from snnbridge.storage import Target
 
 
@@ -58,7 +59,7 @@ class Destination:
         ------
         UnknownFormat, AmbiguousFormat, OptionError
         """
-        registry = registry or default()
+        registry = registry or registries.default()
         chosen = registry.get(format) if format else registry.for_target(path)
         if chosen.write is None:
             raise UnknownFormat(f"format {chosen.name!r} reads files, but does not write them")

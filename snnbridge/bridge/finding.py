@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from snnbridge import registry as registries
 from snnbridge.errors import AmbiguousFormat, UnknownFormat
 from snnbridge.formats import Format, Probe
-from snnbridge.registry import Registry, default
+from snnbridge.registry import Registry
 from snnbridge.storage.journal import journal_path, lock_path
 from snnbridge.storage.system import is_locked
 
@@ -53,7 +54,7 @@ def find(
     >>> path.name, format.name
     ('snn.bp', 'brainpy')
     """
-    registry, path = registry or default(), Path(path)
+    registry, path = registry or registries.default(), Path(path)
     return patiently(path, lambda: _find(path, format, registry))
 
 

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from snnbridge import registry as registries
 from snnbridge import spec as specs
 from snnbridge.bridge.boundary import check_options, errors_of, without_collector
 from snnbridge.bridge.finding import find, patiently
 from snnbridge.errors import ReadError, UnknownFormat
 from snnbridge.formats import Format, Options
 from snnbridge.model import SNNCheckpoint, SourceInfo
-from snnbridge.registry import Registry, default
+from snnbridge.registry import Registry
 from snnbridge.storage import Source
 
 #: What a file does not say: the path of a side file, or its content.
@@ -71,7 +72,7 @@ def read(
     >>> checkpoint.source.format
     'brainpy'
     """
-    registry = registry or default()
+    registry = registry or registries.default()
     path, chosen = find(path, format=format, registry=registry)
     source = patiently(path, lambda: Source(path, trusted=trusted))
     checkpoint = read_as(chosen, source, options or {}, registry)

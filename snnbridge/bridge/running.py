@@ -6,12 +6,13 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from snnbridge import registry as registries
 from snnbridge.bridge.boundary import check_options, errors_of
 from snnbridge.bridge.finding import find
 from snnbridge.errors import FormatUnavailable, OptionError, ReadError
 from snnbridge.formats import Options
 from snnbridge.model import Array
-from snnbridge.registry import Registry, default
+from snnbridge.registry import Registry
 
 Engine = Callable[[Mapping[str, Array]], Mapping[tuple[str, str], Array]]
 
@@ -56,7 +57,7 @@ def engine(
 
         verify(read("trained.bp"), engine("model.onnx")).verdict
     """
-    registry = registry or default()
+    registry = registry or registries.default()
     path, chosen = find(path, format=format, registry=registry)
     run = chosen.run
     if run is None or name not in (None, chosen.engine):

@@ -70,8 +70,9 @@ def _from_opaque(layer: Opaque, kind: type[Layer], origin: Origin, where: str) -
     known = {f.name for f in fields(kind)} - {"name", "origin", "dt"}
     unfit = [name for name in layer.parameters if name not in known]
     if unfit:
+        expected = ", ".join(sorted(known))
         raise SpecError(
-            f"{where}: {origin.kind} has no array {unfit[0]!r}, expected {', '.join(sorted(known))}; "
+            f"{where}: {origin.kind} has no array {unfit[0]!r}, expected some of {expected}; "
             "if the format has an option for classes, read the file with it"
         )
     arrays: dict[str, Any] = dict(layer.parameters)

@@ -185,8 +185,8 @@ class _Reader:
             )
         if self.unnamed:
             notes.append(
-                f"the classes of {some(self.unnamed)} are not told by their names; state them "
-                "with classes=NODE=CLASS,..."
+                f"the classes of {some([owner_of(name) for name in self.unnamed])} are not told by "
+                "their names; state them with classes=NODE=CLASS,..."
             )
         if self.misnamed:
             notes.append(

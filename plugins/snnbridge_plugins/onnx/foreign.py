@@ -291,7 +291,10 @@ class _Graph:
             base, dot, last = self.names.get(id(held), "").rpartition(".")
             if dot and last in ("weight", "kernel") and base:
                 return base
-        return node.name.strip("/") or node.kind
+        name = node.name.strip("/")
+        if (node.message.get("domain", ""), node.kind) in _MAKERS:
+            name = name.removesuffix(f"/{node.kind}")  # torch's path of the module
+        return name or node.kind
 
     def _opaque(self, name: str, node: _Node) -> Opaque:
         arrays = {f"input_{at}": held for at, held in node.constants.items()}

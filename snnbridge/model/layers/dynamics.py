@@ -63,7 +63,7 @@ class Neuron(_Dynamic):
     shape : tuple of int or UNKNOWN
     parameters : mapping of str to Parameter, array or number
         As the source states them; the names are those of
-        :data:`snnbridge.model.NEURON_PARAMETERS`, each of any shape that broadcasts to `shape`.
+        ``snnbridge.model.NEURON_PARAMETERS``, each of any shape that broadcasts to `shape`.
     rule : NeuronRule
         The discrete rule.
     model : str
@@ -115,7 +115,7 @@ class Synapse(_Dynamic):
         Of the output; a parameter with one more axis than the shape states several synapses
         per neuron along its last axis, and so does the input.
     parameters : mapping of str to Parameter, array or number
-        The names are those of :data:`snnbridge.model.SYNAPSE_PARAMETERS`.
+        The names are those of ``snnbridge.model.SYNAPSE_PARAMETERS``.
     rule : SynapseRule
     receptors : int
         Synapses per neuron.

@@ -28,6 +28,8 @@ _PLACE = struct.Struct("<QQ")
 _MESSAGE = struct.Struct("<HHB3x")
 _SHORT_MESSAGE = struct.Struct("<BHB")
 _ORDERED_MESSAGE = struct.Struct("<BHB2x")
+#: How a header of version 2 starts: with the first letter of its signature.
+_VERSION2 = ord("O")
 _SHARED, _MUST_BE_KNOWN = 0x02, 0x80
 _SINGLE = frozenset(
     (DATASPACE, LINK_INFO, DATATYPE, OLD_FILL, FILL, EXTERNAL, LAYOUT, FILTERS, SYMBOL_TABLE,
@@ -66,7 +68,7 @@ def read_header(image: Image, address: int, several: int = LINK) -> Header:
         For a header that is damaged, or says that something in it is stored elsewhere.
     """
     found = Header({}, [])
-    if bytes(image.data[address : address + 4]) == b"OHDR":
+    if image.data[address] == _VERSION2:
         _read_version2(image, address, several, found)
         return found
     version, _, _, size = _PREFIX.unpack(image.take(address, _PREFIX.size))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from operator import itemgetter
 
 from snnbridge.errors import ReadError
 from snnbridge.storage.hdf5.btree1 import leaves
@@ -18,7 +19,6 @@ _TABLE = struct.Struct("<QQ")
 _NODE = struct.Struct("<4sBxH")
 _ENTRY = struct.Struct("<QQI20x")
 _SOFT = 2
-_ORDER = struct.Struct("<q")
 
 
 def read_links(image: Image, header: Header) -> dict[str, int]:
@@ -69,14 +69,5 @@ def _messages(image: Image, header: Header) -> list[tuple[str, int]]:
         heap, names = struct.unpack_from("<QQ", info, 10 if ordered else 2)
         if heap != UNDEFINED:
             messages = messages + list(dense_messages(image, heap, names))
-    if ordered and all(message[1] & 4 for message in messages):
-        messages = sorted(messages, key=_creation)
-        return list(map(parse_link, messages))
-    return sorted(map(parse_link, messages))
-
-
-def _creation(message: bytes) -> int:
-    """Return the place of a link in the order of creation."""
-    order: int
-    (order,) = _ORDER.unpack_from(message, 3 if message[1] & 8 else 2)
-    return order
+    links = sorted(map(parse_link, messages), key=itemgetter(0 if ordered else 1))
+    return [(name, address) for _, name, address in links]

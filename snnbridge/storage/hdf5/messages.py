@@ -13,6 +13,7 @@ _COMPACT, _CONTIGUOUS, _CHUNKED, _VIRTUAL = range(4)
 _NULL = 2
 _NAMED_FILTER = 256
 _HARD, _SOFT = 0, 1
+_ORDER = struct.Struct("<q")
 #: Where the index of the chunks starts: these stand in the message itself, by kind of index.
 _INDEX_EXTRA = {1: 0, 2: 0, 3: 1, 4: 5, 5: 6}
 _FILTERED_SINGLE = 12
@@ -166,29 +167,32 @@ def parse_filters(message: bytes) -> tuple[int, ...]:
     return tuple(found)
 
 
-def parse_link(message: bytes) -> tuple[str, int]:
-    """Read a hard link; return its name and the address to which it leads.
+def parse_link(message: bytes) -> tuple[int, str, int]:
+    """Read a hard link; return when it was made, its name and the address to which it leads.
+
+    The first is the link's place in the order of creation, where the group keeps it.
 
     Raises
     ------
     ReadError
         For a link of another kind, which could lead out of the file.
     """
-    version, flags = struct.unpack_from("<2B", message)
+    version, flags = message[:2]
     if version != 1:
         raise ReadError(f"a link has version {version}; expected 1")
-    at = 2
-    kind = _HARD
+    at, kind, order = 2, _HARD, 0
     if flags & 0x08:
         kind, at = message[at], at + 1
-    at += (8 if flags & 0x04 else 0) + (1 if flags & 0x10 else 0)
+    if flags & 0x04:
+        (order,), at = _ORDER.unpack_from(message, at), at + 8
+    if flags & 0x10:
+        at += 1
     width = 1 << (flags & 3)
     end = at + width + int.from_bytes(message[at : at + width], "little")
     name = link_name(message[at + width : end])
     if kind != _HARD:
         raise ReadError(foreign_link(name, "a soft" if kind == _SOFT else "an external"))
-    (address,) = struct.unpack_from("<Q", message, end)
-    return name, address
+    return order, name, int.from_bytes(message[end : end + 8], "little")
 
 
 def link_name(raw: bytes) -> str:

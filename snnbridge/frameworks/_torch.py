@@ -1,0 +1,383 @@
+"""What the helpers of all frameworks on PyTorch share: a live net as a checkpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from importlib.metadata import version
+from itertools import pairwise
+from typing import Any
+
+from snnbridge import bridge, rules
+from snnbridge.frameworks._tracing import traced
+from snnbridge.ledger import Ledger
+from snnbridge.model import (
+    PER_STEP,
+    UNKNOWN,
+    Array,
+    AvgPool,
+    BatchNorm,
+    Connection,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    Layer,
+    Linear,
+    MaxPool,
+    Neuron,
+    Opaque,
+    Origin,
+    Parameter,
+    Quantity,
+    SNNCheckpoint,
+    SumPool,
+    Synapse,
+    TimeStep,
+)
+
+Arguments = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Piece:
+    """The layers that one module stands for.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        None for a module that passes its input on.
+    edges : list of Connection
+        Between them.
+    entry, exit : str
+        The layers that take the module's input and give its output.
+    """
+
+    layers: list[Layer] = field(default_factory=list)
+    edges: list[Connection] = field(default_factory=list)
+    entry: str = ""
+    exit: str = ""
+
+    @classmethod
+    def of(cls, *chain: Layer) -> Piece:
+        """Make a piece of layers that feed each other in turn."""
+        edges = [Connection(a.name, b.name) for a, b in pairwise(chain)]
+        return cls(list(chain), edges, chain[0].name, chain[-1].name)
+
+    def feed_back(self, layer: Layer, *, before: bool = True) -> None:
+        """Add a layer from the exit to the entry; its bias waits if the delay stands behind it."""
+        self.layers.append(layer)
+        self.edges.append(Connection(self.exit, layer.name, 1 if before else 0))
+        self.edges.append(Connection(layer.name, self.entry, 0 if before else 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framework:
+    """How the modules of one framework are read.
+
+    Parameters
+    ----------
+    name : str
+        The package, and the name in :mod:`snnbridge.rules`.
+    neurons : mapping of str to function of a module
+        By class; gives the arguments of the rule's class, as the module has them now.
+    finish : function of (name, module, piece), optional
+        Adds the recurrent weights that a class holds itself.
+    special : mapping of str to function of (name, module), returning Piece
+        Other classes.
+    time_step : function of a module, optional
+        The time step that a neuron has; without it time is counted in steps.
+    """
+
+    name: str
+    neurons: Mapping[str, Callable[[Any], Arguments]]
+    finish: Callable[[str, Any, Piece], None] | None = None
+    special: Mapping[str, Callable[[str, Any], Piece]] = field(default_factory=dict)
+    time_step: Callable[[Any], float] | None = None
+
+    def checkpoint_of(
+        self, net: Any, *, sample: Any = None, connections: Iterable[Any] | None = None
+    ) -> SNNCheckpoint:
+        """Return a live net as a checkpoint.
+
+        Parameters
+        ----------
+        net : torch.nn.Module
+        sample : tensor, optional
+            An input of the net; with it the net is run once to see which module feeds which.
+        connections : iterable of (source, target) or (source, target, delay), optional
+            Between modules. They are known without being given where the whole net is a chain.
+
+        Raises
+        ------
+        TypeError
+            If `net` is no module of PyTorch.
+        CheckpointError
+            If a module does what no rule says, or a connection names none.
+        """
+        if not isinstance(net, import_module("torch").nn.Module):
+            raise TypeError(f"expected a torch.nn.Module, found {type(net).__name__!r}")
+        modules = dict(_found(self, net, "net"))
+        return _assembled(net, modules, _between(net, modules, sample, connections), self._dt(modules))
+
+    def export(
+        self,
+        net: Any,
+        path: str | os.PathLike[str],
+        *,
+        sample: Any = None,
+        connections: Iterable[Any] | None = None,
+    ) -> Ledger:
+        """Save a live net so that every other format can take it; see :meth:`checkpoint_of`.
+
+        The file is a state dict that ``torch.load`` reads as any other; what it leaves out stands
+        beside it in the archive.
+
+        Raises
+        ------
+        WriteError
+            If the file cannot be written; the old one is still there.
+        """
+        checkpoint = self.checkpoint_of(net, sample=sample, connections=connections)
+        return bridge.write(checkpoint, os.fspath(path), format="torch")
+
+    def _dt(self, modules: Mapping[str, tuple[Any, Piece]]) -> TimeStep:
+        if self.time_step is None:
+            return PER_STEP
+        found = {
+            float(self.time_step(module))
+            for module, piece in modules.values()
+            if any(isinstance(layer, Neuron | Synapse) for layer in piece.layers)
+        }
+        return Quantity(found.pop(), "s") if len(found) == 1 else UNKNOWN
+
+    def piece(self, name: str, module: Any) -> Piece | None:
+        """Return what a module stands for; None for a container."""
+        kind = type(module).__name__
+        if kind in self.special:
+            return self.special[kind](name, module)
+        if kind in self.neurons:
+            return self._neuron(name, kind, module)
+        if kind in _PLAIN:
+            return _PLAIN[kind](name, module)
+        if next(module.children(), None) is not None:
+            return None
+        held = {key: as_array(value) for key, value in module.state_dict().items()}
+        return Piece.of(Opaque(name, dict[str, Any](held), origin=Origin(self.name, kind)))
+
+    def _neuron(self, name: str, kind: str, module: Any) -> Piece:
+        known = rules.get(self.name, kind)
+        arguments = {k: plain(v) for k, v in self.neurons[kind](module).items()}
+        piece = Piece.of(*known.chain(name, version(self.name), **arguments))
+        if self.finish is not None:
+            self.finish(name, module, piece)
+        return piece
+
+
+def plain(value: Any) -> Any:
+    """Return a tensor as an array that shares its memory, and anything else as it is."""
+    return as_array(value) if hasattr(value, "detach") else value
+
+
+def as_array(tensor: Any) -> Array:
+    """Return a tensor as an array; on the CPU it shares the tensor's memory."""
+    held = tensor.detach().cpu()
+    name = str(held.dtype).removeprefix("torch.")
+    if name == "bfloat16" or name.startswith("float8"):
+        import ml_dtypes
+
+        torch = import_module("torch")
+        raw = held.view(torch.uint16 if held.element_size() == 2 else torch.uint8).numpy()
+        small: Array = raw.view(getattr(ml_dtypes, name))
+        return small
+    array: Array = held.numpy()
+    return array
+
+
+def _assembled(
+    net: Any,
+    modules: Mapping[str, tuple[Any, Piece]],
+    between: tuple[list[tuple[str, str, int]] | None, dict[str, Layer]],
+    dt: TimeStep,
+) -> SNNCheckpoint:
+    edges, views = between
+    pieces = {name: piece for name, (_, piece) in modules.items()}
+    layers = {x.name: x for p in pieces.values() for x in p.layers} | views
+    inner = [edge for piece in pieces.values() for edge in piece.edges]
+    known: Any = UNKNOWN if edges is None else (*inner, *_edges(edges, pieces))
+    checkpoint = SNNCheckpoint(_with_shapes(layers, known), connections=known, dt=dt)
+    checkpoint.extras = {"torch": _keys(net, checkpoint)}
+    return checkpoint
+
+
+def _found(
+    framework: Framework, module: Any, name: str, prefix: str = ""
+) -> Iterator[tuple[str, tuple[Any, Piece]]]:
+    """Give the modules that stand for layers, and their pieces."""
+    piece = framework.piece(name, module)
+    if piece is not None:
+        yield name, (module, piece)
+        return
+    for own, child in module.named_children():
+        below = f"{prefix}{own}"
+        yield from _found(framework, child, below, f"{below}.")
+
+
+def _between(
+    net: Any, modules: Mapping[str, tuple[Any, Piece]], sample: Any, given: Iterable[Any] | None
+) -> tuple[list[tuple[str, str, int]] | None, dict[str, Layer]]:
+    """Return the edges between modules, and the layers that stand for views on the way."""
+    if given is not None:
+        return [(edge[0], edge[1], edge[2] if len(edge) > 2 else 0) for edge in given], {}
+    if sample is not None:
+        return traced(net, {name: module for name, (module, _) in modules.items()}, sample)
+    chain = _chain(net, {id(module): name for name, (module, _) in modules.items()})
+    return (None if chain is None else [(a, b, 0) for a, b in pairwise(chain)]), {}
+
+
+def _chain(module: Any, names: Mapping[int, str]) -> list[str] | None:
+    """Return the modules that a Sequential runs through, or None where it is none."""
+    if id(module) in names:
+        return [names[id(module)]]
+    torch = import_module("torch")
+    if not isinstance(module, torch.nn.Sequential) and type(module).__name__ != "TorchSequential":
+        return None
+    found: list[str] = []
+    for child in module.children():
+        inner = _chain(child, names)
+        if inner is None:
+            return None
+        found += inner
+    return found
+
+
+def _edges(
+    edges: Iterable[tuple[str, str, int]], pieces: Mapping[str, Piece]
+) -> Iterator[Connection]:
+    """Turn edges between modules into edges between layers; modules without layers vanish."""
+    passed = {name for name, piece in pieces.items() if not piece.layers}
+    sources = {target: source for source, target, _ in edges if target in passed}
+    for source, target, delay in edges:
+        while source in passed:
+            source = sources.get(source, "")
+        if source and target not in passed:
+            start = pieces[source].exit if source in pieces else source
+            stop = pieces[target].entry if target in pieces else target
+            yield Connection(start, stop, delay)
+
+
+def _with_shapes(layers: Mapping[str, Layer], connections: Any) -> list[Layer]:
+    """Give neurons and synapses the size of the Linear layer that feeds them, straight or not."""
+    found = dict(layers)
+    for edge in () if connections is UNKNOWN else connections:
+        source, target = found.get(edge.source), found.get(edge.target)
+        shape = None
+        if isinstance(source, Linear) and source.size[1] is not None:
+            shape = (source.size[1],)
+        elif isinstance(source, Neuron | Synapse) and source.shape is not UNKNOWN:
+            shape = source.shape
+        if shape and isinstance(target, Neuron | Synapse) and target.shape is UNKNOWN:
+            found[edge.target] = replace(target, shape=shape)
+    return list(found.values())
+
+
+def _keys(net: Any, checkpoint: SNNCheckpoint) -> dict[str, Any]:
+    """Say where each entry of the state dict is: in the parameter that is the same memory."""
+    paths = {
+        (_place(held.value), held.value.shape): ["layers", layer.name, name]
+        for layer in checkpoint.layers.values()
+        for name, held in layer.parameters.items()
+        if held.value is not UNKNOWN and held.value.size
+    }
+    keys: list[list[Any]] = []
+    others: dict[str, Array] = {}
+    for key, tensor in net.state_dict().items():
+        array = as_array(tensor)
+        at = [paths.get((_place(array), shape)) for shape in (array.shape, array.shape[::-1])]
+        if array.size == 0 or at == [None, None]:
+            others[key] = array.copy()
+        keys.append([key, at[0] or at[1] or [], [] if at[0] or not at[1] else [1, 0]])
+    return {"keys": keys, "others": others}
+
+
+def _place(array: Array) -> int:
+    place: int = array.__array_interface__["data"][0]
+    return place
+
+
+# The modules of PyTorch itself, and those that other frameworks derive from them
+
+
+def _trained(tensor: Any) -> Parameter | None:
+    """Return a weight, and whether it is trained."""
+    if tensor is None:
+        return None
+    return Parameter(as_array(tensor), trainable=bool(tensor.requires_grad))
+
+
+def linear(name: str, module: Any) -> Piece:
+    """Return a Linear module."""
+    return Piece.of(Linear(name, _trained(module.weight), _trained(module.bias)))
+
+
+def _conv(name: str, module: Any) -> Piece:
+    kind: Any = {1: Conv1d, 2: Conv2d}[len(module.kernel_size)]
+    if module.padding_mode != "zeros":
+        return Piece.of(Opaque(name, {"weight": as_array(module.weight)}))
+    padding = {"valid": 0}.get(module.padding, module.padding)
+    return Piece.of(
+        kind(
+            name, _trained(module.weight), _trained(module.bias), stride=module.stride,
+            padding=padding, dilation=module.dilation, groups=module.groups,
+        )  # fmt: skip
+    )
+
+
+def _pair(value: Any) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def _pool(kind: Any, **more: str) -> Callable[[str, Any], Piece]:
+    def read(name: str, module: Any) -> Piece:
+        window = _pair(module.kernel_size)
+        stride = _pair(module.stride) if module.stride is not None else window
+        padding = _pair(getattr(module, "padding", 0))
+        given = {key: getattr(module, attribute) for key, attribute in more.items()}
+        return Piece.of(kind(name, window, stride, padding, **given))
+
+    return read
+
+
+def _norm(name: str, module: Any) -> Piece:
+    return Piece.of(
+        BatchNorm(
+            name, as_array(module.running_mean), as_array(module.running_var),
+            _trained(module.weight), _trained(module.bias), module.eps,
+        )  # fmt: skip
+    )
+
+
+def _flatten(name: str, module: Any) -> Piece:
+    start = module.start_dim - 1 if module.start_dim > 0 else module.start_dim
+    return Piece.of(Flatten(name, start, module.end_dim, order="channels first"))
+
+
+def _passing(name: str, module: Any) -> Piece:
+    return Piece()
+
+
+_PLAIN: Mapping[str, Callable[[str, Any], Piece]] = {
+    "Linear": linear,
+    "Conv1d": _conv,
+    "Conv2d": _conv,
+    "AvgPool2d": _pool(AvgPool, count_padding="count_include_pad"),
+    "MaxPool2d": _pool(MaxPool),
+    "SumPool2d": _pool(SumPool),
+    "BatchNorm1d": _norm,
+    "BatchNorm2d": _norm,
+    "Flatten": _flatten,
+    "Identity": _passing,
+    "Dropout": _passing,
+    "Dropout2d": _passing,
+}

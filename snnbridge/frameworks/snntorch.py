@@ -1,0 +1,68 @@
+"""Saving and building nets of snnTorch with what their state dicts leave out.
+
+A state dict says neither the class of a neuron nor ``reset_delay``, and its
+``reset_mechanism_val`` need not be what the net does: a net that loads another value goes on as it
+was built.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snnbridge.errors import CheckpointError
+from snnbridge.frameworks._torch import Arguments, Framework, Piece, as_array
+from snnbridge.model import Conv2d, Linear, Scale
+
+__all__ = ["checkpoint_of", "export"]
+
+_HOW = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
+
+
+def _fire(module: Any) -> Arguments:
+    if module.inhibition:
+        raise CheckpointError("inhibition silences all neurons but one, which no rule says")
+    return {
+        "threshold": module.threshold,
+        "graded_spikes_factor": module.graded_spikes_factor,
+        "reset_mechanism": _HOW[module.state_function.__name__],
+        "reset_delay": bool(module.reset_delay),
+    }
+
+
+def _leaky(module: Any) -> Arguments:
+    return {"beta": module.beta, **_fire(module)}
+
+
+def _synaptic(module: Any) -> Arguments:
+    return {"alpha": module.alpha, **_leaky(module)}
+
+
+def _lapicque(module: Any) -> Arguments:
+    parts = {name: getattr(module, name) for name in ("R", "C", "time_step")}
+    return {"beta": None, **parts, **_fire(module)}
+
+
+def _feed_back(name: str, module: Any, piece: Piece) -> None:
+    inner = getattr(module, "recurrent", None)
+    if inner is None:
+        return
+    kind = type(inner).__name__
+    if kind == "Linear":
+        piece.feed_back(Linear(f"{name}.recurrent", as_array(inner.weight), as_array(inner.bias)))
+    elif kind == "Conv2d":
+        options = {k: getattr(inner, k) for k in ("stride", "padding", "dilation", "groups")}
+        weights = as_array(inner.weight), as_array(inner.bias)
+        piece.feed_back(Conv2d(f"{name}.recurrent", *weights, **options))
+    else:
+        piece.feed_back(Scale(f"{name}.V", as_array(inner.V)))
+
+
+FRAMEWORK = Framework(
+    name="snntorch",
+    neurons={
+        "Leaky": _leaky, "RLeaky": _leaky, "Synaptic": _synaptic, "RSynaptic": _synaptic,
+        "Lapicque": _lapicque,
+    },
+    finish=_feed_back,
+)  # fmt: skip
+checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export

@@ -1,0 +1,106 @@
+"""NIR's own package reads our files, and every importer runs them as the source does."""
+
+import json
+import subprocess
+
+import pytest
+
+import nir_matrix
+import recorded
+from nir_matrix import ENVIRONMENTS, INSIDE, PINNED, REGISTRY
+from snnbridge import Neuron, differences, read, simulate, verify, write
+from snnbridge_plugins.nir.importers import IMPORTERS
+
+pytestmark = pytest.mark.live
+
+_ROUND = """
+import json, sys, nir
+for source, target in json.loads(sys.stdin.read()):
+    nir.write(target, nir.read(source))
+print(nir.version)
+"""
+
+
+def interpreter(name):
+    python = ENVIRONMENTS / name / INSIDE
+    if not python.is_file():
+        pytest.skip(f"no environment {name}")
+    return python
+
+
+def plain(folder, keep):
+    """Write recorded nets as graphs for nobody in particular."""
+    pairs = []
+    for number, (book, stem, name) in enumerate(recorded.cases()):
+        net = recorded.Recorded(book, stem, name).net
+        file = folder / f"{number}.nir"
+        write(net, file, registry=REGISTRY)
+        if keep(net, file.read_bytes()):
+            pairs.append((file, folder / f"{number}.again.nir"))
+    return pairs
+
+
+@pytest.mark.parametrize("version", ["1.0.4", "1.0.8"])
+def test_the_package_reads_what_we_write_and_its_copy_still_says_everything(tmp_path, version):
+    python = interpreter(f"nir-{version}")
+    late = version == "1.0.8"
+
+    def keep(net, data):
+        """Leave out nodes that this release does not have."""
+        return b"snnbridge." not in data.partition(b"document")[0] and (
+            late or (b"v_reset\0" not in data and b"CubaLI\0" not in data)
+        )
+
+    pairs = plain(tmp_path, keep)
+    assert len(pairs) > 200
+    given = json.dumps([[str(a), str(b)] for a, b in pairs])
+    done = subprocess.run(
+        [python, "-c", _ROUND], input=given, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == version
+    for ours, theirs in pairs:
+        again = read(theirs, registry=REGISTRY)
+        assert again.source.dialect == "snnbridge", again.source.notes
+        assert differences(read(ours, registry=REGISTRY), again) == []
+
+
+@pytest.mark.parametrize("importer", IMPORTERS)
+def test_what_is_written_for_an_importer_has_the_source_s_spikes_there(tmp_path, importer):
+    interpreter("spyx" if importer == "spyx" else "torch")
+    if importer in PINNED:
+        interpreter(PINNED[importer])
+    written = list(nir_matrix.cells(tmp_path, [importer]))
+    nir_matrix.run(written, importer, tmp_path)
+    taken = [cell for cell in written if not cell.refused]
+    assert len(taken) > 10
+    for cell in taken:
+        assert cell.error is None, f"{cell.source} {cell.name}: {cell.error}"
+        wrong = cell.wrong()
+        # Where a rounding decides, the verdict on the plan says that it cannot be told.
+        if wrong and not cell.exact:
+            told = verify(cell.net, cell.planned, inputs=cell.x).verdict
+            assert told in ("indeterminate", "different"), f"{cell.source} {cell.name}"
+            wrong = 0
+        assert wrong == 0, f"{cell.source} {cell.name}: {wrong} outputs differ"
+
+
+@pytest.mark.parametrize("importer", IMPORTERS)
+def test_reading_by_a_scheme_is_what_the_importer_does(tmp_path, importer):
+    """The nodes alone, read by ``--scheme``, give the spikes of the real importer."""
+    interpreter("spyx" if importer == "spyx" else "torch")
+    if importer in PINNED:
+        interpreter(PINNED[importer])
+    written = [c for c in nir_matrix.cells(tmp_path, [importer]) if c.name.endswith("random")]
+    nir_matrix.run(written, importer, tmp_path)
+    for cell in written:
+        if cell.refused:
+            continue
+        dt = getattr(cell.planned.dt, "value", None)
+        options = {"scheme": importer, **({"dt": str(dt)} if dt else {})}
+        net = read(cell.file, registry=REGISTRY, options=options)
+        neuron = [n for n, x in net.layers.items() if isinstance(x, Neuron)][-1]
+        if not net.layers[neuron].rule.spiking:
+            continue
+        found = simulate(net, cell.x, record={neuron: "output"}).traces[neuron, "output"]
+        assert (found == cell.out.reshape(found.shape)).all(), f"{cell.source} {cell.name}"
