@@ -11,7 +11,7 @@ from typing import Any
 
 from snnbridge.errors import SNNBridgeError
 from snnbridge.formats import Format, Options
-from snnbridge.testing import file_checks, model_checks
+from snnbridge.testing import damage_checks, file_checks, model_checks, writing_checks
 from snnbridge.testing.samples import runnable, samples
 from snnbridge.testing.subject import ConformanceFailure, Subject
 
@@ -63,13 +63,13 @@ _CHECKS = (
     _check(model_checks.equal_checkpoints_make_equal_bytes, samples),
     _check(model_checks.behaviour_is_the_same, runnable),
     _check(model_checks.unknown_options_are_refused),
-    _check(file_checks.a_shortened_file_is_refused),
-    _check(file_checks.a_flipped_bit_is_found),
-    _check(file_checks.a_full_disk_leaves_the_old_file),
-    _check(file_checks.nothing_is_in_place_before_the_end),
-    _check(file_checks.readers_may_share_a_file),
-    _check(file_checks.a_reader_finds_the_old_file_or_the_new_one),
-    _check(file_checks.arrays_outlive_their_file),
+    _check(damage_checks.a_shortened_file_is_refused),
+    _check(damage_checks.a_flipped_bit_is_found),
+    _check(writing_checks.a_full_disk_leaves_the_old_file),
+    _check(writing_checks.nothing_is_in_place_before_the_end),
+    _check(writing_checks.readers_may_share_a_file),
+    _check(writing_checks.a_reader_finds_the_old_file_or_the_new_one),
+    _check(writing_checks.arrays_outlive_their_file),
 )
 
 

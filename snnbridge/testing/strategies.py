@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 from hypothesis import strategies as st
 
@@ -52,22 +51,8 @@ from snnbridge.model import (
     SynapseRule,
     TimeStep,
 )
+from snnbridge.testing.samples import DTYPES
 
-#: Every dtype that a parameter may have, by name.
-DTYPES: Mapping[str, np.dtype[Any]] = {
-    **{
-        name: np.dtype(name)
-        for name in (
-            "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-            "float16", "float32", "float64", "longdouble", "complex64", "complex128", "U3", "S5",
-            "datetime64[D]", "V4",
-        )
-    },
-    **{
-        name: np.dtype(getattr(ml_dtypes, name))
-        for name in ("bfloat16", "float8_e4m3fn", "float8_e5m2", "int4", "uint4")
-    },
-}  # fmt: skip
 _NUMBERS = ("float32", "float64", "float16", "bfloat16")
 
 _TEXT = st.characters(exclude_categories=["Cs"], exclude_characters="\0")

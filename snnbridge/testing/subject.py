@@ -71,6 +71,12 @@ class Subject:
             registry=self.registry,
         )
 
+    def written(self, checkpoint: SNNCheckpoint) -> Path:
+        """Write to a place of its own, and return a file that is there."""
+        path = self.place()
+        self.write(checkpoint, path)
+        return next(p for p in [path, *files_beside(path)] if p.is_file())
+
     def read(self, path: Path) -> SNNCheckpoint:
         """Read through the bridge, as users do."""
         return bridge.read(
