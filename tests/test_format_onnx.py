@@ -175,26 +175,26 @@ def test_a_network_of_brainpy_runs_with_the_spikes_that_brainpy_recorded(tmp_pat
             assert (found[key] == expected[key]).all(), key
 
 
-def sample(argument, name):
-    return {"unit": None}.get(name, 0.5 if argument.parameter in (None, "decay") else 2.0)
+def sample(argument):
+    if argument.parameter is None and argument.help.startswith(
+        ("decay word", "leak, in", "factor")
+    ):
+        return 64
+    return 0.5 if argument.parameter in (None, "decay") else 2.0
 
 
 def rule_of(framework, kind):
     """Build a layer of a class as a user would: with plain numbers where it demands some."""
     found = rules.get(framework, kind)
     required = {
-        name: sample(argument, name)
+        name: sample(argument)
         for name, argument in found.arguments.items()
         if name not in found.defaults() and not argument.choices
     }
     return found.build("it", shape=(4,), **required)
 
 
-CLASSES = sorted(
-    key
-    for key, found in rules.classes.items()
-    if found.layer in (Neuron, Synapse) and key not in {("x", "x")}
-)
+CLASSES = sorted(key for key, found in rules.classes.items() if found.layer in (Neuron, Synapse))
 
 
 @pytest.mark.parametrize(("framework", "kind"), CLASSES, ids=[".".join(c) for c in CLASSES])
@@ -398,8 +398,7 @@ def test_functions_of_one_rule_are_shared(tmp_path, net):
     assert [n.op_type for n in model.graph.node[:4]] == ["LinearBias", "Leaky", "Linear", "Leaky"]
     assert {n.name for n in model.graph.node[:4]} == {"fc1", "lif1", "fc2", "lif2"}
     assert (model.ir_version, model.opset_import[0].version) == (10, 21)
-    assert "leaves" not in model.functions[1].doc_string
-    assert "reset=subtract" in model.functions[1].doc_string
+    assert "reset='subtract'" in model.functions[1].doc_string
 
 
 def test_the_reference_evaluator_of_onnx_runs_it_too(tmp_path, net):
@@ -460,7 +459,9 @@ def test_whatever_stands_beside_a_network_comes_back(tmp_path, other):
     assert back.provenance == net.provenance
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float64", "int8", "uint16", "bool", "bfloat16", "int4"])
+@pytest.mark.parametrize(
+    "dtype", ["float16", "float64", "int8", "uint16", "bool", "bfloat16", "int4"]
+)
 def test_weights_of_any_dtype_run_and_come_back(tmp_path, dtype):
     from snnbridge.document import dtype_of
 
@@ -572,7 +573,7 @@ def test_a_tensor_of_every_type_is_read(tmp_path, name, raw):
             read(tmp_path / "t.onnx")
         return
     found = read(tmp_path / "t.onnx").extras["onnx"]["tensors"]["t"]
-    assert list(found) == list(array)
+    assert found.tobytes() == array.tobytes() if name != "STRING" else list(found) == list(array)
     assert name == "STRING" or found.dtype == array.dtype
 
 
@@ -639,7 +640,9 @@ def test_normalisation_and_pools_keep_what_they_state(tmp_path):
     arrays = {k: np.float32([i, i + 1]) for i, k in enumerate(("s", "b", "m", "v"))}
     nodes = [
         oh.make_node("BatchNormalization", ["x", "s", "b", "m", "v"], ["h"], epsilon=0.5),
-        oh.make_node("MaxPool", ["h"], ["i"], kernel_shape=[2, 2], strides=[2, 1], pads=[0, 1, 0, 0]),
+        oh.make_node(
+            "MaxPool", ["h"], ["i"], kernel_shape=[2, 2], strides=[2, 1], pads=[0, 1, 0, 0]
+        ),
         oh.make_node("AveragePool", ["i"], ["y"], kernel_shape=[2, 1], auto_pad="SAME_UPPER"),
     ]
     found = read_model(tmp_path, model_of(nodes, arrays, shape=(1, 2, 6, 6)))
@@ -749,7 +752,7 @@ def nested(depth):
 
 
 def varint(n):
-    return oh.onnx.helper and bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+    return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
 
 
 HOSTILE = {
@@ -834,7 +837,9 @@ def test_data_beside_the_model_is_read(tmp_path):
     assert (found.layers["MatMul"].weight.value == weight.T).all()
 
 
-@pytest.mark.parametrize("location", ["../w.bin", "/etc/hostname", "", "a/../../w.bin", "..\\w.bin"])
+@pytest.mark.parametrize(
+    "location", ["../w.bin", "/etc/hostname", "", "a/../../w.bin", "..\\w.bin"]
+)
 def test_data_elsewhere_is_refused(tmp_path, location):
     (tmp_path / "w.bin").write_bytes(bytes(48))
     with pytest.raises(ReadError, match="beside"):
@@ -842,7 +847,8 @@ def test_data_elsewhere_is_refused(tmp_path, location):
 
 
 @pytest.mark.parametrize(
-    "entries", [{"offset": 8}, {"length": 1 << 60}, {"offset": -8}, {"offset": "1e3"}, {"length": 40}]
+    "entries",
+    [{"offset": 8}, {"length": 1 << 60}, {"offset": -8}, {"offset": "1e3"}, {"length": 40}],
 )
 def test_a_range_outside_of_the_data_is_refused(tmp_path, entries):
     (tmp_path / "w.bin").write_bytes(bytes(48))
@@ -885,4 +891,3 @@ def test_inputs_by_other_names_are_refused(tmp_path, net):
     path = exported(tmp_path / "net.onnx", net)
     with pytest.raises(CheckpointError, match="'in'"):
         FORMAT.run(path, {"other": spikes(1, 1, 6)}, {})
-

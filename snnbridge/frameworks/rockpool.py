@@ -19,7 +19,7 @@ _DECAYS = {"mem": "alpha", "syn": "beta"}
 
 
 def _leak(module: Any, which: str) -> Arguments:
-    mode = module.leak_mode
+    mode = getattr(module, "leak_mode", "taus")
     name = _DECAYS[which] if mode == "decays" else _LEAK[mode].format(which)
     value = getattr(module, name)
     one = which == "syn" and value.ndim == 2 and value.shape[1] == 1

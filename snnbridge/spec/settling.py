@@ -96,14 +96,14 @@ def _one(name: str, held: Any, new: Any, contradiction: Contradiction) -> Any:
         return held
     if isinstance(held, Parameter) and isinstance(new, Parameter):
         if _same_numbers(held, new):
-            return replace_unit(held, held.unit or new.unit)
+            return _with_unit(held, held.unit or new.unit)
     elif same(held, new):
         return held
     contradiction(name, held, new)
     return held
 
 
-def replace_unit(held: Parameter, unit: str | None) -> Parameter:
+def _with_unit(held: Parameter, unit: str | None) -> Parameter:
     """Return a parameter with another unit, its array the same."""
     return held if unit == held.unit else Parameter(held.value, unit, held.trainable)
 

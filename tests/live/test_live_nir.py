@@ -8,7 +8,7 @@ import pytest
 import nir_matrix
 import recorded
 from nir_matrix import ENVIRONMENTS, INSIDE, PINNED, REGISTRY
-from snnbridge import Neuron, differences, read, simulate, verify, write
+from snnbridge import PER_STEP, Neuron, differences, read, simulate, verify, write
 from snnbridge_plugins.nir.importers import IMPORTERS
 
 pytestmark = pytest.mark.live
@@ -96,8 +96,8 @@ def test_reading_by_a_scheme_is_what_the_importer_does(tmp_path, importer):
     for cell in written:
         if cell.refused:
             continue
-        dt = getattr(cell.planned.dt, "value", None)
-        options = {"scheme": importer, **({"dt": str(dt)} if dt else {})}
+        dt = cell.planned.dt
+        options = {"scheme": importer, **({"dt": str(dt)} if dt is not PER_STEP else {})}
         net = read(cell.file, registry=REGISTRY, options=options)
         neuron = [n for n, x in net.layers.items() if isinstance(x, Neuron)][-1]
         if not net.layers[neuron].rule.spiking:

@@ -81,9 +81,7 @@ FORMAT = Format(
             ("auto", "no", "yes", "safetensors"),
             direction="writing",
         ),
-        Option(
-            "check", "Hold every array against its digest.", ("yes", "no"), direction="reading"
-        ),
+        Option("check", "Hold every array against its digest.", ("yes", "no"), direction="reading"),
     ),
 )
 

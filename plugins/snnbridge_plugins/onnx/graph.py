@@ -103,7 +103,10 @@ class Graph:
 
     def _histories(self) -> dict[Key, int]:
         """Return how far back each signal is looked at, by a delayed delivery too."""
-        return {key: max(node.history, self._delivery(key)) for key, node in self.nodes.items()}
+        found = {k: max(node.history, self._delivery(k)) for k, node in self.nodes.items()}
+        for key, delay in map(self.network.signal, self.network.outputs):
+            found[key] = max(found[key], delay)
+        return found
 
     def _delivery(self, key: Key) -> int:
         """Return how many steps after it was written a signal is delivered."""
@@ -187,7 +190,7 @@ class Graph:
     def end(self, start: str, term: Term) -> None:
         """Make a value the last state of the one that starts so."""
         name = start.removesuffix(".start") + ".end"
-        made = self.scope.op("Identity", term, hint=name)
+        made = term if term.name == name else self.scope.op("Identity", term, hint=name)
         dims = [None] * len(self.defaults[start].shape)
         self.outputs.append(value_info(made.name, made.dtype, dims))
         self.states.append((start, made.name))
@@ -292,6 +295,8 @@ class Signals:
     """
 
     lead: int
+    #: Of the names of values; those in a loop's body leave the plain ones to what leaves it.
+    suffix = ""
 
     def __init__(self, graph: Graph, scope: Scope) -> None:
         self.graph, self.scope = graph, scope
@@ -346,10 +351,9 @@ class Signals:
         self, node: Node, function: str, arguments: Sequence[Term], recipe: Recipe
     ) -> list[Term]:
         """Add the call of a function; return its last states."""
-        name = node.key[0]
-        width = self.graph.style.width
-        outputs = [(_value_name(name, out), width) for out, _ in recipe.outputs]
-        ends = [(f"{name}.{s.variable}.last", s.default.dtype.name) for s in recipe.states]
+        name, width, now = node.key[0], self.graph.style.width, self.suffix
+        outputs = [(_value_name(name, out) + now, width) for out, _ in recipe.outputs]
+        ends = [(f"{name}.{s.variable}.end{now}", s.default.dtype.name) for s in recipe.states]
         made = self.scope.add(
             function, arguments, [*outputs, *ends], domain=DOMAIN, name=name, doc_string=recipe.doc
         )
@@ -643,7 +647,7 @@ class Cycle:
             [*ends, *(term for _, _, term, _ in wanted)],
             [*shapes, *(shape for _, _, _, shape in wanted)],
         )
-        names = [f"{key[0]}.{variable}.last" for key, variable in places]
+        names = [f"{key[0]}.{variable}.end" for key, variable in places]
         names += [_value_name(key[0], variable or "y") for key, variable, _, _ in wanted]
         dtypes = [term.dtype for term in (*ends, *(w[2] for w in wanted))]
         made = scan(self.outer.scope, graph, starts, [x for x, _ in taken], names, dtypes,
@@ -687,6 +691,8 @@ class Cycle:
 
 class _Inner(OneStep):
     """Signals inside a cycle, which reads those outside as inputs of its loop."""
+
+    suffix = ".now"
 
     def __init__(self, cycle: Cycle) -> None:
         super().__init__(cycle.graph, cycle.body)

@@ -45,7 +45,7 @@ class Connection:
         for name in (self.source, self.target, self.source_port, self.target_port):
             if name is not None and not isinstance(name, str):
                 raise CheckpointError(f"a connection and its ports are named by text, not {name!r}")
-        if self.delay is UNKNOWN:
+        if self.delay is UNKNOWN or (type(self.delay) is int and self.delay >= 0):
             return
         delay = whole(self.delay)
         if delay is None or delay < 0:

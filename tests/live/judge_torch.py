@@ -1,0 +1,259 @@
+"""Runs in the environment of the frameworks on PyTorch: builds, runs, saves and loads their nets."""
+
+import json
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+STEPS, BATCH = 40, 4
+
+
+def dyadic(net):
+    """Round the weights so that every sum is exact in float32: one result for every engine."""
+    with torch.no_grad():
+        for name, held in net.named_parameters():
+            if name.rpartition(".")[2] in ("weight", "bias", "w_rec") or "_weights" in name:
+                held.copy_((held * 64).round() / 64)
+    return net
+
+
+def spikes(*shape):
+    return (torch.rand(STEPS, BATCH, *shape) < 0.4).float()
+
+
+def by_step(step, x, *, reset=None):
+    """Run a function over the steps; it keeps its own state."""
+    with torch.no_grad():
+        return torch.stack([step(frame) for frame in x])
+
+
+def all_at_once(net, x, *, batch_first=False):
+    with torch.no_grad():
+        out = net(x.transpose(0, 1) if batch_first else x)
+    out = out[0] if isinstance(out, tuple) else out
+    return out.transpose(0, 1) if batch_first else out
+
+
+# Nets: each gives (net, input, function of the input, arguments of export)
+
+
+def snntorch_net(*neurons, size=None):
+    net = nn.Sequential(nn.Linear(6, 5), neurons[0], nn.Linear(5, 3), neurons[1])
+    return dyadic(net), spikes(6), lambda x: by_step(lambda frame: first(net(frame)), x), {}
+
+
+def first(value):
+    return value[0] if isinstance(value, tuple) else value
+
+
+def snntorch_leaky():
+    import snntorch as snn
+
+    how = {"init_hidden": True, "learn_beta": True}
+    return snntorch_net(
+        snn.Leaky(beta=torch.full((5,), 0.75), **how),
+        snn.Leaky(beta=0.5, reset_mechanism="zero", reset_delay=False, output=True, **how),
+    )
+
+
+def snntorch_recurrent():
+    import snntorch as snn
+
+    how = {"init_hidden": True, "alpha": 0.5, "beta": 0.75}
+    return snntorch_net(
+        snn.RSynaptic(linear_features=5, **how),
+        snn.Synaptic(reset_mechanism="none", output=True, **how),
+    )
+
+
+def snntorch_traced():
+    """A net of one's own, whose connections are seen by running it."""
+    import snntorch as snn
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3)
+            self.lif1 = snn.Leaky(beta=0.5)
+            self.pool = nn.AvgPool2d(2)
+            self.fc = nn.Linear(18, 4)
+            self.lif2 = snn.Leaky(beta=0.75, reset_mechanism="zero")
+
+        def forward(self, x):
+            mem1, mem2, out = self.lif1.reset_mem(), self.lif2.reset_mem(), []
+            for frame in x:
+                spk1, mem1 = self.lif1(self.conv(frame), mem1)
+                spk2, mem2 = self.lif2(self.fc(self.pool(spk1).flatten(1)), mem2)
+                out.append(spk2)
+            return torch.stack(out)
+
+    net, x = dyadic(Net()), spikes(1, 8, 8)
+    return net, x, lambda x: all_at_once(net, x), {"sample": x}
+
+
+def norse_net(*layers):
+    import norse.torch as norse
+
+    net = norse.SequentialState(*layers)
+
+    def run(x):
+        state, found = None, []
+        with torch.no_grad():
+            for frame in x:
+                out, state = net(frame, state)
+                found.append(out)
+        return torch.stack(found)
+
+    return dyadic(net), spikes(6), run, {}
+
+
+def norse_cells():
+    import norse.torch as norse
+
+    p = norse.LIFParameters(
+        v_th=torch.as_tensor(0.5),
+        tau_mem_inv=torch.as_tensor(250.0),
+        tau_syn_inv=torch.as_tensor(500.0),
+    )
+    return norse_net(
+        nn.Linear(6, 5), norse.LIFCell(p, dt=2.0**-10), nn.Linear(5, 3),
+        norse.LIFBoxCell(norse.LIFBoxParameters(v_th=torch.as_tensor(0.25)), dt=2.0**-10),
+    )  # fmt: skip
+
+
+def norse_recurrent():
+    import norse.torch as norse
+
+    p = norse.LIFParameters(v_th=torch.as_tensor(0.25))
+    return norse_net(
+        norse.LIFRecurrentCell(6, 5, p, dt=2.0**-10), nn.Linear(5, 3), norse.IAFCell(dt=2.0**-10)
+    )
+
+
+def sinabs_net(*layers):
+    net = dyadic(nn.Sequential(*layers))
+    return net, spikes(6), lambda x: all_at_once(net, x, batch_first=True), {}
+
+
+def sinabs_layers():
+    import sinabs.activation as sa
+    import sinabs.layers as sl
+
+    return sinabs_net(
+        nn.Linear(6, 5),
+        sl.LIF(tau_mem=10.0, tau_syn=5.0, norm_input=False, min_v_mem=-0.5),
+        nn.Linear(5, 3),
+        sl.IAF(spike_threshold=0.5, spike_fn=sa.SingleSpike, reset_fn=sa.MembraneReset()),
+    )
+
+
+def sinabs_recurrent():
+    import sinabs.layers as sl
+
+    return sinabs_net(
+        nn.Linear(6, 5),
+        sl.LIFRecurrent(tau_mem=10.0, rec_connect=nn.Linear(5, 5), norm_input=False),
+        nn.Linear(5, 3),
+        sl.LIF(tau_mem=5.0, train_alphas=True),
+    )
+
+
+def spikingjelly_net(*layers, shape=(6,)):
+    from spikingjelly.activation_based import functional
+
+    net = dyadic(nn.Sequential(*layers))
+    functional.set_step_mode(net, "m")
+
+    def run(x):
+        functional.reset_net(net)
+        return all_at_once(net, x)
+
+    return net, spikes(*shape), run, {}
+
+
+def spikingjelly_neurons():
+    from spikingjelly.activation_based import layer, neuron
+
+    return spikingjelly_net(
+        layer.Linear(6, 5), neuron.LIFNode(tau=4.0, v_threshold=0.25),
+        layer.Linear(5, 4), neuron.ParametricLIFNode(init_tau=2.0, v_reset=None, v_threshold=0.25),
+        layer.Linear(4, 3), neuron.IFNode(v_threshold=0.5),
+    )  # fmt: skip
+
+
+def spikingjelly_conv():
+    from spikingjelly.activation_based import layer, neuron
+
+    return spikingjelly_net(
+        layer.Conv2d(1, 2, 3, stride=2, padding=1), neuron.LIFNode(tau=2.0, v_threshold=0.25),
+        layer.MaxPool2d(2), layer.Flatten(), layer.Linear(8, 3), neuron.IFNode(),
+        shape=(1, 8, 8),
+    )  # fmt: skip
+
+
+def rockpool_net(*layers):
+    from rockpool.nn.combinators import Sequential
+
+    net = dyadic(Sequential(*layers))
+    return net, spikes(6), lambda x: all_at_once(net, x, batch_first=True), {}
+
+
+def rockpool_modules():
+    from rockpool.nn.modules import LIFNeuronTorch, LIFTorch, LinearTorch
+
+    return rockpool_net(
+        LinearTorch((6, 5), has_bias=True), LIFTorch((5,), dt=1e-3, threshold=0.5),
+        LinearTorch((5, 3)), LIFNeuronTorch((3,), dt=1e-3, threshold=0.25),
+    )  # fmt: skip
+
+
+def rockpool_recurrent():
+    from rockpool.nn.modules import LIFTorch, LinearTorch
+
+    return rockpool_net(
+        LinearTorch((6, 5)), LIFTorch((5,), has_rec=True, threshold=0.5),
+        LinearTorch((5, 3)), LIFTorch((3,), leak_mode="decays", threshold=0.5),
+    )  # fmt: skip
+
+
+NETS = (
+    snntorch_leaky, snntorch_recurrent, snntorch_traced, norse_cells, norse_recurrent,
+    sinabs_layers, sinabs_recurrent, spikingjelly_neurons, spikingjelly_conv, rockpool_modules,
+    rockpool_recurrent,
+)  # fmt: skip
+
+
+def export(name, folder):
+    """Save a net as its helper does; keep its input, its spikes and its state dict."""
+    torch.manual_seed(1)
+    net, x, run, arguments = next(make for make in NETS if make.__name__ == name)()
+    helper = import_module(f"snnbridge.frameworks.{name.partition('_')[0]}")
+    folder = Path(folder)
+    helper.export(net, folder / "net.pt", **arguments)
+    torch.save(net.state_dict(), folder / "fresh.pt")
+    found = run(x)
+    np.savez(folder / "run.npz", input=x.numpy(), output=found.detach().numpy())
+    loaded = torch.load(folder / "net.pt", weights_only=True)
+    own = torch.load(folder / "fresh.pt", weights_only=True)
+    same = list(loaded) == list(own) and all(torch.equal(loaded[k], own[k]) for k in own)
+    return {"same_state_dict": same, "spikes": float(found.sum())}
+
+
+def load(path):
+    """Say what a safe load returns: dtype, shape and values of each tensor."""
+    held = torch.load(path, weights_only=True)
+    return {
+        key: [str(value.dtype).removeprefix("torch."), list(value.shape), value.double().tolist()]
+        for key, value in held.items()
+    }
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    action, arguments = sys.argv[1:3]
+    print(json.dumps(globals()[action](**json.loads(arguments))))
