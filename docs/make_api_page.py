@@ -11,7 +11,8 @@ import snnbridge
 PAGE = Path(__file__).with_name("api.md")
 GROUPS = {
     "Read, write, convert": (
-        "read write convert Conversion differences Difference features Ledger Entry Status"
+        "read write convert Conversion check_file FileCheck differences Difference features Ledger "
+        "Entry Status"
     ),
     "Simulate and verify": "simulate Simulator Simulation verify Verification",
     "The model": (

@@ -1,5 +1,5 @@
 from . import document, model, rewrites, rules, simulator, spec, storage, wire
-from .bridge import Conversion, convert, read, write
+from .bridge import Conversion, FileCheck, check_file, convert, read, write
 from .compare import Difference, differences
 from .errors import (
     AmbiguousFormat,
@@ -75,6 +75,7 @@ __all__ = [
     "Entry",
     "Feature",
     "Flatten",
+    "FileCheck",
     "Format",
     "FormatError",
     "FormatUnavailable",
@@ -119,6 +120,7 @@ __all__ = [
     "Verification",
     "WriteError",
     "__version__",
+    "check_file",
     "convert",
     "differences",
     "document",

@@ -15,7 +15,7 @@ class TestToy(FormatConformance):
 
 class TestNpz(FormatConformance):
     format = INSTALLED.get("npz")
-    read_options: ClassVar = {"verify": "yes"}
+    read_options: ClassVar = {"check": "yes"}
     checks_integrity = True
 
 

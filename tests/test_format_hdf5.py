@@ -546,6 +546,14 @@ def test_compact_datasets_are_read(net, tmp_path):
     assert differences(net, load(tmp_path / "a.h5")) == []
 
 
+def test_elements_that_were_never_written_are_the_fill_value(net, path):
+    save(net, path)
+    with h5py.File(path, "r+") as file:
+        del file["layers/fc1/bias"]
+        file["layers/fc1"].create_dataset("bias", (20,), "f8", fillvalue=0.5)
+    assert load(path).layers["fc1"].bias.value.tolist() == [0.5] * 20
+
+
 # Damaged files.
 
 

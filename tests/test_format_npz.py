@@ -136,7 +136,7 @@ def test_a_real_pair_written_bare_is_the_same_pair_again(base, tmp_path):
 def test_a_real_pair_survives_a_round_trip_in_either_dialect(base, dialect, tmp_path):
     checkpoint = read(beside(base, ".npz"))
     write(checkpoint, tmp_path / "net.npz", dialect=dialect)
-    assert differences(checkpoint, read(tmp_path / "net.npz", verify="yes")) == []
+    assert differences(checkpoint, read(tmp_path / "net.npz", check="yes")) == []
 
 
 @pytest.mark.parametrize("base", [NEW / "model_v1", NEW / "model.v1", NEW / "model.npz"])
@@ -369,7 +369,7 @@ def test_other_zip_archives_and_json_files_are_not_claimed(tmp_path):
 @pytest.mark.parametrize("dialect", ["3.16", "permissive"])
 def test_whatever_the_model_can_hold_is_read_back(tmp_path, dialect, checkpoint):
     write(checkpoint, tmp_path / "net.npz", dialect=dialect)
-    assert differences(checkpoint, read(tmp_path / "net.npz", verify="yes")) == []
+    assert differences(checkpoint, read(tmp_path / "net.npz", check="yes")) == []
 
 
 @drawn
@@ -418,7 +418,7 @@ def test_matrices_of_any_dtype_come_back_without_a_document(tmp_path, names, dia
     checkpoint = SNNCheckpoint([Linear(name, MATRICES[name]) for name in names])
     write(checkpoint, tmp_path / "net.npz", dialect=dialect)
     assert "document" not in metadata(tmp_path / "net")["metadata"].get("snnbridge", {})
-    back = read(tmp_path / "net.npz", verify="yes")
+    back = read(tmp_path / "net.npz", check="yes")
     assert differences(checkpoint, back) == []
     if dialect == "3.16":
         save_again(tmp_path / "net")
@@ -709,7 +709,7 @@ def test_no_flipped_bit_of_a_documented_pair_goes_unnoticed(tmp_path):
             file.write_bytes(damaged)
             try:
                 found = snnbridge.read(
-                    file, format="npz", registry=REGISTRY, options={"verify": "yes"}
+                    file, format="npz", registry=REGISTRY, options={"check": "yes"}
                 )
             except (ReadError, CheckpointError):
                 continue
@@ -845,7 +845,7 @@ def test_a_member_that_was_changed_is_found_on_request(tmp_path):
     data[data.index(weight) + 3] ^= 1
     (tmp_path / "net.npz").write_bytes(data)
     with pytest.raises(IntegrityError, match="layer_0"):
-        read(tmp_path / "net.npz", verify="yes")
+        read(tmp_path / "net.npz", check="yes")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

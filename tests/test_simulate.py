@@ -573,7 +573,7 @@ def test_too_little_memory_is_told_beforehand(monkeypatch):
     from snnbridge.simulator import run
 
     monkeypatch.setattr(run, "_UNASKED", 0)
-    monkeypatch.setattr(run, "_available_memory", lambda: 1 << 10)
+    monkeypatch.setattr(run, "available_memory", lambda: 1 << 10)
     with pytest.raises(CheckpointError, match="MiB"):
         simulate(NET, X)
 

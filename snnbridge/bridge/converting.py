@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from snnbridge import registry as registries
+from snnbridge import spec as specs
 from snnbridge.bridge.boundary import Progress, ticking
 from snnbridge.bridge.destination import Destination
-from snnbridge.bridge.reading import Spec, read
+from snnbridge.bridge.digests import HeldFile, digested, with_check
+from snnbridge.bridge.reading import Spec, opened, read_as
 from snnbridge.compare import differences
 from snnbridge.errors import CheckpointError, UnknownValue, WriteError
 from snnbridge.formats import Options
@@ -113,9 +118,13 @@ def convert(
     >>> convert("fixtures/brainpy-2.8.2/snn.bp", "snn.h5").verdict
     'identical'
     """
-    checkpoint = read(
-        source, format=from_, spec=spec, options=read_options, trusted=trusted, registry=registry
-    )
+    registry = registry or registries.default()
+    origin, opened_source = opened(source, from_, registry, trusted=trusted)
+    hashing = nullcontext([]) if bare or dry_run else digested(opened_source)
+    with hashing as files:
+        checkpoint = read_as(origin, opened_source, with_check(origin, read_options), registry)
+    if spec is not None:
+        checkpoint = specs.apply(checkpoint, spec)
     info = checkpoint.source or SourceInfo()
     if not allow_loss:
         _check_weights(checkpoint, info)
@@ -128,7 +137,7 @@ def convert(
     if dry_run:
         return Conversion(info, result, ledger, verdict)
     if not bare:
-        planned = _with_provenance(planned, ledger, verdict)
+        planned = _with_provenance(planned, files, ledger, verdict)
     with goal.staged(planned, progress) as written:
         if not force:
             goal.refuse_replacing(written, info)
@@ -200,11 +209,13 @@ def _what_is_left(planned: SNNCheckpoint, goal: Destination) -> SNNCheckpoint:
             return elsewhere.read_back(written)
 
 
-def _with_provenance(checkpoint: SNNCheckpoint, ledger: Ledger, verdict: str) -> SNNCheckpoint:
+def _with_provenance(
+    checkpoint: SNNCheckpoint, files: Iterable[HeldFile], ledger: Ledger, verdict: str
+) -> SNNCheckpoint:
     info = checkpoint.source or SourceInfo()
     record = {
         "by": f"snnbridge {__version__}",
-        "source": _info_json(info),
+        "source": {**_info_json(info), "sha256": {file.name: file.sha256 for file in files}},
         "ledger": [entry.as_json() for entry in ledger.told],
         "verdict": verdict,
     }

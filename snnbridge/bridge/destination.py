@@ -16,6 +16,7 @@ from snnbridge.bridge.boundary import (
     ticking,
     without_collector,
 )
+from snnbridge.bridge.digests import with_check
 from snnbridge.bridge.reading import read_as
 from snnbridge.bridge.replacing import refuse_replacing
 from snnbridge.errors import LossyWrite, UnknownFormat, WriteError
@@ -120,4 +121,4 @@ class Destination:
 
     def read_back(self, target: Target) -> SNNCheckpoint:
         """Read what was written, before it takes its place."""
-        return read_as(self.format, target.preview(), {}, self.registry)
+        return read_as(self.format, target.preview(), with_check(self.format, {}), self.registry)

@@ -73,12 +73,25 @@ def read(
     'brainpy'
     """
     registry = registry or registries.default()
-    path, chosen = find(path, format=format, registry=registry)
-    source = patiently(path, lambda: Source(path, trusted=trusted))
+    chosen, source = opened(path, format, registry, trusted=trusted)
     checkpoint = read_as(chosen, source, options or {}, registry)
     if spec is None:
         return checkpoint
     return specs.apply(checkpoint, spec)
+
+
+def opened(
+    path: str | Path, format: str | None, registry: Registry, *, trusted: bool
+) -> tuple[Format, Source]:
+    """Find and open the file that a path means.
+
+    Raises
+    ------
+    FileNotFoundError, UnknownFormat, AmbiguousFormat, ReadError
+        As :func:`read`.
+    """
+    found, chosen = find(path, format=format, registry=registry)
+    return chosen, patiently(found, lambda: Source(found, trusted=trusted))
 
 
 def read_as(format: Format, source: Source, options: Options, registry: Registry) -> SNNCheckpoint:

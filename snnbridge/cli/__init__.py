@@ -25,6 +25,7 @@ VERBS = (
     "simulate",
     "formats",
     "spec",
+    "check-file",
     "check",
     "new-plugin",
     "completion",

@@ -18,7 +18,7 @@ _MOST = 5
 
 @click.command(
     name="check",
-    epilog="Examples:\n\n  snnbridge check my-format\n\n  snnbridge check npz -r verify=yes",
+    epilog="Examples:\n\n  snnbridge check my-format\n\n  snnbridge check npz -r check=yes",
 )
 @click.argument("name", metavar="FORMAT", shell_complete=options.complete_format)
 @click.option("-w", "--write-option", "write_options", multiple=True, metavar="NAME=VALUE",

@@ -132,8 +132,17 @@ def _print(checkpoint: SNNCheckpoint) -> None:
         render.paragraph(f"note: {note}")
     for step in found["provenance"]:
         if isinstance(step, dict) and isinstance(step.get("source"), dict):
-            name, *rest = map(str, step["source"].values())
-            render.paragraph(f"converted by {step.get('by')} from {name} ({', '.join(rest)})")
+            _print_step(step, step["source"])
+
+
+def _print_step(step: Mapping[str, Any], source: Mapping[str, Any]) -> None:
+    """Show one link of the chain of conversions, with the digests of its source."""
+    name, *rest = (str(value) for value in source.values() if isinstance(value, str))
+    render.paragraph(f"converted by {step.get('by')} from {name} ({', '.join(rest)})")
+    digests = source.get("sha256")
+    for file, digest in digests.items() if isinstance(digests, dict) else ():
+        render.line(f"  {file} had sha256")
+        render.line(f"    {digest}")
 
 
 def _facts(found: Mapping[str, Any]) -> dict[str, str]:

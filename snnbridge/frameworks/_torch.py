@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import version
 from itertools import pairwise
@@ -36,6 +36,7 @@ from snnbridge.model import (
     Synapse,
     TimeStep,
 )
+from snnbridge.spec.network import infer_shapes
 
 Arguments = dict[str, Any]
 
@@ -119,7 +120,9 @@ class Framework:
         if not isinstance(net, import_module("torch").nn.Module):
             raise TypeError(f"expected a torch.nn.Module, found {type(net).__name__!r}")
         modules = dict(_found(self, net, "net"))
-        return _assembled(net, modules, _between(net, modules, sample, connections), self._dt(modules))
+        return _assembled(
+            net, modules, _between(net, modules, sample, connections), self._dt(modules)
+        )
 
     def export(
         self,
@@ -206,7 +209,9 @@ def _assembled(
     layers = {x.name: x for p in pieces.values() for x in p.layers} | views
     inner = [edge for piece in pieces.values() for edge in piece.edges]
     known: Any = UNKNOWN if edges is None else (*inner, *_edges(edges, pieces))
-    checkpoint = SNNCheckpoint(_with_shapes(layers, known), connections=known, dt=dt)
+    if known is not UNKNOWN:
+        layers = infer_shapes(layers, known)
+    checkpoint = SNNCheckpoint(layers, connections=known, dt=dt)
     checkpoint.extras = {"torch": _keys(net, checkpoint)}
     return checkpoint
 
@@ -267,21 +272,6 @@ def _edges(
             yield Connection(start, stop, delay)
 
 
-def _with_shapes(layers: Mapping[str, Layer], connections: Any) -> list[Layer]:
-    """Give neurons and synapses the size of the Linear layer that feeds them, straight or not."""
-    found = dict(layers)
-    for edge in () if connections is UNKNOWN else connections:
-        source, target = found.get(edge.source), found.get(edge.target)
-        shape = None
-        if isinstance(source, Linear) and source.size[1] is not None:
-            shape = (source.size[1],)
-        elif isinstance(source, Neuron | Synapse) and source.shape is not UNKNOWN:
-            shape = source.shape
-        if shape and isinstance(target, Neuron | Synapse) and target.shape is UNKNOWN:
-            found[edge.target] = replace(target, shape=shape)
-    return list(found.values())
-
-
 def _keys(net: Any, checkpoint: SNNCheckpoint) -> dict[str, Any]:
     """Say where each entry of the state dict is: in the parameter that is the same memory."""
     paths = {
@@ -328,8 +318,13 @@ def _conv(name: str, module: Any) -> Piece:
     padding = {"valid": 0}.get(module.padding, module.padding)
     return Piece.of(
         kind(
-            name, _trained(module.weight), _trained(module.bias), stride=module.stride,
-            padding=padding, dilation=module.dilation, groups=module.groups,
+            name,
+            _trained(module.weight),
+            _trained(module.bias),
+            stride=module.stride,
+            padding=padding,
+            dilation=module.dilation,
+            groups=module.groups,
         )  # fmt: skip
     )
 
@@ -352,8 +347,12 @@ def _pool(kind: Any, **more: str) -> Callable[[str, Any], Piece]:
 def _norm(name: str, module: Any) -> Piece:
     return Piece.of(
         BatchNorm(
-            name, as_array(module.running_mean), as_array(module.running_var),
-            _trained(module.weight), _trained(module.bias), module.eps,
+            name,
+            as_array(module.running_mean),
+            as_array(module.running_var),
+            _trained(module.weight),
+            _trained(module.bias),
+            module.eps,
         )  # fmt: skip
     )
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from snnbridge.model import Flatten, Layer
+from snnbridge.model import UNKNOWN, Flatten, Input, Layer
+from snnbridge.model.values import Shape, Unknown
 
 _Edge = tuple[str, str, int]
+_AXES = {"Linear": 1, "1d": 2, "2d": 3}
 
 
 class _Watch:
@@ -36,20 +38,22 @@ class _Watch:
         call = self._calls[name] = self._calls.get(name, -1) + 1
         tensor = output[0] if isinstance(output, tuple) else output
         self._kept += [inputs, output]
-        self._feed(name, call, inputs[0])
+        self._feed(module, call, inputs[0])
         self._made.setdefault(_memory(tensor), (name, call, tensor))
 
-    def _feed(self, name: str, call: int, tensor: Any) -> None:
+    def _feed(self, module: Any, call: int, tensor: Any) -> None:
+        name = self.names[id(module)]
         found = self._made.get(_memory(tensor))
         if found is None:
             self.complete = False
             return
         source, made_in, whole = found
         if not source:
-            return
-        if source and tensor.ndim < whole.ndim and tensor.numel() == whole.numel():
+            self.layers.setdefault("input", Input("input", _own_shape(module, tensor)))
+            source = "input"
+        elif tensor.ndim < whole.ndim and tensor.numel() == whole.numel():
             source = self._flatten(source, name)
-        self.edges.setdefault((source, name, call - made_in))
+        self.edges.setdefault((source, name, call - made_in if source != "input" else 0))
 
     def _flatten(self, source: str, target: str) -> str:
         """Put a layer where the net takes a flat view of a module's output."""
@@ -57,6 +61,13 @@ class _Watch:
         self.layers[name] = Flatten(name, order="channels first")
         self.edges.setdefault((source, name, 0))
         return name
+
+
+def _own_shape(module: Any, tensor: Any) -> Shape | Unknown:
+    """Return the shape of a module's input without batch and time, where its class tells it."""
+    kind = type(module).__name__
+    axes = next((n for text, n in _AXES.items() if text in kind), 0)
+    return tuple(tensor.shape[-axes:]) if axes else UNKNOWN
 
 
 def _memory(tensor: Any) -> int:
@@ -82,7 +93,7 @@ def traced(
     list of (source, target, delay), or None
         None where something between two modules is no module: a sum, a function.
     dict of str to Layer
-        A Flatten for each flat view on the way.
+        The input, and a Flatten for each flat view on the way.
     """
     torch = import_module("torch")
     watch = _Watch({id(module): name for name, module in modules.items()})

@@ -6,15 +6,17 @@ A cell's parameters are a named tuple and its time step a number; no state dict 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from snnbridge.errors import CheckpointError
+from snnbridge.frameworks._building import Builder, Group, tensor
 from snnbridge.frameworks._torch import Arguments, Framework, Piece, as_array
-from snnbridge.model import Connection, Linear
+from snnbridge.model import Connection, Linear, Quantity, Reset
 
-__all__ = ["checkpoint_of", "export"]
+__all__ = ["build", "checkpoint_of", "export"]
 
 _LIF = ("tau_syn_inv", "tau_mem_inv", "v_leak", "v_th", "v_reset")
 _BOX = ("tau_mem_inv", "v_leak", "v_th", "v_reset", "reset_method")
@@ -71,4 +73,52 @@ FRAMEWORK = Framework(
     finish=_weights,
     time_step=_time_step,
 )
+
+
+_PARAMETERS = {"LIFBoxCell": "LIFBoxParameters", "IAFCell": "IAFParameters"}
+_PARAMETERS |= {"LICell": "LIParameters", "LIBoxCell": "LIBoxParameters"}
+
+
+def _neuron(group: Group, last: bool) -> Any:
+    norse = import_module("norse.torch")
+    given = {key: tensor(value) for key, value in group.arguments().items()}
+    rest = group.value("v_rest")
+    if rest is not None:
+        given["v_leak"] = tensor(rest)
+    if group.kind == "IAFCell":
+        given["v_reset"] = tensor(group.value("v_reset"))
+    dt = _seconds(group)
+    if group.kind == "LIFRecurrentCell":
+        return _cell(norse, group, given, dt)
+    if group.kind == "LIFRefracCell":
+        wait = given.pop("rho_reset")
+        inner = norse.LIFRefracParameters(norse.LIFParameters(**given), wait)
+        return norse.LIFRefracCell(p=inner, dt=dt)
+    if group.kind == "LIFBoxCell":
+        given["reset_method"] = _method(group)
+    parameters = getattr(norse, _PARAMETERS.get(group.kind, "LIFParameters"))
+    return getattr(norse, group.kind)(p=parameters(**given), dt=dt)
+
+
+def _seconds(group: Group) -> float:
+    dt = group.checkpoint.dt
+    if not isinstance(dt, Quantity):
+        raise group.refuse("Norse needs a time step in seconds; state dt")
+    return dt.seconds
+
+
+def _method(group: Group) -> Any:
+    reset = import_module("norse.torch.functional.reset")
+    return reset.reset_subtract if group.neuron.rule.reset is Reset.SUBTRACT else reset.reset_value
+
+
+def _cell(norse: Any, group: Group, given: Arguments, dt: float) -> Any:
+    raise group.refuse("its input weights are a layer of their own here; use export and torch.load")
+
+
 checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export
+build = Builder(
+    name="norse",
+    neuron=_neuron,
+    sequential=lambda modules: import_module("norse.torch").SequentialState(modules),
+).build

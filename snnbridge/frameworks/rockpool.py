@@ -6,15 +6,18 @@ The modules are ``rockpool.nn.modules.torch``; a state dict lacks ``dt``, ``leak
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
+from snnbridge.frameworks._building import Builder, Group, tensor
 from snnbridge.frameworks._torch import Arguments, Framework, Piece, as_array
-from snnbridge.model import Linear, Origin
+from snnbridge.model import Linear, Origin, Quantity, Scheme
 
-__all__ = ["checkpoint_of", "export"]
+__all__ = ["build", "checkpoint_of", "export"]
 
 _LEAK = {"taus": "tau_{}", "decays": "{}", "bitshifts": "dash_{}"}
+_SCHEMES = {"taus": Scheme.EXACT, "decays": Scheme.STATED, "bitshifts": Scheme.BIT_SHIFT}
 _DECAYS = {"mem": "alpha", "syn": "beta"}
 
 
@@ -65,4 +68,59 @@ FRAMEWORK = Framework(
     special={"LinearTorch": _linear},
     time_step=lambda module: module.dt,
 )
+
+
+def _neuron(group: Group, last: bool) -> Any:
+    modules = import_module("rockpool.nn.modules")
+    shape = tuple(group.neuron.shape)
+    given = {key: tensor(value) for key, value in group.arguments().items()}
+    given |= _times(group, "neuron", "mem")
+    if group.kind == "LIFTorch":
+        given |= _times(group, "synapse", "syn")
+        given["has_rec"] = group.recurrent is not None
+        shape = (shape[0] * group.synapse.receptors, shape[0])
+    if group.kind != "ExpSynTorch":
+        given["max_spikes_per_dt"] = group.neuron.rule.max_spikes
+    module = getattr(modules, group.kind)(shape, dt=_seconds(group), **given)
+    if group.recurrent is not None:
+        module.w_rec.data.copy_(tensor(group.recurrent.weight.value.T))
+    return module
+
+
+def _times(group: Group, layer: str, which: str) -> Arguments:
+    """Return a time constant by the leak mode's own name."""
+    scheme = getattr(group, layer).rule.scheme
+    mode = next(mode for mode, value in _SCHEMES.items() if value is scheme)
+    parameter = {"taus": "tau", "decays": "decay", "bitshifts": "dash"}[mode]
+    name = _DECAYS[which] if mode == "decays" else _LEAK[mode].format(which)
+    value = group.value(parameter, of=layer)
+    one = which == "syn" and value.ndim == 1
+    more = {} if group.kind == "LIFNeuronTorch" else {"leak_mode": mode}
+    return {name: tensor(value[:, None] if one else value), **more}
+
+
+def _seconds(group: Group) -> float:
+    dt = group.checkpoint.dt
+    if not isinstance(dt, Quantity):
+        raise group.refuse("Rockpool needs a time step in seconds; state dt")
+    return dt.seconds
+
+
+def _module(layer: Any) -> Any:
+    modules, torch = import_module("rockpool.nn.modules"), import_module("torch")
+    has_bias = layer.bias is not None
+    module = modules.LinearTorch(layer.size, has_bias=has_bias)
+    module.weight = torch.nn.Parameter(tensor(layer.weight.value.T))
+    if has_bias:
+        module.bias = torch.nn.Parameter(tensor(layer.bias.value))
+    return module
+
+
+def _sequential(modules: Any) -> Any:
+    return import_module("rockpool.nn.combinators").Sequential(*modules.values())
+
+
 checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export
+build = Builder(
+    name="rockpool", neuron=_neuron, sequential=_sequential, plain={Linear: _module}
+).build

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
+from snnbridge.frameworks._building import PLAIN, Builder, Group, tensor
 from snnbridge.frameworks._torch import Arguments, Framework, Piece, as_array
-from snnbridge.model import Linear
+from snnbridge.model import InputGain, Linear, Reset, Scheme, SumPool
 
-__all__ = ["checkpoint_of", "export"]
+__all__ = ["build", "checkpoint_of", "export"]
 
 
 def _leak(module: Any, which: str) -> Arguments:
     """Return a time constant, or the decay where that is trained."""
-    if getattr(module, f"tau_{which}", None) is None:
-        return {f"tau_{which}": None}
-    if module.train_alphas:
-        decay = getattr(module, f"alpha_{which}")
-        return {f"tau_{which}": getattr(module, f"tau_{which}"), f"alpha_{which}": decay}
-    return {f"tau_{which}": getattr(module, f"tau_{which}")}
+    tau, decay = (getattr(module, f"{kind}_{which}", None) for kind in ("tau", "alpha"))
+    if not module.train_alphas or decay is None:
+        return {f"tau_{which}": tau}
+    return {f"tau_{which}": 1.0, f"alpha_{which}": decay}  # the decay counts
 
 
 def _fire(module: Any) -> Arguments:
@@ -64,6 +64,10 @@ def _feed_back(name: str, module: Any, piece: Piece) -> None:
     piece.feed_back(Linear(f"{name}.rec_connect", as_array(inner.weight), bias), before=False)
 
 
+def _sum_pool(layer: Any) -> Any:
+    return import_module("sinabs.layers").SumPool2d(layer.window, layer.stride)
+
+
 FRAMEWORK = Framework(
     name="sinabs",
     neurons={
@@ -73,4 +77,63 @@ FRAMEWORK = Framework(
     },
     finish=_feed_back,
 )
+
+
+def _neuron(group: Group, last: bool) -> Any:
+    layers = import_module("sinabs.layers")
+    given: Arguments = {"norm_input": value} if (value := _norm(group)) is not None else {}
+    if group.kind.startswith(("LIF", "ExpLeak")):
+        given["tau_mem"] = _steps(group, "neuron")
+        given["train_alphas"] = group.neuron.rule.scheme is Scheme.STATED
+    if group.synapse is not None:
+        given["tau_syn"] = _steps(group, "synapse")
+    if group.neuron.rule.spiking is True:
+        given |= _firing(group)
+    if (floor := group.value("v_min")) is not None:
+        given["min_v_mem"] = tensor(floor)
+    if group.recurrent is not None:
+        given["rec_connect"] = PLAIN[Linear](group.recurrent)
+    module = getattr(layers, group.kind.replace("Squeeze", ""))(**given)
+    return _with_decays(module, group)
+
+
+def _norm(group: Group) -> bool | None:
+    if group.kind.startswith("IAF"):
+        return None
+    return group.neuron.rule.input_gain is InputGain.COMPLEMENT
+
+
+def _steps(group: Group, which: str) -> Any:
+    """Return a time constant; any will do where the decay itself is put in its place."""
+    held = group.value("tau", of=which)
+    return 10.0 if held is None else tensor(held)
+
+
+def _firing(group: Group) -> Arguments:
+    activation = import_module("sinabs.activation")
+    most, rule = group.neuron.rule.max_spikes, group.neuron.rule
+    spikes = {None: activation.MultiSpike, 1: activation.SingleSpike}
+    subtract = group.value("reset_amount")
+    reset = (
+        activation.MembraneReset()
+        if rule.reset is Reset.SET
+        else activation.MembraneSubtract(None if subtract is None else float(subtract))
+    )
+    return {
+        "spike_threshold": tensor(group.value("threshold")),
+        "spike_fn": spikes[most] if most in spikes else activation.MaxSpike(most),
+        "reset_fn": reset,
+    }
+
+
+def _with_decays(module: Any, group: Group) -> Any:
+    torch = import_module("torch")
+    for which, layer in (("mem", "neuron"), ("syn", "synapse")):
+        decay = group.value("decay", of=layer)
+        if decay is not None:
+            setattr(module, f"alpha_{which}", torch.nn.Parameter(tensor(decay)))
+    return module
+
+
 checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export
+build = Builder(name="sinabs", neuron=_neuron, plain={SumPool: _sum_pool}).build

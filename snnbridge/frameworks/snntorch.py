@@ -7,13 +7,15 @@ was built.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
+from snnbridge.frameworks._building import Builder, Group, filled, tensor
 from snnbridge.frameworks._torch import Arguments, Framework, Piece, as_array
-from snnbridge.model import Conv2d, Linear, Scale
+from snnbridge.model import Conv2d, Linear, Reset, ResetTiming, Scale
 
-__all__ = ["checkpoint_of", "export"]
+__all__ = ["build", "checkpoint_of", "export"]
 
 _HOW = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
 
@@ -65,4 +67,40 @@ FRAMEWORK = Framework(
     },
     finish=_feed_back,
 )  # fmt: skip
+
+
+def _neuron(group: Group, last: bool) -> Any:
+    snn = import_module("snntorch")
+    given = {key: tensor(value) for key, value in group.arguments().items()}
+    given |= _resetting(group)
+    more = {"init_hidden": True, "output": False}
+    if group.kind == "Lapicque":
+        return snn.Lapicque(**given, **more)
+    if group.recurrent is None:
+        return getattr(snn, group.kind)(**given, **more)
+    return _recurrent(getattr(snn, group.kind), group.recurrent, {**given, **more})
+
+
+def _resetting(group: Group) -> Arguments:
+    rule = group.neuron.rule
+    if rule.reset is Reset.NONE:
+        return {"reset_mechanism": "none"}
+    late = rule.reset_timing in (ResetTiming.NEXT_AFTER_LEAK, ResetTiming.NEXT_BEFORE_LEAK)
+    how = "subtract" if rule.reset is Reset.SUBTRACT else "zero"
+    return {"reset_mechanism": how, "reset_delay": late}
+
+
+def _recurrent(kind: Any, layer: Any, given: Arguments) -> Any:
+    if isinstance(layer, Scale):
+        return kind(**given, all_to_all=False, V=tensor(layer.parameters["factor"].value))
+    if isinstance(layer, Linear):
+        module = kind(**given, linear_features=layer.size[0])
+    else:
+        window = layer.weight.value.shape[2:]
+        module = kind(**given, conv2d_channels=layer.size[0], kernel_size=window)
+    filled(module.recurrent, layer)
+    return module
+
+
 checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export
+build = Builder(name="snntorch", neuron=_neuron).build

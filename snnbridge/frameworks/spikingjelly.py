@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
+from snnbridge.frameworks._building import Builder, Group, number, tensor
 from snnbridge.frameworks._torch import Arguments, Framework, Piece, as_array
-from snnbridge.model import Connection, Linear
+from snnbridge.model import Connection, Linear, Reset
 
-__all__ = ["checkpoint_of", "export"]
+__all__ = ["build", "checkpoint_of", "export"]
 
 _FIRE = ("v_threshold", "v_reset")
 
@@ -46,4 +48,23 @@ FRAMEWORK = Framework(
     },
     special={"LinearRecurrentContainer": _recurrent},
 )
+
+
+def _neuron(group: Group, last: bool) -> Any:
+    neuron = import_module("spikingjelly.activation_based.neuron")
+    given = dict(group.arguments())
+    logit = given.pop("w", None)
+    given = {k: v if isinstance(v, bool) else number(v) for k, v in given.items()}
+    if group.neuron.rule.spiking is True and group.kind != "HalfThresholdIFNode":
+        soft = group.neuron.rule.reset is Reset.SUBTRACT
+        given["v_reset"] = None if soft else number(group.value("v_reset"))
+    module = getattr(neuron, group.kind)(**given)
+    if logit is not None:
+        module.w.data.copy_(tensor(logit))
+    if group.recurrent is not None:
+        raise group.refuse("build its LinearRecurrentContainer by hand and load the state dict")
+    return module
+
+
 checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export
+build = Builder(name="spikingjelly", neuron=_neuron).build

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snnbridge.model.checkpoint import SNNCheckpoint, SourceInfo, expect_checkpoint
+from snnbridge.model.checkpoint import Integrity, SNNCheckpoint, SourceInfo, expect_checkpoint
 from snnbridge.model.choices import (
     Clock,
     Compare,
@@ -88,6 +88,7 @@ __all__ = [
     "Input",
     "InputGain",
     "Inputs",
+    "Integrity",
     "Layer",
     "Linear",
     "MaxPool",

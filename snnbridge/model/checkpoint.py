@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from snnbridge.errors import CheckpointError
 from snnbridge.model import beside, display, graph
@@ -23,6 +24,10 @@ from snnbridge.model.values import (
 )
 
 
+#: What digests say of a file.
+Integrity = Literal["", "intact", "changed", "unchecked"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceInfo:
     """Where a checkpoint was read from; it is no part of the checkpoint's value.
@@ -37,6 +42,9 @@ class SourceInfo:
     path : str
     notes : tuple of str
         What the reader had to decide or could not tell, for people to read.
+    integrity : {"", "intact", "changed", "unchecked"}
+        What the digests in the file say of it: all are right; another program saved it since, or
+        it was damaged; they were not compared. Empty where no digests cover the file.
     """
 
     format: str = ""
@@ -45,6 +53,7 @@ class SourceInfo:
     framework_version: str | Unknown = UNKNOWN
     path: str = ""
     notes: tuple[str, ...] = ()
+    integrity: Integrity = ""
 
 
 @dataclass(eq=False, repr=False, init=False)

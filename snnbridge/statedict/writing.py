@@ -92,13 +92,15 @@ def to_tree(checkpoint: SNNCheckpoint) -> StateDict:
     arranger = _Arranger(checkpoint, layout, net)
     entries = arranger.arrange(beside if isinstance(beside, dict) else {})
     tree = _nested(entries, layout, net, training)
-    tree.pop(RESERVED, None)
     places: dict[Path, tuple[Path, Form]] = {
         ("training", *path): (path, PLAIN)
         for path in _arrays(training, ())
         if _at(tree, path) is _at(training, path)
     }
-    places |= {path: place for path, place in arranger.places.items() if place[0][0] != RESERVED}
+    places |= arranger.places
+    if RESERVED in tree:
+        del tree[RESERVED]
+        places = {path: place for path, place in places.items() if place[0][0] != RESERVED}
     return StateDict(tree, net, places)
 
 

@@ -87,6 +87,7 @@ class Source:
         self.limits = _DEFAULT.trusted() if trusted else _DEFAULT
         self._staged = staged or {}
         self._data: memoryview | None = None
+        self._others: list[Source] = []
         actual: str | Path = self.path
         if self._staged:
             actual = self._staged.get(os.path.realpath(self.path), self.path)
@@ -175,9 +176,10 @@ class Source:
         ValueError
             If a number is negative, or it is closed.
         """
-        self._expect_file()
         if offset < 0 or count < 0:
             raise ValueError(f"offset and count must not be negative, got {offset}, {count}")
+        if self._data is None:
+            self._expect_file()
         if self._data is not None or count > _SMALL_READ or sys.platform == "win32":
             return bytes(self.data[offset : offset + count])
         return os.pread(self._descriptor, max(0, min(count, self.size - offset)), offset)
@@ -190,7 +192,6 @@ class Source:
         ReadError
             If it is a folder, or becomes shorter meanwhile.
         """
-        self._expect_file()
         result = hashlib.sha256()
         for start in range(0, self.size, _SMALL_READ):
             piece = self.read(start, _SMALL_READ)
@@ -198,6 +199,17 @@ class Source:
                 raise ReadError(f"{str(self.path)!r} became shorter while it was read")
             result.update(piece)
         return result.hexdigest()
+
+    def opened(self) -> list[Source]:
+        """Give every file that was opened from this one, and this one if it is a file.
+
+        Each path stands once, as it was opened last. Of one that was closed since, the data can
+        still be read if it was before.
+        """
+        found = {} if self.is_dir else {self.path: self}
+        for other in self._others:
+            found |= {source.path: source for source in other.opened()}
+        return list(found.values())
 
     def names(self, *, limits: Limits | None = None) -> list[str]:
         """List the names in the folder, sorted.
@@ -297,9 +309,11 @@ class Source:
             for count in range(1, len(parts)):
                 if (step := folder.joinpath(*parts[:count])).is_symlink():
                     raise ReadError(f"{str(step)!r} is a symbolic link that must not be followed")
-        return Source(
+        other = Source(
             folder.joinpath(*parts), follow=follow, staged=self._staged, trusted=self.trusted
         )
+        self._others.append(other)
+        return other
 
     def together(
         self, names: Sequence[str], belongs: Callable[[Sequence[Source]], bool]
@@ -328,7 +342,9 @@ class Source:
         from snnbridge.storage.sets import read_set
 
         paths = [self.path.with_name(name) for name in names]
-        return read_set(paths, belongs, staged=self._staged, trusted=self.trusted)
+        found = read_set(paths, belongs, staged=self._staged, trusted=self.trusted)
+        self._others += found
+        return found
 
 
 def _close(descriptor: int) -> None:

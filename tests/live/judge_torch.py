@@ -18,7 +18,7 @@ def dyadic(net):
     with torch.no_grad():
         for name, held in net.named_parameters():
             if name.rpartition(".")[2] in ("weight", "bias", "w_rec") or "_weights" in name:
-                held.copy_((held * 64).round() / 64)
+                held.copy_((held.clamp(-1, 1) * 128).round() / 64)
     return net
 
 
@@ -26,7 +26,7 @@ def spikes(*shape):
     return (torch.rand(STEPS, BATCH, *shape) < 0.4).float()
 
 
-def by_step(step, x, *, reset=None):
+def by_step(step, x):
     """Run a function over the steps; it keeps its own state."""
     with torch.no_grad():
         return torch.stack([step(frame) for frame in x])
@@ -39,16 +39,68 @@ def all_at_once(net, x, *, batch_first=False):
     return out.transpose(0, 1) if batch_first else out
 
 
+def first(value):
+    return value[0] if isinstance(value, tuple) else value
+
+
+def run_snntorch(net):
+    return lambda x: by_step(lambda frame: first(net(frame)), x)
+
+
+def run_norse(net):
+    def run(x):
+        state, found = None, []
+        with torch.no_grad():
+            for frame in x:
+                out, state = net(frame, state)
+                found.append(out)
+        return torch.stack(found)
+
+    return run
+
+
+def run_batch_first(net):
+    return lambda x: all_at_once(net, x, batch_first=True)
+
+
+def run_spikingjelly(net):
+    from spikingjelly.activation_based import functional
+
+    functional.set_step_mode(net, "m")
+    for layer in net:
+        if type(layer).__module__.startswith("torch.nn"):
+            layer.forward = across_steps(layer)
+
+    def run(x):
+        functional.reset_net(net)
+        return all_at_once(net, x)
+
+    return run
+
+
+def across_steps(layer):
+    """Run a stateless module over steps and batch alike."""
+    forward = type(layer).forward
+
+    def run(x):
+        out = forward(layer, x.flatten(0, 1))
+        return out.view(*x.shape[:2], *out.shape[1:])
+
+    return run
+
+
+RUNS = {
+    "snntorch": run_snntorch, "norse": run_norse, "sinabs": run_batch_first,
+    "spikingjelly": run_spikingjelly, "rockpool": run_batch_first,
+}  # fmt: skip
+
+
 # Nets: each gives (net, input, function of the input, arguments of export)
 
 
 def snntorch_net(*neurons, size=None):
     net = nn.Sequential(nn.Linear(6, 5), neurons[0], nn.Linear(5, 3), neurons[1])
-    return dyadic(net), spikes(6), lambda x: by_step(lambda frame: first(net(frame)), x), {}
-
-
-def first(value):
-    return value[0] if isinstance(value, tuple) else value
+    return dyadic(net), spikes(6), run_snntorch(net), {}
 
 
 def snntorch_leaky():
@@ -99,17 +151,8 @@ def snntorch_traced():
 def norse_net(*layers):
     import norse.torch as norse
 
-    net = norse.SequentialState(*layers)
-
-    def run(x):
-        state, found = None, []
-        with torch.no_grad():
-            for frame in x:
-                out, state = net(frame, state)
-                found.append(out)
-        return torch.stack(found)
-
-    return dyadic(net), spikes(6), run, {}
+    net = dyadic(norse.SequentialState(*layers))
+    return net, spikes(6), run_norse(net), {}
 
 
 def norse_cells():
@@ -137,7 +180,7 @@ def norse_recurrent():
 
 def sinabs_net(*layers):
     net = dyadic(nn.Sequential(*layers))
-    return net, spikes(6), lambda x: all_at_once(net, x, batch_first=True), {}
+    return net, spikes(6), run_batch_first(net), {}
 
 
 def sinabs_layers():
@@ -164,16 +207,8 @@ def sinabs_recurrent():
 
 
 def spikingjelly_net(*layers, shape=(6,)):
-    from spikingjelly.activation_based import functional
-
     net = dyadic(nn.Sequential(*layers))
-    functional.set_step_mode(net, "m")
-
-    def run(x):
-        functional.reset_net(net)
-        return all_at_once(net, x)
-
-    return net, spikes(*shape), run, {}
+    return net, spikes(*shape), run_spikingjelly(net), {}
 
 
 def spikingjelly_neurons():
@@ -189,18 +224,19 @@ def spikingjelly_neurons():
 def spikingjelly_conv():
     from spikingjelly.activation_based import layer, neuron
 
-    return spikingjelly_net(
+    net, x, run, _ = spikingjelly_net(
         layer.Conv2d(1, 2, 3, stride=2, padding=1), neuron.LIFNode(tau=2.0, v_threshold=0.25),
         layer.MaxPool2d(2), layer.Flatten(), layer.Linear(8, 3), neuron.IFNode(),
         shape=(1, 8, 8),
     )  # fmt: skip
+    return net, x, run, {"sample": x}
 
 
 def rockpool_net(*layers):
     from rockpool.nn.combinators import Sequential
 
     net = dyadic(Sequential(*layers))
-    return net, spikes(6), lambda x: all_at_once(net, x, batch_first=True), {}
+    return net, spikes(6), run_batch_first(net), {}
 
 
 def rockpool_modules():
@@ -240,8 +276,22 @@ def export(name, folder):
     np.savez(folder / "run.npz", input=x.numpy(), output=found.detach().numpy())
     loaded = torch.load(folder / "net.pt", weights_only=True)
     own = torch.load(folder / "fresh.pt", weights_only=True)
-    same = list(loaded) == list(own) and all(torch.equal(loaded[k], own[k]) for k in own)
-    return {"same_state_dict": same, "spikes": float(found.sum())}
+    changed = [k for k in own if k not in loaded or not torch.equal(loaded[k], own[k])]
+    return {"same_order": list(loaded) == list(own), "changed": changed}
+
+
+def rebuild(name, folder):
+    """Build the net anew from its file, and count the spikes in which it differs."""
+    from snnbridge import read
+
+    helper = import_module(f"snnbridge.frameworks.{name.partition('_')[0]}")
+    held = np.load(Path(folder) / "run.npz")
+    net = helper.build(read(Path(folder) / "net.pt"))
+    found = RUNS[name.partition("_")[0]](net)(torch.from_numpy(held["input"]))
+    return {
+        "classes": [type(m).__name__ for m in net.children()],
+        "differing": int((found.detach().numpy() != held["output"]).sum()),
+    }
 
 
 def load(path):

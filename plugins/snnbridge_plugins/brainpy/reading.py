@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from snnbridge import CheckpointError, OptionError, ReadError, SNNCheckpoint, SourceInfo
+from snnbridge.model import Integrity
 from snnbridge.statedict import STEP_FILE, choose, from_tree
 from snnbridge.storage import Source
 from snnbridge.wire import unpack
@@ -105,27 +106,39 @@ def _read_described(
     asked = options.get("check") == "yes"
     if asked or size_of(entry) <= CHECKED_BYTES:
         check(entry)
-    large = entry.get("native_bytes", 0)
-    unchecked = not asked and isinstance(large, int) and large > CHECKED_BYTES
-    changed = not unchecked and not is_unchanged(entry, data)
+    integrity: Integrity = "unchecked"
+    if asked or not _is_large(entry):
+        integrity = "intact" if is_unchanged(entry, data) else "changed"
     try:
         checkpoint = read_document(entry, tree)
     except (ReadError, CheckpointError) as error:
-        if not changed:
+        if integrity != "changed":
             raise
         note = f"another tool changed the file so that its description does not fit: {error}"
-        return _noted(from_tree(tree, **found), [f"{note}; it was passed over"])
-    checkpoint.source = SourceInfo(dialect="described", framework=_framework(checkpoint))
-    if changed:
-        return _noted(checkpoint, [_CHANGED])
-    return _noted(checkpoint, [_UNCHECKED]) if unchecked else checkpoint
+        checkpoint = _noted(from_tree(tree, **found), [f"{note}; it was passed over"])
+    else:
+        framework = _framework(checkpoint)
+        notes = _NOTES.get(integrity, ())
+        checkpoint.source = SourceInfo(dialect="described", framework=framework, notes=notes)
+    info = checkpoint.source or SourceInfo()
+    checkpoint.source = replace(info, integrity=integrity)
+    return checkpoint
 
 
-_CHANGED = (
-    "another tool changed the file after snnbridge wrote it: the arrays are those that stand "
-    "there now, everything else is as snnbridge wrote it"
-)
-_UNCHECKED = "the file is large and was not held against its digest; do so with check=yes"
+def _is_large(entry: Mapping[str, Any]) -> bool:
+    held = entry.get("native_bytes", 0)
+    return size_of(entry) > CHECKED_BYTES or (isinstance(held, int) and held > CHECKED_BYTES)
+
+
+_NOTES: Mapping[Integrity, tuple[str, ...]] = {
+    "changed": (
+        "another tool changed the file after snnbridge wrote it: the arrays are those that stand "
+        "there now, everything else is as snnbridge wrote it",
+    ),
+    "unchecked": (
+        "the file is large and was not held against its digest; do so with check=yes",
+    ),
+}
 
 
 def _framework(checkpoint: SNNCheckpoint) -> Any:

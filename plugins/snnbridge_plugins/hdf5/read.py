@@ -53,7 +53,8 @@ def read(source: Source, options: Options) -> SNNCheckpoint:
     sealed = seal.check(data)
     found = datasets(open_file(data, limits=source.limits))
     limits = _limits(source.limits, source.size)
-    arrays = Arrays(data, found, sealed, limits, check=options.get("check") == "yes")
+    check = options.get("check") == "yes"
+    arrays = Arrays(data, found, sealed, limits, check=check)
     document = _document(arrays)
     notes = [] if sealed else [_UNSEALED]
     if "layers" in options:
@@ -63,7 +64,11 @@ def read(source: Source, options: Options) -> SNNCheckpoint:
         notes.append(
             f"{len(unused)} datasets to which nothing refers were left out, first {unused[0]!r}"
         )
-    checkpoint.source = SourceInfo(dialect=f"layout {LAYOUT}", notes=tuple(notes))
+    checkpoint.source = SourceInfo(
+        dialect=f"layout {LAYOUT}",
+        notes=tuple(notes),
+        integrity="" if not sealed else "intact" if check else "unchecked",
+    )
     return checkpoint
 
 

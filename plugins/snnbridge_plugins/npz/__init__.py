@@ -111,7 +111,7 @@ FORMAT = Format(
             direction="reading",
         ),
         Option(
-            "verify",
+            "check",
             "Whether to compare every array with its checksum.",
             ("yes", "no"),
             direction="reading",

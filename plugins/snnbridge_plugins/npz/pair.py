@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snnbridge import IntegrityError, ReadError
-from snnbridge.model import Array
+from snnbridge.model import Array, Integrity
 from snnbridge.storage import Limits, Source, ZipReader
 from snnbridge_plugins.npz.record import OURS, Record, parse
 
@@ -138,7 +138,18 @@ def _check_digest(pair: Pair) -> None:
         )
 
 
-def layer_arrays(pair: Pair, *, verify: bool) -> list[Array]:
+def integrity_of(pair: Pair, *, checked: bool) -> Integrity:
+    """Say what the digests of a pair tell, whose arrays were compared with theirs or not."""
+    if pair.record is not None:
+        held = ours(pair.record)
+        if held is None or "digest" not in held:
+            return ""  # the checksums of the archive tell nothing of the record
+        if not pair.is_bound:
+            return "changed"
+    return "intact" if checked else "unchecked"
+
+
+def layer_arrays(pair: Pair, *, check: bool) -> list[Array]:
     """Return the arrays ``layer_0`` ... of an archive.
 
     Raises
@@ -155,7 +166,7 @@ def layer_arrays(pair: Pair, *, verify: bool) -> list[Array]:
             f"{pair.name!r} speaks of {count} layers, so the archive must hold layer_0 to "
             f"layer_{count - 1} and nothing else; found {wrong}; do the two files belong together?"
         )
-    return [pair.archive.array(keys[key], verify=verify) for key in expected]
+    return [pair.archive.array(keys[key], verify=check) for key in expected]
 
 
 def _is_below(key: str, count: int) -> bool:

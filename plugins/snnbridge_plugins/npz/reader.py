@@ -47,10 +47,17 @@ _RESAVED = (
 def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     """Read a pair, or an archive alone; docs/formats/npz.md has their layouts."""
     pair = open_pair(source)
-    verify = options.get("verify") == "yes"
+    check = options.get("check") == "yes"
+    checkpoint = _read_pair(pair, options, check=check)
+    info = checkpoint.source or SourceInfo()
+    checkpoint.source = replace(info, integrity=integrity_of(pair, checked=check))
+    return checkpoint
+
+
+def _read_pair(pair: Pair, options: Mapping[str, Any], *, check: bool) -> SNNCheckpoint:
     if pair.record is None:
-        return _read_archive(pair, options.get("orientation"), verify=verify)
-    arrays = layer_arrays(pair, verify=verify)
+        return _read_archive(pair, options.get("orientation"), check=check)
+    arrays = layer_arrays(pair, check=check)
     check_total(pair, arrays)
     for i, array in enumerate(arrays):
         check_content(array, f"layer_{i}")
@@ -211,10 +218,10 @@ def _resaved_notes(record: Record, checkpoint: SNNCheckpoint, changed: list[int]
     return notes
 
 
-def _read_archive(pair: Pair, orientation: Any, *, verify: bool) -> SNNCheckpoint:
+def _read_archive(pair: Pair, orientation: Any, *, check: bool) -> SNNCheckpoint:
     """Read an archive without its JSON half: the framework's own arrays, its zoo, or another's."""
     keys = member_keys(pair.archive)
-    arrays = {key: pair.archive.array(name, verify=verify) for key, name in keys.items()}
+    arrays = {key: pair.archive.array(name, verify=check) for key, name in keys.items()}
     for key, array in arrays.items():
         check_content(array, repr(key))
     if sorted(arrays) == sorted(f"layer_{i}" for i in range(len(arrays))):

@@ -5,25 +5,17 @@ Every node becomes a layer, or a part of one, or is passed through; nothing of i
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from snnbridge import (
     UNKNOWN,
-    AvgPool,
-    BatchNorm,
     Connection,
-    Conv1d,
-    Conv2d,
-    Flatten,
     Input,
     Layer,
     Linear,
-    MaxPool,
     Opaque,
     Origin,
     Output,
@@ -31,42 +23,14 @@ from snnbridge import (
     SNNCheckpoint,
     SourceInfo,
 )
-from snnbridge.model import Array, Parameter, Shape
+from snnbridge.model import Array, Parameter
 from snnbridge_plugins.onnx.arrays import Tensors
 from snnbridge_plugins.onnx.models import Model
-from snnbridge_plugins.onnx.protobuf import encode
+from snnbridge_plugins.onnx.operators import MAKERS, Node, attributes
 from snnbridge_plugins.onnx.schema import Message
-from snnbridge_plugins.onnx.tensors import array_of
 
 _PASSED = {"Identity", "Dropout", "Cast"}
 _SPIKING = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Heaviside", "Sign"}
-
-
-def attributes(node: Message) -> dict[str, Any]:
-    """Return a node's attributes as values: numbers, text, arrays, bytes of inner graphs."""
-    return {held.get("name", ""): _value(held) for held in node.get("attribute", [])}
-
-
-def _value(held: Message) -> Any:
-    if "t" in held:
-        return array_of(held["t"])
-    if "g" in held:
-        return encode("Graph", held["g"])
-    if "s" in held:
-        return _text(held["s"])
-    if "floats" in held:
-        return [x for piece in held["floats"] for (x,) in struct.iter_unpack("<f", piece)]
-    if "strings" in held:
-        return [_text(x) for x in held["strings"]]
-    found = (held[key] for key in ("ints", "i", "f") if key in held)
-    return next(found, 0 if held.get("type") == 2 else None)
-
-
-def _text(raw: bytes) -> str | bytes:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw
 
 
 def from_graph(model: Model, tensors: Tensors) -> SNNCheckpoint:
@@ -84,18 +48,6 @@ def from_graph(model: Model, tensors: Tensors) -> SNNCheckpoint:
         For a value that nobody defines, or that two nodes do.
     """
     return _Graph(model, tensors).checkpoint()
-
-
-@dataclass
-class _Node:
-    """One node: what it reads, split into signals and constants."""
-
-    kind: str
-    name: str
-    message: Message
-    signals: list[str]
-    constants: dict[int, Array]
-    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 class _Graph:
@@ -223,7 +175,7 @@ class _Graph:
             return
         self._add(node, outputs)
 
-    def _opened(self, kind: str, message: Message) -> _Node:
+    def _opened(self, kind: str, message: Message) -> Node:
         signals, constants = [], {}
         for at, name in enumerate(message.get("input", [])):
             if not name:
@@ -236,9 +188,9 @@ class _Graph:
             else:
                 raise ReadError(f"a node {kind!r} reads {name!r}, which nobody defines before it")
         hint = message.get("name", "") or kind
-        return _Node(kind, hint, message, signals, constants, attributes(message))
+        return Node(kind, hint, message, signals, constants, attributes(message))
 
-    def _folds(self, node: _Node, outputs: list[str]) -> bool:
+    def _folds(self, node: Node, outputs: list[str]) -> bool:
         """Take over constants, also where they are only turned."""
         if node.kind == "Constant" and isinstance(node.attributes.get("value"), np.ndarray):
             self.constants[outputs[0]] = node.attributes["value"]
@@ -250,15 +202,15 @@ class _Graph:
                 return True
         if node.kind not in ("Identity", "Transpose") or len(node.constants) != 1:
             return False
-        held = node.constants[0]
+        array = node.constants[0]
         if node.kind == "Transpose":
-            turned = held.transpose(node.attributes.get("perm", range(held.ndim)[::-1]))
-            self.names[id(turned)] = self.names.get(id(held), "")
-            held = turned
-        self.constants[outputs[0]] = held
+            turned = array.transpose(node.attributes.get("perm", range(array.ndim)[::-1]))
+            self.names[id(turned)] = self.names.get(id(array), "")
+            array = turned
+        self.constants[outputs[0]] = array
         return True
 
-    def _joins(self, node: _Node, outputs: list[str]) -> bool:
+    def _joins(self, node: Node, outputs: list[str]) -> bool:
         """Take an addition behind a matrix as its bias."""
         if node.kind != "Add" or len(node.signals) != 1 or len(node.constants) != 1:
             return False
@@ -272,8 +224,8 @@ class _Graph:
         self.made[outputs[0]] = source
         return True
 
-    def _add(self, node: _Node, outputs: list[str]) -> None:
-        maker = _MAKERS.get((node.message.get("domain", ""), node.kind))
+    def _add(self, node: Node, outputs: list[str]) -> None:
+        maker = MAKERS.get((node.message.get("domain", ""), node.kind))
         name = self._unused(self._layer_name(node))
         layer = maker(name, node) if maker is not None and len(node.signals) == 1 else None
         if layer is None:
@@ -285,19 +237,19 @@ class _Graph:
             if output:
                 self.made[output] = name
 
-    def _layer_name(self, node: _Node) -> str:
+    def _layer_name(self, node: Node) -> str:
         """Name a layer by its weight, which exporters call as the source does."""
         for held in node.constants.values():
             base, dot, last = self.names.get(id(held), "").rpartition(".")
             if dot and last in ("weight", "kernel") and base:
                 return base
         name = node.name.strip("/")
-        if (node.message.get("domain", ""), node.kind) in _MAKERS:
+        if (node.message.get("domain", ""), node.kind) in MAKERS:
             name = name.removesuffix(f"/{node.kind}")  # torch's path of the module
         return name or node.kind
 
-    def _opaque(self, name: str, node: _Node) -> Opaque:
-        arrays = {f"input_{at}": held for at, held in node.constants.items()}
+    def _opaque(self, name: str, node: Node) -> Opaque:
+        arrays = {f"input_{at}": Parameter(held) for at, held in node.constants.items()}
         settings = {k: v for k, v in node.attributes.items() if v is not None}
         domain = node.message.get("domain", "")
         origin = Origin(domain or "onnx", node.kind or "?", UNKNOWN)
@@ -311,105 +263,3 @@ def _shape_of(value: Message) -> Any:
         return UNKNOWN
     dims = [d.get("dim_value", -1) for d in held.get("dim", [])][1:]
     return tuple(dims) if all(n >= 0 for n in dims) and held.get("dim") else UNKNOWN
-
-
-# Layers, one maker for each operator; None where the node is not quite that layer.
-
-
-def _gemm(name: str, node: _Node) -> Layer | None:
-    found, weight = node.attributes, node.constants.get(1)
-    plain = found.get("alpha", 1.0) == 1.0 and found.get("beta", 1.0) == 1.0
-    if weight is None or weight.ndim != 2 or not plain or found.get("transA", 0):
-        return None
-    bias = node.constants.get(2)
-    return Linear(name, weight if found.get("transB", 0) else weight.T, _vector(bias))
-
-
-def _matmul(name: str, node: _Node) -> Layer | None:
-    weight = node.constants.get(1)
-    return Linear(name, weight.T) if weight is not None and weight.ndim == 2 else None
-
-
-def _vector(bias: Array | None) -> Array | None:
-    return bias if bias is None or bias.ndim <= 1 else bias.reshape(-1)
-
-
-def _sides(found: Mapping[str, Any], axes: int) -> Any:
-    if found.get("auto_pad", "NOTSET") == "SAME_UPPER":
-        return "same"
-    if found.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        return None
-    pads = found.get("pads", [0] * 2 * axes)
-    return tuple(zip(pads[:axes], pads[axes:], strict=True))
-
-
-def _conv(name: str, node: _Node) -> Layer | None:
-    weight, found = node.constants.get(1), node.attributes
-    kind = {3: Conv1d, 4: Conv2d}.get(0 if weight is None else weight.ndim)
-    if kind is None or weight is None:
-        return None
-    axes = weight.ndim - 2
-    padding = _sides(found, axes)
-    if padding is None:
-        return None
-    return kind(
-        name, weight, node.constants.get(2), stride=tuple(found.get("strides", (1,) * axes)),
-        padding=padding, dilation=tuple(found.get("dilations", (1,) * axes)),
-        groups=found.get("group", 1),
-    )  # fmt: skip
-
-
-def _pool(name: str, node: _Node) -> Layer | None:
-    found = node.attributes
-    window: Shape = tuple(found.get("kernel_shape", ()))
-    padding = _sides(found, len(window))
-    odd = found.get("ceil_mode", 0) or any(d != 1 for d in found.get("dilations", ()))
-    if not window or padding is None or odd or len(node.message.get("output", [])) > 1:
-        return None
-    stride = tuple(found.get("strides", (1,) * len(window)))
-    if node.kind == "MaxPool":
-        return MaxPool(name, window=window, stride=stride, padding=padding)
-    counted = bool(found.get("count_include_pad", 0))
-    return AvgPool(name, window=window, stride=stride, padding=padding, count_padding=counted)
-
-
-def _norm(name: str, node: _Node) -> Layer | None:
-    if set(node.constants) != {1, 2, 3, 4} or node.attributes.get("training_mode", 0):
-        return None
-    weight, bias, mean, variance = (node.constants[at] for at in (1, 2, 3, 4))
-    epsilon = np.float32(node.attributes.get("epsilon", 1e-5))
-    return BatchNorm(name, mean, variance, weight, bias, epsilon=Parameter(np.asarray(epsilon)))
-
-
-def _flatten(name: str, node: _Node) -> Layer | None:
-    if node.attributes.get("axis", 1) != 1:
-        return None
-    return Flatten(name, order="channels first")
-
-
-def _reshape(name: str, node: _Node) -> Layer | None:
-    """Take a reshape to two axes, of which the first is the batch, as a flattening."""
-    shape = node.constants.get(1)
-    if shape is None or shape.shape != (2,) or node.attributes.get("allowzero", 0):
-        return None
-    plain = int(shape[1]) == -1 or int(shape[0]) == 1  # a batch of one, as exporters trace it
-    return Flatten(name, order="channels first") if plain else None
-
-
-def _dense(name: str, node: _Node) -> Layer | None:
-    """Take SC-NeuroCore's layer: its weights; which neuron stands behind them is not said."""
-    weight = next((x for x in node.constants.values() if x.ndim == 2), None)
-    return None if weight is None else Linear(name, weight)
-
-
-_MAKERS: dict[tuple[str, str], Callable[[str, _Node], Layer | None]] = {
-    ("", "Gemm"): _gemm,
-    ("", "MatMul"): _matmul,
-    ("", "Conv"): _conv,
-    ("", "MaxPool"): _pool,
-    ("", "AveragePool"): _pool,
-    ("", "BatchNormalization"): _norm,
-    ("", "Flatten"): _flatten,
-    ("", "Reshape"): _reshape,
-    ("sc_neurocore", "SC_Dense"): _dense,
-}

@@ -88,7 +88,7 @@ def _session(path: FilePath, model: bytes) -> Any:
     )
     try:
         return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  # its own classes derive from Exception alone
+    except Exception as error:  # its own classes derive from Exception alone
         raise ReadError(f"{path}: onnxruntime does not take the model: {error}") from error
 
 

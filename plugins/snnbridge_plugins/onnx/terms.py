@@ -16,6 +16,8 @@ from snnbridge.model import Array
 from snnbridge.storage import array_bytes
 from snnbridge_plugins.onnx.schema import ATTRIBUTE_TYPES, DATA_TYPES, Message
 
+_FIELDS: Mapping[type, str] = {int: "i", np.ndarray: "t", dict: "g"}
+
 
 def tensor(array: Array, name: str = "") -> Message:
     """Return a small array as a message that holds its bytes."""
@@ -25,14 +27,8 @@ def tensor(array: Array, name: str = "") -> Message:
 
 def attribute(name: str, value: Any) -> Message:
     """Return an attribute of a node; its type follows from the value's."""
-    if isinstance(value, str):
-        held, stored = "s", value.encode()
-    elif isinstance(value, np.ndarray):
-        held, stored = "t", tensor(value)
-    elif isinstance(value, dict):
-        held, stored = "g", value
-    else:
-        held, stored = ("ints", list(value)) if isinstance(value, list | tuple) else ("i", value)
+    held = next((field for kind, field in _FIELDS.items() if isinstance(value, kind)), "ints")
+    stored = tensor(value) if held == "t" else value
     return {"name": name, held: stored, "type": ATTRIBUTE_TYPES[held]}
 
 
@@ -125,7 +121,7 @@ class Scope:
 
     def op(
         self, kind: str, *inputs: Term | None, dtype: str = "", hint: str = "", **attributes: Any
-    ) -> Term:  # noqa: E501
+    ) -> Term:
         """Add a node of one output, of the dtype of its first input unless it is given."""
         first = next(x for x in inputs if x is not None)
         outputs = [(hint or kind.lower(), dtype or first.dtype)]

@@ -81,10 +81,11 @@ def _vet_functions(model: Message) -> None:
     """Count the nodes of the graph with every function put in, without putting them in."""
     functions: dict[tuple[str, str, str], list[Message]] = {}
     for function in model.get("functions", []):
-        key = tuple(function.get(part, "") for part in ("domain", "name", "overload"))
+        name = function.get("name", "")
+        key = (function.get("domain", ""), name, function.get("overload", ""))
         if key in functions:
-            raise ReadError(f"two functions are called {key[1]!r}")
-        functions[key] = list(_all_nodes(function.get("node", [])))  # type: ignore[index]
+            raise ReadError(f"two functions are called {name!r}")
+        functions[key] = list(_all_nodes(function.get("node", [])))
     sizes: dict[tuple[str, str, str], int | None] = {}
     _size(list(_all_nodes(model["graph"].get("node", []))), functions, sizes, 0)
 

@@ -65,8 +65,9 @@ def counts(layer: AvgPool, seen: Array, outside: int) -> Array:
     outside : int
     """
     if layer.count_padding is True:
-        return np.float64([seen.shape[1]])
-    return (seen < outside).sum(axis=1).astype(np.float64)
+        return np.full(1, seen.shape[1], np.float64)
+    found: Array = (seen < outside).sum(axis=1).astype(np.float64)
+    return found
 
 
 def pads(layer: Any, sizes: Shape) -> list[int]:

@@ -26,6 +26,7 @@ from snnbridge.simulator.simulator import prepared
 from snnbridge.storage import StagedFile, Target, dump_json
 from snnbridge_plugins.onnx.external import DataFile, data_file
 from snnbridge_plugins.onnx.graph import Graph, Style
+from snnbridge_plugins.onnx.network import fill
 from snnbridge_plugins.onnx.protobuf import encode, prefix
 from snnbridge_plugins.onnx.schema import DOMAIN, EXTERNAL, IR_OF_OPSET, KEY, Message
 from snnbridge_plugins.onnx.tensors import Stored, stored
@@ -77,9 +78,11 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
         For a layer that standard operators cannot compute.
     """
     network = prepared(checkpoint)
-    initial = _initial(checkpoint) if options.get("state") == "kept" else {}
-    graph = Graph(network, style_of(width_of(network).name, options), initial)
-    graph.build()
+    style = style_of(width_of(network).name, options)
+    kept = options.get("state") == "kept"
+    first = checkpoint.step if kept and isinstance(checkpoint.step, int) else 0
+    graph = Graph(network, style, _initial(checkpoint) if kept else {}, first)
+    fill(graph)
     tensors = _Tensors(graph)
     document = to_document(checkpoint, tensors.place)
     where = _where(tensors, target.path, options)
@@ -184,7 +187,10 @@ class _Model:
     def _write_graph(self, file: StagedFile) -> None:
         graph = encode("Graph", self._graph_message())
         heads = [self._head(held) for held in self.tensors.all]
-        sizes = [_framed(head, held) for head, held in zip(heads, self.tensors.all, strict=True)]
+        sizes = [
+            len(head) + (0 if self._is_outside(held) else held.nbytes)
+            for head, held in zip(heads, self.tensors.all, strict=True)
+        ]
         total = len(graph) + sum(len(prefix("Graph", "initializer", n)) + n for n in sizes)
         if total > (1 << 31) - 1:
             raise WriteError(
@@ -203,6 +209,7 @@ class _Model:
         return self.data is not None and held.name in self.data.places
 
     def _head(self, held: Stored) -> bytes:
+        """Return a tensor's message, without its data if that follows."""
         message = dict(held.head)
         if self.data is not None and held.name in self.data.places:
             offset, size = self.data.places[held.name]
@@ -251,9 +258,3 @@ class _Model:
         held = {"document": document, "graph": described}
         digest = hashlib.sha256(dump_json(held)).hexdigest()
         return dump_json({**held, "sha256": digest}).decode()
-
-
-def _framed(head: bytes, held: Stored) -> int:
-    """Return the bytes of a tensor's message, of which `head` may end in a promise of data."""
-    inside = head.endswith(prefix("Tensor", "raw_data", held.nbytes))
-    return len(head) + (held.nbytes if inside else 0)

@@ -114,7 +114,7 @@ FORMAT = Format(
             direction="reading",
         ),
         Option(
-            "verify", "Compare every record with its checksum.", ("yes", "no"), direction="reading"
+            "check", "Compare every record with its checksum.", ("yes", "no"), direction="reading"
         ),
         *_TEMPLATE,
     ),

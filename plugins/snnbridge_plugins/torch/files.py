@@ -18,7 +18,7 @@ import numpy as np
 from snnbridge import CheckpointError, ReadError, SNNCheckpoint, SourceInfo, differences
 from snnbridge.document import dtype_name, dtype_of, from_document, to_document
 from snnbridge.document.arrays import checked
-from snnbridge.model import Array, Path
+from snnbridge.model import Array, Integrity, Path
 from snnbridge.statedict import Form
 from snnbridge.storage import Limits, Source, StoredZip, Target, dump_json, parse_json, view
 from snnbridge_plugins.torch.container import Contents
@@ -41,7 +41,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     ----------
     source : Source
     options : mapping
-        ``net`` and ``verify``; the format's declaration has their meaning.
+        ``net`` and ``check``; the format's declaration has their meaning.
 
     Returns
     -------
@@ -53,15 +53,20 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     ReadError
         If it is no such file, damaged, or holds more than a tree of tensors.
     """
-    verify = options.get("verify", "yes" if source.size <= CHECKED_BYTES else "no") == "yes"
+    verify = options.get("check", "yes" if source.size <= CHECKED_BYTES else "no") == "yes"
     contents, tree, notes = read_tree(source, verify=verify)
-    if "net" not in options and contents.archive is not None:
+    integrity: Integrity = "intact" if verify else "unchecked"
+    if contents.archive is None:
+        integrity = ""
+    elif "net" not in options:
         described = _described(contents, tree, verify)
         if described is not None:
+            described.source = SourceInfo(dialect="described", integrity=integrity)
             return described
     checkpoint = checkpoint_of(tree, notes, options.get("net"))
     dialect = "stream" if contents.archive is None else "archive"
-    checkpoint.source = replace(checkpoint.source or SourceInfo(), dialect=dialect)
+    info = checkpoint.source or SourceInfo()
+    checkpoint.source = replace(info, dialect=dialect, integrity=integrity)
     return checkpoint
 
 
@@ -78,9 +83,7 @@ def _described(contents: Contents, tree: Any, verify: bool) -> SNNCheckpoint | N
     text = archive.data(name, verify=verify)
     limits = Limits(json_bytes=len(text), json_items=max(Limits().json_items, len(text) // 8))
     document = parse_json(text, where=f"{name!r} in the archive", limits=limits)
-    checkpoint = from_document(document, fetching(tree, member))
-    checkpoint.source = SourceInfo(dialect="described")
-    return checkpoint
+    return from_document(document, fetching(tree, member))
 
 
 def _record(data: memoryview, place: Mapping[str, Any], where: str) -> Array:

@@ -14,6 +14,8 @@ from snnbridge.storage.hdf5.image import Image
 
 _HEADER = struct.Struct("<4sBHHBI12QHQQHHQH")
 _CHECKED_BLOCKS = 2
+_CHECKSUM = 4
+_MOST_BITS = 64
 _DIRECT = struct.Struct("<4sBQ")
 _KIND = 0x30
 _NAMES, _ATTRIBUTES = 5, 8
@@ -49,18 +51,19 @@ class _Heap:
     def __init__(self, image: Image, address: int) -> None:
         self._image = image
         self._address = address
-        piece = image.take(address, _HEADER.size)
-        fields = _HEADER.unpack(piece)
-        if fields[3]:
+        _, _, _, filters, flags, longest, *_, width, first, largest, bits, _, root, rows = (
+            _HEADER.unpack(image.take(address, _HEADER.size))
+        )
+        if filters:
             raise ReadError("its links or attributes are compressed, which is not read here")
-        image.take_checked(address, _HEADER.size + 4, b"FRHP")
-        self._checked = bool(fields[4] & _CHECKED_BLOCKS)
-        self._width, self._first, largest, bits, _, root, rows = fields[18:]
-        if not (self._width and self._first and largest >= self._first):
+        image.take_checked(address, _HEADER.size + _CHECKSUM, b"FRHP")
+        if not (width and first and largest >= first and rows <= bits <= _MOST_BITS):
             raise ReadError(f"the heap at byte {address} is damaged")
-        self._direct_rows = (largest // self._first).bit_length() + 1
+        self._checked = bool(flags & _CHECKED_BLOCKS)
+        self._width, self._first = width, first
+        self._direct_rows = (largest // first).bit_length() + 1
         self._offset_size = (bits + 7) // 8
-        self._length_size = min((largest.bit_length() + 6) // 8, (fields[5].bit_length() + 7) // 8)
+        self._length_size = min((largest.bit_length() + 6) // 8, (longest.bit_length() + 7) // 8)
         #: Of every direct block where it starts in the heap, its bytes and its address.
         self._blocks = sorted(self._walk(root, rows)) if root != UNDEFINED else []
         self._contents: dict[int, bytes] = {}
@@ -92,8 +95,8 @@ class _Heap:
     def _check(self, piece: bytes, address: int) -> None:
         """Compare a direct block with its checksum, which was made when its field was zero."""
         at = _DIRECT.size + self._offset_size
-        stated = int.from_bytes(piece[at : at + 4], "little")
-        if lookup3(piece[:at] + bytes(4) + piece[at + 4 :]) != stated:
+        stated = int.from_bytes(piece[at : at + _CHECKSUM], "little")
+        if lookup3(piece[:at] + bytes(_CHECKSUM) + piece[at + _CHECKSUM :]) != stated:
             raise IntegrityError(f"the heap block at byte {address} is damaged: checksum")
 
     def _walk(self, root: int, rows: int) -> Iterator[tuple[int, int, int]]:
@@ -117,5 +120,5 @@ class _Heap:
         """Return the addresses of the children of an indirect block, row after row."""
         count = rows * self._width
         before = _DIRECT.size + self._offset_size
-        piece = self._image.take_checked(address, before + 8 * count + 4, b"FHIB")
+        piece = self._image.take_checked(address, before + 8 * count + _CHECKSUM, b"FHIB")
         return struct.unpack_from(f"<{count}Q", piece, before)

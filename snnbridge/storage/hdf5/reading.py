@@ -68,19 +68,14 @@ class File:
         self.heap = GlobalHeap(image)
         self._paths: dict[int, str] = {}
 
-    def attributes(self, address: int, path: str) -> Attributes:
-        """Return the attributes of the element whose header stands at an address."""
-        return Attributes(self.image, self.heap, path, address)
-
     def open(self, address: int, path: str) -> Group | Dataset:
         """Open the element whose header stands at an address; it must have one name only."""
         with About(path):
-            if address in self._paths:
+            if self._paths.setdefault(address, path) != path:
                 raise ReadError(f"{self._paths[address]!r} is another name of it; expected one")
             self.image.spend(len(path))
             if path.count("/") > self.image.limits.depth:
                 raise ReadError(f"it lies more than {self.image.limits.depth} groups deep")
-            self._paths[address] = path
             header = read_header(self.image, address)
             if LAYOUT in header.single:
                 return Dataset(self, path, address, header)
@@ -89,7 +84,35 @@ class File:
             return Group(self, path, address, header)
 
 
-class Group(Mapping[str, "Group | Dataset"]):
+class _Element:
+    """What groups and datasets have in common.
+
+    Parameters
+    ----------
+    file : File
+    path : str
+    address : int
+        Of the object header.
+    """
+
+    __slots__ = ("_address", "_attributes", "_file", "path")
+
+    def __init__(self, file: File, path: str, address: int) -> None:
+        self.path = path
+        self._file = file
+        self._address = address
+        self._attributes: Attributes | None = None
+
+    @property
+    def attributes(self) -> Attributes:
+        """The attributes, by name."""
+        if self._attributes is None:
+            file = self._file
+            self._attributes = Attributes(file.image, file.heap, self.path, self._address)
+        return self._attributes
+
+
+class Group(_Element, Mapping[str, "Group | Dataset"]):
     """A group: its members by name, in the order of creation where the file keeps it.
 
     Attributes
@@ -98,25 +121,15 @@ class Group(Mapping[str, "Group | Dataset"]):
         Absolute; ``"/"`` for the root.
     """
 
-    __slots__ = ("_address", "_attributes", "_file", "_links", "_opened", "path")
+    __slots__ = ("_links", "_opened")
 
     def __init__(self, file: File, path: str, address: int, header: Header) -> None:
-        self.path = path
-        self._file = file
-        self._address = address
-        self._attributes: Attributes | None = None
+        super().__init__(file, path, address)
         self._links = read_links(file.image, header)
         self._opened: dict[str, Group | Dataset] = {}
 
     def __repr__(self) -> str:
         return f"Group({self.path!r})"
-
-    @property
-    def attributes(self) -> Attributes:
-        """The attributes of the group."""
-        if self._attributes is None:
-            self._attributes = self._file.attributes(self._address, self.path)
-        return self._attributes
 
     def __getitem__(self, name: str) -> Group | Dataset:
         found = self._opened.get(name)
@@ -136,7 +149,7 @@ class Group(Mapping[str, "Group | Dataset"]):
         return len(self._links)
 
 
-class Dataset:
+class Dataset(_Element):
     """A dataset: elements of one dtype.
 
     Attributes
@@ -150,41 +163,26 @@ class Dataset:
         Of the elements as they are stored, before any compression.
     """
 
-    __slots__ = (
-        "_address", "_array", "_attributes", "_datatype", "_elements", "_file", "dtype", "nbytes",
-        "path", "shape",
-    )  # fmt: skip
+    __slots__ = ("_array", "_datatype", "_elements", "dtype", "nbytes", "shape")
 
     def __init__(self, file: File, path: str, address: int, header: Header) -> None:
+        super().__init__(file, path, address)
         if EXTERNAL in header.single:
             raise ReadError("its elements are in another file, which is not read")
         if not {DATASPACE, DATATYPE} <= header.single.keys():
             raise ReadError("its header does not say its shape and datatype")
-        space, self._datatype = (
-            parse_space(header.single[DATASPACE]),
-            parse_datatype(header.single[DATATYPE]),
-        )
+        space = parse_space(header.single[DATASPACE])
         if space is None:
             raise ReadError("it has a datatype but no elements and no shape")
+        self._datatype = parse_datatype(header.single[DATATYPE])
         self._elements = Elements(file.image, header, space, self._datatype)
-        self._file = file
-        self._address = address
-        self._attributes: Attributes | None = None
         self._array: NDArray[Any] | None = None
-        self.path = path
         self.dtype = self._datatype.dtype
         self.shape = space.shape
         self.nbytes = self._elements.nbytes
 
     def __repr__(self) -> str:
         return f"Dataset({self.path!r}, {self.dtype}, {self.shape})"
-
-    @property
-    def attributes(self) -> Attributes:
-        """The attributes of the dataset."""
-        if self._attributes is None:
-            self._attributes = self._file.attributes(self._address, self.path)
-        return self._attributes
 
     def extents(self) -> list[tuple[int, int]]:
         """Find where the elements stand: offset and bytes of each piece of the file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from snnbridge.storage.limits import Limits
 
 _MOST_AXES = 32
 _LONGEST_NAME = 4096
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +86,7 @@ class NewDataset:
         if isinstance(self.value, bytes):
             return None if self.value else "is text of no bytes; expected at least one"
         if (texts := self.texts) is not None:
-            wrong = [text for text in texts if not isinstance(text, str) or "\0" in text]
+            wrong = [text for text in texts if not _is_text(text) or "\0" in text]
             return f"holds {wrong[0]!r}; expected text without NUL" if wrong else None
         if not self.dtype.itemsize or message(self.dtype) is None:
             return f"has dtype {self.dtype}, which HDF5 lacks; expected numbers, booleans or bytes"
@@ -120,6 +122,9 @@ def check_tree(root: NewGroup) -> list[NewDataset]:
         path, item, depth = pending.pop()
         if depth > Limits().depth:
             raise WriteError(f"{path!r} lies more than {Limits().depth} groups deep")
+        for name, value in item.attributes.items():
+            if not _is_attribute(name, value):
+                raise WriteError(f"{path or '/'!r} cannot have the attribute {name!r}: {value!r}")
         if isinstance(item, NewDataset):
             if problem := item.problem():
                 raise WriteError(f"{path!r} {problem}")
@@ -136,7 +141,17 @@ def is_link_name(name: str) -> bool:
     """Whether HDF5 allows a name within a group."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         return False
-    try:
-        return len(name.encode()) <= _LONGEST_NAME
-    except UnicodeEncodeError:
+    return _is_text(name) and len(name.encode()) <= _LONGEST_NAME
+
+
+def _is_attribute(name: str, value: AttributeValue) -> bool:
+    if not (0 < len(name) <= _LONGEST_NAME and name.isascii() and "\0" not in name):
         return False
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    return isinstance(value, float) or _is_text(value)
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value is text that UTF-8 can express: without lone surrogates."""
+    return isinstance(value, str) and _SURROGATES.search(value) is None

@@ -1,0 +1,205 @@
+"""The signals of a network: of all steps at once, or of one step.
+
+Layers outside cycles run over all steps at once, each as the call of one function; layers on a
+cycle, and all layers of a step-wise graph, run one step at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from snnbridge.model import Array, Delay, Neuron, Shape, Synapse
+from snnbridge.simulator.network import Key, Network, Node, delay_steps
+from snnbridge_plugins.onnx.graph import Graph
+from snnbridge_plugins.onnx.recipes import Recipe, State
+from snnbridge_plugins.onnx.schema import DOMAIN
+from snnbridge_plugins.onnx.terms import Scope, Term
+
+_END = 1 << 62
+#: What a signal is read as: which, how many steps ago, in which shape.
+Reading: TypeAlias = tuple[Key, int, Shape]
+#: The variable of a node's state that holds what it wrote in earlier steps.
+PAST = {"out": "past", "in": "past input"}
+
+
+class Signals:
+    """The values that nodes write, in one scope, and the ways of reading them.
+
+    Attributes
+    ----------
+    lead : int
+        How many axes stand before a layer's own.
+    traces : dict
+        By node and variable: the value and its shape.
+    """
+
+    lead: int
+    #: Of the names of values; those in a loop's body leave the plain ones to what leaves it.
+    suffix = ""
+
+    def __init__(self, graph: Graph, scope: Scope) -> None:
+        self.graph, self.scope = graph, scope
+        self.network = graph.network
+        self.now: dict[Key, Term] = {}
+        self.traces: dict[Key, dict[str, tuple[Term, Shape]]] = {}
+        self._read: dict[Reading, Term] = {}
+
+    def raw(self, key: Key, delay: int) -> Term:
+        """Return a signal some steps ago, as its node wrote it."""
+        raise NotImplementedError
+
+    def read(self, reading: Reading) -> Term:
+        """Return a signal as a reader gets it: delayed, scaled, in its shape."""
+        key, delay, shape = reading
+        if reading not in self._read:
+            term = self.scaled(key, self.raw(key, delay).within(self.scope))
+            if shape != self.graph.nodes[key].shape:
+                term = self.scope.reshape(term, (*(0,) * self.lead, *shape))
+            self._read[reading] = term
+        return self._read[reading]
+
+    def scaled(self, key: Key, term: Term) -> Term:
+        """Apply the factor on what a neuron hands on."""
+        gain = self.graph.gain(key)
+        return term if gain is None else gain.within(self.scope) * term
+
+    def readings(self, node: Node) -> list[Reading]:
+        """Return what a node reads."""
+        shape = self.network.shapes_in[node.key[0]] if node.what == "layer" else node.shape
+        return [(key, delay, shape) for key, delay in node.sources]
+
+    def add_sum(self, node: Node) -> None:
+        """Add several signals in the order of their connections."""
+        found = [self.read(reading) for reading in self.readings(node)]
+        total = found[0] if found else self._zeros(node.shape)
+        for term in found[1:]:
+            total = total + term
+        self.now[node.key] = total
+
+    def _zeros(self, shape: Shape) -> Term:
+        lead = self.scope.sizes(self.graph.stimulus.within(self.scope), 0, len(self.graph.lead))
+        own = self.scope.constant(list(shape), "int64")
+        whole = self.scope.op("Concat", lead, own, axis=0) if shape else lead
+        zero = self.scope.constant(0, self.graph.style.width)
+        return self.scope.op("Expand", zero, whole)
+
+    def call(
+        self, node: Node, function: str, arguments: Sequence[Term], recipe: Recipe
+    ) -> list[Term]:
+        """Add the call of a function; return its last states."""
+        name, width, now = node.key[0], self.graph.style.width, self.suffix
+        outputs = [(value_name(name, out) + now, width) for out, _ in recipe.outputs]
+        ends = [(f"{name}.{s.variable}.end{now}", s.default.dtype.name) for s in recipe.states]
+        made = self.scope.add(
+            function, arguments, [*outputs, *ends], domain=DOMAIN, name=name, doc_string=recipe.doc
+        )
+        self.now[node.key] = made[0]
+        if isinstance(node.layer, Neuron | Synapse):
+            self.traces[node.key] = {
+                variable: (term, shape)
+                for (variable, shape), term in zip(recipe.outputs, made, strict=False)
+            }
+        return made[len(outputs) :]
+
+
+def value_name(layer: str, output: str) -> str:
+    """Name the value of a layer's output."""
+    return layer if output in ("y", "output") else f"{layer}.{output}"
+
+
+class OverTime(Signals):
+    """Signals of all steps at once, shape (steps, batch, ...)."""
+
+    lead = 2
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph, graph.scope)
+        self._joined: dict[Key, Term] = {}
+        self._pasts: dict[Key, Term] = {}
+
+    def add(self, node: Node) -> None:
+        """Add a node that lies on no cycle."""
+        if node.what == "stimulus":
+            self.now[node.key] = Term(self.scope, self.graph.stimuli[node.key[0]], self.width)
+        elif node.what == "sum":
+            self.add_sum(node)
+        elif isinstance(node.layer, Delay):
+            self._add_delay(node, node.layer)
+        else:
+            self._add_layer(node)
+        if self.graph.history[node.key]:
+            start, whole = self.past(node)
+            self._pasts[node.key] = whole
+            joined = self.joined(node.key)
+            self.graph.end(start, self.scope.slice(joined, -self.graph.history[node.key], _END))
+
+    @property
+    def width(self) -> str:
+        """The network's dtype."""
+        return self.graph.style.width
+
+    def past(self, node: Node) -> tuple[str, Term]:
+        """Return an input for the steps before the first, and the same for the whole batch."""
+        steps = self.graph.history[node.key]
+        start = self.graph.start(node.key[0], past_of(node, self.width), steps)
+        return start.name, self.graph.expanded(start, node.shape, steps)
+
+    def joined(self, key: Key) -> Term:
+        """Return a signal with its past before it."""
+        if key not in self._joined:
+            parts = (self._pasts[key], self.now[key])
+            self._joined[key] = self.scope.op("Concat", *parts, hint=f"{key[0]}.joined", axis=0)
+        return self._joined[key]
+
+    def raw(self, key: Key, delay: int) -> Term:
+        """Return a signal some steps ago, as its node wrote it."""
+        if not delay:
+            return self.now[key]
+        return self.scope.slice(self.joined(key), self.graph.history[key] - delay, -delay)
+
+    def adopt(self, key: Key, signal: Term, past: Term | None) -> None:
+        """Take over what a cycle wrote."""
+        self.now[key] = signal
+        if past is not None:
+            self._pasts[key] = past
+
+    def _add_layer(self, node: Node) -> None:
+        graph, recipe = self.graph, self.graph.recipes[node.key]
+        inputs = [self.read(reading) for reading in self.readings(node)]
+        function, names = graph.library.over_time(recipe, [x.dtype for x in inputs])
+        time = [graph.time()] if recipe.timed else []
+        states = [graph.start(node.key[0], state) for state in recipe.states]
+        held = [graph.parameter(node.key[0], n, recipe.parameters[n]) for n in names]
+        ends = self.call(node, function, [*inputs, *time, *states, *held], recipe)
+        for start, last in zip(states, ends, strict=True):
+            graph.end(start.name, last)
+
+    def _add_delay(self, node: Node, layer: Delay) -> None:
+        """Gather each element from its own number of steps ago."""
+        (key, delay, shape), scope = self.readings(node)[0], self.scope
+        whole = self.joined(key) if self.graph.history[key] else self.now[key]
+        back = self.graph.history[key] - delay - delays_of(self.network, node, layer)
+        places = self.graph.parameter(node.key[0], "places", back)
+        count = scope.op("Squeeze", scope.sizes(self.now[key], 0, 1), scope.constant([0], "int64"))
+        zero, one = scope.constant(0, "int64"), scope.constant(1, "int64")
+        steps = scope.op("Range", zero, count, one)
+        column = scope.reshape(steps, (-1, 1, *(1,) * len(shape)))
+        whole = scope.reshape(whole, (0, 0, *shape))
+        lead, own = scope.sizes(self.now[key], 0, 2), scope.constant(list(shape), "int64")
+        indices = scope.op("Expand", column + places, scope.op("Concat", lead, own, axis=0))
+        made = scope.op("GatherElements", whole, indices, hint=node.key[0], axis=0)
+        self.now[node.key] = self.scaled(key, made)
+
+
+def past_of(node: Node, width: str) -> State:
+    """Return what a node wrote in earlier steps, as a state."""
+    return State(PAST[node.key[1]], node.shape, np.zeros(1, width))
+
+
+def delays_of(network: Network, node: Node, layer: Delay) -> Array:
+    """Return the delay of each element in steps, int64."""
+    steps = delay_steps(layer, network.steps[node.key[0]]).astype(np.int64)
+    return np.broadcast_to(steps.reshape(steps.shape or (1,)), network.shapes_in[node.key[0]])

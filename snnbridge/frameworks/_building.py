@@ -1,0 +1,299 @@
+"""A checkpoint as a live net of PyTorch modules, in a framework's own classes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from snnbridge import rules
+from snnbridge.errors import CheckpointError
+from snnbridge.model import (
+    UNKNOWN,
+    Array,
+    AvgPool,
+    BatchNorm,
+    Connection,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    Input,
+    Layer,
+    Linear,
+    MaxPool,
+    Neuron,
+    Scale,
+    SNNCheckpoint,
+    Synapse,
+)
+
+_WEIGHTED = (Linear, Conv1d, Conv2d, Scale)
+
+
+@dataclass(slots=True)
+class Group:
+    """A neuron, and the layers that its framework's class holds with it.
+
+    Parameters
+    ----------
+    neuron : Neuron or Synapse
+    synapse : Synapse, optional
+        It feeds the neuron alone.
+    recurrent : Layer, optional
+        Weights from the neuron back to itself.
+    waits : bool
+        Whether the delay stands behind the recurrent weights, so that their bias waits too.
+    """
+
+    neuron: Any
+    synapse: Any = None
+    recurrent: Any = None
+    waits: bool = False
+    checkpoint: SNNCheckpoint = field(default_factory=SNNCheckpoint)
+
+    @property
+    def kind(self) -> str:
+        """The framework's class."""
+        return self.neuron.origin.kind if self.neuron.origin else ""
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what parameters and switches say, by the framework's own arguments."""
+        found: dict[str, Any] = {}
+        for layer in (self.neuron, self.synapse):
+            known = rules.of(layer) if layer is not None else None
+            if known is not None:
+                found |= dict(_arguments(known, layer))
+        return found
+
+    def value(self, name: str, *, of: str = "neuron", default: Any = None) -> Any:
+        """Return a parameter's value as an array."""
+        layer = getattr(self, of)
+        held = None if layer is None else layer.parameters.get(name)
+        return default if held is None or held.value is UNKNOWN else held.value
+
+    def refuse(self, reason: str) -> CheckpointError:
+        """Make the error that names the layer."""
+        return CheckpointError(f"layer {self.neuron.name!r} ({self.kind}): {reason}")
+
+
+def _arguments(known: Any, layer: Any) -> Iterator[tuple[str, Any]]:
+    for key, argument in known.arguments.items():
+        held = layer.parameters.get(argument.parameter)
+        if held is not None and held.value is not UNKNOWN:
+            yield key, held.value
+        for value, switches in argument.choices.items():
+            if all(getattr(layer.rule, name) is switch for name, switch in switches.items()):
+                yield key, value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """How the modules of one framework are made.
+
+    Parameters
+    ----------
+    name : str
+    neuron : function of (Group, whether it is the last), returning a module
+    sequential : function of an ordered dictionary of modules, returning a module
+    plain : mapping of type of Layer to function of a layer
+        Modules that the framework has of its own.
+    """
+
+    name: str
+    neuron: Callable[[Group, bool], Any]
+    sequential: Callable[[Any], Any] | None = None
+    plain: Mapping[type[Layer], Callable[[Any], Any]] = field(default_factory=dict)
+
+    def build(self, checkpoint: SNNCheckpoint) -> Any:
+        """Return a live net of the framework's classes with the checkpoint's values.
+
+        Parameters
+        ----------
+        checkpoint : SNNCheckpoint
+            A chain of layers, recurrent weights within a neuron's class beside it; its neurons
+            must be of this framework's classes, everything that they run by stated.
+
+        Returns
+        -------
+        torch.nn.Module
+            The framework's ``Sequential``, its modules under the layers' names.
+
+        Raises
+        ------
+        CheckpointError
+            Naming the layer for which the framework has no module.
+        """
+        groups = _groups(checkpoint)
+        chain = list(_chain(checkpoint, groups))
+        modules = OrderedDict(
+            (layer.name.replace(".", "_"), self._module(layer, groups, layer is chain[-1]))
+            for layer in chain
+        )
+        make = self.sequential or import_module("torch").nn.Sequential
+        return make(modules)
+
+    def _module(self, layer: Layer, groups: Mapping[str, Group], last: bool) -> Any:
+        if layer.name in groups:
+            group = groups[layer.name]
+            if group.neuron.origin is None or group.neuron.origin.framework != self.name:
+                raise group.refuse(f"is no neuron of {self.name}; convert the checkpoint first")
+            return self.neuron(group, last)
+        make = self.plain.get(type(layer)) or PLAIN.get(type(layer))
+        if make is None:
+            raise CheckpointError(f"layer {layer.name!r}: no module stands for a {layer.kind}")
+        return make(layer)
+
+
+def _groups(checkpoint: SNNCheckpoint) -> dict[str, Group]:
+    """Return the neurons, each with what its class holds, by its name."""
+    if checkpoint.connections is UNKNOWN:
+        raise CheckpointError("the connections are unknown; state them in a spec")
+    groups = {
+        name: Group(layer, checkpoint=checkpoint)
+        for name, layer in checkpoint.layers.items()
+        if isinstance(layer, Neuron)
+    }
+    for edge in checkpoint.connections:
+        source, target = checkpoint.layers[edge.source], checkpoint.layers[edge.target]
+        if isinstance(source, Synapse) and edge.target in groups:
+            groups[edge.target].synapse = source
+    for name, group in groups.items():
+        _find_recurrent(checkpoint, name, group)
+    held = {g.synapse.name for g in groups.values() if g.synapse is not None}
+    for name, layer in checkpoint.layers.items():
+        if isinstance(layer, Synapse) and name not in held:
+            groups[name] = Group(layer, checkpoint=checkpoint)
+    return groups
+
+
+def _find_recurrent(checkpoint: SNNCheckpoint, name: str, group: Group) -> None:
+    """Find the weights that lead from a neuron straight back to it."""
+    entry = {name, group.synapse.name if group.synapse is not None else name}
+    back = {edge.source: edge for edge in _edges(checkpoint) if edge.target in entry}
+    for edge in _edges(checkpoint):
+        if edge.source == name and edge.target in back:
+            layer = checkpoint.layers[edge.target]
+            if not isinstance(layer, _WEIGHTED):
+                raise group.refuse(f"feeds itself through {edge.target!r}, a {layer.kind}")
+            group.recurrent, group.waits = layer, back[edge.target].delay == 1
+
+
+def _edges(checkpoint: SNNCheckpoint) -> tuple[Connection, ...]:
+    assert checkpoint.connections is not UNKNOWN
+    return checkpoint.connections
+
+
+def _chain(checkpoint: SNNCheckpoint, groups: Mapping[str, Group]) -> Iterator[Layer]:
+    """Give the layers that become modules, in the order in which they feed each other."""
+    inside = {g.synapse.name: name for name, g in groups.items() if g.synapse is not None}
+    recurrent = {g.recurrent.name for g in groups.values() if g.recurrent is not None}
+    follows: dict[str, str] = {}
+    for edge in _edges(checkpoint):
+        source, target = (inside.get(x, x) for x in (edge.source, edge.target))
+        if source == target or recurrent & {source, target}:
+            continue
+        if follows.setdefault(source, target) != target or edge.delay:
+            raise CheckpointError(f"layer {source!r} feeds more than one layer, or a later step")
+    ends = [x for x in follows if x not in follows.values()] or list(groups)[:1]
+    if len(ends) != 1 or len(set(follows.values())) != len(follows):
+        raise CheckpointError("the layers are no chain, which a Sequential needs")
+    name: str | None = ends[0]
+    while name is not None:
+        layer = checkpoint.layers[name]
+        if not isinstance(layer, Input):
+            yield layer
+        name = follows.get(name)
+
+
+# Modules of PyTorch itself
+
+
+def tensor(array: Array, dtype: Any = None) -> Any:
+    """Return a tensor with a copy of an array's values."""
+    torch = import_module("torch")
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.astype("float32")).to(torch.bfloat16)
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="))).to(dtype)
+
+
+def number(array: Array) -> float:
+    """Return the one number of an array; CheckpointError if it has several."""
+    if array.size != 1:
+        raise CheckpointError(f"the framework takes one number here, found {array.shape}")
+    return float(array.reshape(()))
+
+
+def filled(module: Any, layer: Any) -> Any:
+    """Put a layer's weight and bias into a module."""
+    torch = import_module("torch")
+    with torch.no_grad():
+        module.weight = torch.nn.Parameter(tensor(layer.weight.value))
+        if layer.bias is not None:
+            module.bias = torch.nn.Parameter(tensor(layer.bias.value))
+    return module
+
+
+def _linear(layer: Any) -> Any:
+    inputs, outputs = layer.size
+    nn = import_module("torch").nn
+    return filled(nn.Linear(inputs, outputs, bias=layer.bias is not None), layer)
+
+
+def _conv(layer: Any) -> Any:
+    nn = import_module("torch").nn
+    kind = nn.Conv1d if isinstance(layer, Conv1d) else nn.Conv2d
+    inputs, outputs = layer.size
+    module = kind(
+        inputs, outputs, layer.weight.value.shape[2:], layer.stride, symmetric(layer),
+        layer.dilation, layer.groups, bias=layer.bias is not None,
+    )  # fmt: skip
+    return filled(module, layer)
+
+
+def symmetric(layer: Any) -> Any:
+    """Return a window's padding as PyTorch takes it: the same on both sides."""
+    if layer.padding == "same" and set(getattr(layer, "stride", (1,))) == {1}:
+        return "same"
+    if layer.padding == "same" or any(before != after for before, after in layer.padding):
+        raise CheckpointError(f"layer {layer.name!r} pads its two sides differently")
+    return tuple(before for before, _ in layer.padding)
+
+
+def _average(layer: Any) -> Any:
+    nn = import_module("torch").nn
+    counts = layer.count_padding is True or not any(map(sum, layer.padding))
+    return nn.AvgPool2d(layer.window, layer.stride, symmetric(layer), count_include_pad=counts)
+
+
+def _largest(layer: Any) -> Any:
+    return import_module("torch").nn.MaxPool2d(layer.window, layer.stride, symmetric(layer))
+
+
+def _norm(layer: Any) -> Any:
+    nn = import_module("torch").nn
+    module = nn.BatchNorm2d(len(layer.mean.value), eps=number(layer.epsilon.value))
+    module.running_mean, module.running_var = tensor(layer.mean.value), tensor(layer.variance.value)
+    if layer.weight is not None:
+        filled(module, layer)
+    return module.eval()
+
+
+def _flatten(layer: Any) -> Any:
+    if layer.order != "channels first" and layer.order is not UNKNOWN:
+        raise CheckpointError(f"layer {layer.name!r} runs over its elements channels last")
+    start = layer.start + 1 if layer.start >= 0 else layer.start
+    return import_module("torch").nn.Flatten(start, layer.end)
+
+
+#: Modules of PyTorch itself, by the kind of layer.
+PLAIN: Mapping[type[Layer], Callable[[Any], Any]] = {
+    Linear: _linear,
+    Conv1d: _conv,
+    Conv2d: _conv,
+    AvgPool: _average,
+    MaxPool: _largest,
+    BatchNorm: _norm,
+    Flatten: _flatten,
+}
