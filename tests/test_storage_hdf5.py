@@ -524,7 +524,7 @@ def test_no_flipped_bit_causes_any_other_error(libver):
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 
-@pytest.mark.parametrize("name", ["nir-paper/lif_norse.nir", "brainpy-2.3.4.1/flat_shared.h5"])
+@pytest.mark.parametrize("name", ["nir-paper/lif_norse.nir", "brainpy-2.4.2/flat_shared.h5"])
 def test_no_flipped_bit_of_a_real_file_causes_any_other_error(name):
     data = bytearray((FIXTURES / name).read_bytes())
     rng = np.random.default_rng(0)

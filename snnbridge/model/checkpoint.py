@@ -23,7 +23,6 @@ from snnbridge.model.values import (
     Unknown,
 )
 
-
 #: What digests say of a file.
 Integrity = Literal["", "intact", "changed", "unchecked"]
 

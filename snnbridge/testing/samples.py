@@ -1,8 +1,8 @@
 """Checkpoints that use every feature of the model, each small and always the same.
 
 >>> from snnbridge.testing.samples import samples
->>> samples()["no layers"]
-SNNCheckpoint: 0 layers, 0 weights
+>>> samples()["no layers"].n_layers
+0
 """
 
 from __future__ import annotations

@@ -135,9 +135,7 @@ _NOTES: Mapping[Integrity, tuple[str, ...]] = {
         "another tool changed the file after snnbridge wrote it: the arrays are those that stand "
         "there now, everything else is as snnbridge wrote it",
     ),
-    "unchecked": (
-        "the file is large and was not held against its digest; do so with check=yes",
-    ),
+    "unchecked": ("the file is large and was not held against its digest; do so with check=yes",),
 }
 
 

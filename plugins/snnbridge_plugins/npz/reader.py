@@ -28,6 +28,7 @@ from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, size_of, some
 from snnbridge_plugins.npz.pair import (
     Pair,
     check_total,
+    integrity_of,
     layer_arrays,
     member_keys,
     open_pair,
