@@ -30,6 +30,7 @@ from snnbridge.model import (
 )
 
 _WEIGHTED = (Linear, Conv1d, Conv2d, Scale)
+_WITH_INPUT = ("LIFRecurrentCell",)
 
 
 @dataclass(slots=True)
@@ -43,6 +44,8 @@ class Group:
         It feeds the neuron alone.
     recurrent : Layer, optional
         Weights from the neuron back to itself.
+    input : Linear, optional
+        Weights that lead into it, where the class holds those too.
     waits : bool
         Whether the delay stands behind the recurrent weights, so that their bias waits too.
     """
@@ -50,6 +53,7 @@ class Group:
     neuron: Any
     synapse: Any = None
     recurrent: Any = None
+    input: Any = None
     waits: bool = False
     checkpoint: SNNCheckpoint = field(default_factory=SNNCheckpoint)
 
@@ -156,11 +160,13 @@ def _groups(checkpoint: SNNCheckpoint) -> dict[str, Group]:
         if isinstance(layer, Neuron)
     }
     for edge in checkpoint.connections:
-        source, target = checkpoint.layers[edge.source], checkpoint.layers[edge.target]
+        source = checkpoint.layers[edge.source]
         if isinstance(source, Synapse) and edge.target in groups:
             groups[edge.target].synapse = source
     for name, group in groups.items():
         _find_recurrent(checkpoint, name, group)
+        if group.kind in _WITH_INPUT:
+            _find_input(checkpoint, name, group)
     held = {g.synapse.name for g in groups.values() if g.synapse is not None}
     for name, layer in checkpoint.layers.items():
         if isinstance(layer, Synapse) and name not in held:
@@ -180,6 +186,15 @@ def _find_recurrent(checkpoint: SNNCheckpoint, name: str, group: Group) -> None:
             group.recurrent, group.waits = layer, back[edge.target].delay == 1
 
 
+def _find_input(checkpoint: SNNCheckpoint, name: str, group: Group) -> None:
+    """Find the weights that lead into a neuron and are none of the recurrent ones."""
+    entry = name if group.synapse is None else group.synapse.name
+    for edge in _edges(checkpoint):
+        source = checkpoint.layers[edge.source]
+        if edge.target == entry and isinstance(source, Linear) and source is not group.recurrent:
+            group.input = source
+
+
 def _edges(checkpoint: SNNCheckpoint) -> tuple[Connection, ...]:
     assert checkpoint.connections is not UNKNOWN
     return checkpoint.connections
@@ -187,7 +202,12 @@ def _edges(checkpoint: SNNCheckpoint) -> tuple[Connection, ...]:
 
 def _chain(checkpoint: SNNCheckpoint, groups: Mapping[str, Group]) -> Iterator[Layer]:
     """Give the layers that become modules, in the order in which they feed each other."""
-    inside = {g.synapse.name: name for name, g in groups.items() if g.synapse is not None}
+    inside = {
+        layer.name: name
+        for name, group in groups.items()
+        for layer in (group.synapse, group.input)
+        if layer is not None
+    }
     recurrent = {g.recurrent.name for g in groups.values() if g.recurrent is not None}
     follows: dict[str, str] = {}
     for edge in _edges(checkpoint):

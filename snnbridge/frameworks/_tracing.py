@@ -25,12 +25,12 @@ class _Watch:
         self.edges: dict[_Edge, None] = {}
         self.layers: dict[str, Layer] = {}
         self.complete = True
-        self._made: dict[int, tuple[str, int, Any]] = {}
+        self._made: dict[tuple[int, Any], tuple[str, int, Any]] = {}
         self._calls: dict[str, int] = {}
         self._kept: list[Any] = []
 
     def start(self, sample: Any) -> None:
-        self._made[_memory(sample)] = ("", 0, sample)
+        self._remember(sample, ("", 0, sample))
         self._kept.append(sample)
 
     def __call__(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -39,11 +39,13 @@ class _Watch:
         tensor = output[0] if isinstance(output, tuple) else output
         self._kept += [inputs, output]
         self._feed(module, call, inputs[0])
-        self._made.setdefault(_memory(tensor), (name, call, tensor))
+        self._remember(tensor, (name, call, tensor))
 
     def _feed(self, module: Any, call: int, tensor: Any) -> None:
         name = self.names[id(module)]
-        found = self._made.get(_memory(tensor))
+        found = self._made.get((_memory(tensor), tensor.shape)) or self._made.get(
+            (_memory(tensor), None)
+        )
         if found is None:
             self.complete = False
             return
@@ -54,6 +56,11 @@ class _Watch:
         elif tensor.ndim < whole.ndim and tensor.numel() == whole.numel():
             source = self._flatten(source, name)
         self.edges.setdefault((source, name, call - made_in if source != "input" else 0))
+
+    def _remember(self, tensor: Any, made: tuple[str, int, Any]) -> None:
+        """Note who made a tensor; a module that gives a view of its input made that shape."""
+        self._made[_memory(tensor), tensor.shape] = made
+        self._made.setdefault((_memory(tensor), None), made)
 
     def _flatten(self, source: str, target: str) -> str:
         """Put a layer where the net takes a flat view of a module's output."""

@@ -113,12 +113,19 @@ def _method(group: Group) -> Any:
 
 
 def _cell(norse: Any, group: Group, given: Arguments, dt: float) -> Any:
-    raise group.refuse("its input weights are a layer of their own here; use export and torch.load")
+    if group.input is None or group.recurrent is None:
+        raise group.refuse("lacks its input weights or its recurrent ones")
+    torch = import_module("torch")
+    size = group.input.size
+    cell = norse.LIFRecurrentCell(*size, norse.LIFParameters(**given), autapses=True, dt=dt)
+    for name, layer in (("input", group.input), ("recurrent", group.recurrent)):
+        setattr(cell, f"{name}_weights", torch.nn.Parameter(tensor(layer.weight.value)))
+    return cell
 
 
 checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export
 build = Builder(
     name="norse",
     neuron=_neuron,
-    sequential=lambda modules: import_module("norse.torch").SequentialState(modules),
+    sequential=lambda modules: import_module("norse.torch").SequentialState(*modules.values()),
 ).build

@@ -70,7 +70,7 @@ FRAMEWORK = Framework(
 )
 
 
-def _neuron(group: Group, last: bool) -> Any:
+def _built(group: Group, last: bool) -> Any:
     modules = import_module("rockpool.nn.modules")
     shape = tuple(group.neuron.shape)
     given = {key: tensor(value) for key, value in group.arguments().items()}
@@ -122,5 +122,5 @@ def _sequential(modules: Any) -> Any:
 
 checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export
 build = Builder(
-    name="rockpool", neuron=_neuron, sequential=_sequential, plain={Linear: _module}
+    name="rockpool", neuron=_built, sequential=_sequential, plain={Linear: _module}
 ).build

@@ -72,13 +72,16 @@ FRAMEWORK = Framework(
 def _neuron(group: Group, last: bool) -> Any:
     snn = import_module("snntorch")
     given = {key: tensor(value) for key, value in group.arguments().items()}
-    given |= _resetting(group)
-    more = {"init_hidden": True, "output": False}
-    if group.kind == "Lapicque":
-        return snn.Lapicque(**given, **more)
+    factor = given.pop("graded_spikes_factor", None)
+    given |= {**_resetting(group), "init_hidden": True}
+    kind = getattr(snn, group.kind)
     if group.recurrent is None:
-        return getattr(snn, group.kind)(**given, **more)
-    return _recurrent(getattr(snn, group.kind), group.recurrent, {**given, **more})
+        module = kind(**given)
+    else:
+        module = _recurrent(kind, group.recurrent, given)
+    if factor is not None:  # not every class takes it
+        module.graded_spikes_factor = factor
+    return module
 
 
 def _resetting(group: Group) -> Arguments:

@@ -23,7 +23,12 @@ def judge(path):
         with np.load(path.with_suffix(".npz")) as held:
             inputs = {k[3:]: held[k] for k in held.files if k.startswith("in:")}
             expected = {k[4:]: held[k] for k in held.files if k.startswith("out:")}
-        found = dict(zip(expected, session.run(list(expected), inputs)))
+        shown = {
+            x.name.partition(".spikes")[0].removesuffix(".output"): x.name
+            for x in session.get_outputs()
+            if not x.name.endswith(".end")
+        }
+        found = {name: session.run([shown[name]], inputs)[0] for name in expected}
     except Exception as error:
         return [str(error)[:300]]
     return [name for name in expected if not (found[name] == expected[name]).all()]

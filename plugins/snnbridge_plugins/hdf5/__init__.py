@@ -1,8 +1,7 @@
 """The ``hdf5`` format: one ``.h5`` file of this package's own schema, for everything.
 
-Written by this package alone and read back by it alone, at the speed of the disk; every HDF5
-tool can browse it. What other tools rewrite is read through the HDF5 library. The schema stands
-in ``docs/formats/hdf5.md``.
+Written and read at the speed of the disk, without the HDF5 library; every HDF5 tool can browse
+it, and what other tools rewrite is read, too. The schema stands in ``docs/formats/hdf5.md``.
 """
 
 from __future__ import annotations

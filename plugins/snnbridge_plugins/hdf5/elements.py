@@ -17,7 +17,7 @@ from snnbridge_plugins.hdf5.schema import (
     CHECKPOINT,
     DEPTH,
     FEW,
-    LABEL,
+    ATTRIBUTE,
     LAYOUT,
     MANY,
     RANK,
@@ -75,7 +75,7 @@ def elements(checkpoint: SNNCheckpoint) -> Group:
         _add_layers(root.group("layers", {}), checkpoint.layers)
     own, packed = _divide(arrays, few=few)
     for held in own:
-        _add_array(root, held, _labels(checkpoint, held))
+        _add_array(root, held, _attributes(checkpoint, held))
     _add_packed(root, packed)
     if few:
         _add_records(root.group("layers", {}), document["layers"])
@@ -83,7 +83,7 @@ def elements(checkpoint: SNNCheckpoint) -> Group:
     return root
 
 
-def _label(kind: str) -> dict[str, AttributeValue]:
+def _typed(kind: str) -> dict[str, AttributeValue]:
     return {"type": kind, "version": LAYOUT}
 
 
@@ -103,10 +103,10 @@ def _divide(arrays: list[_Held], *, few: bool) -> tuple[list[_Held], list[_Held]
 def _add_layers(parent: Group, layers: Mapping[str, Layer]) -> None:
     """Add a group for each layer, in order."""
     for index, layer in enumerate(layers.values()):
-        labels = {**_label(layer.kind), "name": cut(layer.name), "index": index}
-        found = parent.group(layer.name, labels)
+        attributes = {**_typed(layer.kind), "name": cut(layer.name), "index": index}
+        found = parent.group(layer.name, attributes)
         if isinstance(layer, Subgraph) and found.depth < DEPTH - 4:
-            _add_layers(found.group("layers", _label("layers")), layer.layers)
+            _add_layers(found.group("layers", _typed("layers")), layer.layers)
 
 
 def _add_records(parent: Group, records: list[Any]) -> None:
@@ -114,13 +114,13 @@ def _add_records(parent: Group, records: list[Any]) -> None:
     for record in records:
         found = parent.group(record["name"], {})
         text = dump_json(record)
-        if len(text) <= LABEL:
+        if len(text) <= ATTRIBUTE:
             found.attributes["record"] = text.decode()
         if record["kind"] == "Subgraph" and found.depth < DEPTH - 4:
             _add_records(found.group("layers", {}), record["layers"])
 
 
-def _add_array(root: Group, held: _Held, labels: dict[str, AttributeValue]) -> None:
+def _add_array(root: Group, held: _Held, attributes: dict[str, AttributeValue]) -> None:
     """Give an array its own dataset, and say in its reference where."""
     array, (dtype, tail, name) = held.array, form(held.array.dtype)
     shape = (*array.shape, *tail)
@@ -129,11 +129,11 @@ def _add_array(root: Group, held: _Held, labels: dict[str, AttributeValue]) -> N
         part = 0, list(array.shape)
         shape = (array.size, *tail)
     if name is not None:
-        labels["dtype"] = name
+        attributes["dtype"] = name
     group = root
     for step in held.path[:-1]:
-        group = group.group(step, _label("tree"))
-    path = group.add(held.path[-1], NewDataset([array], labels, dtype, shape))
+        group = group.group(step, _typed("tree"))
+    path = group.add(held.path[-1], NewDataset([array], attributes, dtype, shape))
     held.reference.extend(_reference(path, part, name))
 
 
@@ -143,16 +143,16 @@ def _reference(path: str, part: tuple[int, list[int]] | None, name: str | None) 
     return [path, *(part or ())]
 
 
-def _labels(checkpoint: SNNCheckpoint, held: _Held) -> dict[str, AttributeValue]:
+def _attributes(checkpoint: SNNCheckpoint, held: _Held) -> dict[str, AttributeValue]:
     section, *steps = held.path
     if section == "layers":
-        return _parameter_labels(_parameter(checkpoint.layers, steps))
-    labels = _label("state" if section == "state" else "array")
+        return _parameter_attributes(_parameter(checkpoint.layers, steps))
+    attributes = _typed("state" if section == "state" else "array")
     if section == "state":
         axis = checkpoint.state[steps[0], steps[1]].batch_axis
         if isinstance(axis, int):
-            labels["batch_axis"] = axis
-    return labels
+            attributes["batch_axis"] = axis
+    return attributes
 
 
 def _parameter(layers: Mapping[str, Layer], steps: list[str]) -> Parameter | None:
@@ -162,15 +162,15 @@ def _parameter(layers: Mapping[str, Layer], steps: list[str]) -> Parameter | Non
     return layer.parameters.get(steps[1]) if len(steps) == 2 else None
 
 
-def _parameter_labels(held: Parameter | None) -> dict[str, AttributeValue]:
+def _parameter_attributes(held: Parameter | None) -> dict[str, AttributeValue]:
     if held is None:
-        return _label("array")
-    labels = _label("parameter")
+        return _typed("array")
+    attributes = _typed("parameter")
     if held.unit is not None:
-        labels["unit"] = cut(held.unit)
+        attributes["unit"] = cut(held.unit)
     if isinstance(held.trainable, bool):
-        labels["trainable"] = held.trainable
-    return labels
+        attributes["trainable"] = held.trainable
+    return attributes
 
 
 def _add_packed(root: Group, packed: list[_Held]) -> None:
@@ -179,11 +179,11 @@ def _add_packed(root: Group, packed: list[_Held]) -> None:
     for held in packed:
         by_dtype.setdefault(held.array.dtype, []).append(held)
     if packed:
-        root = root.group("packed", _label("packed"))
+        root = root.group("packed", _typed("packed"))
     for group in _by_form(by_dtype).values():
         dtype, tail, name = form(group[0].array.dtype)
         count = sum(held.array.size for held in group)
-        dataset = NewDataset([x.array for x in group], _label("packed"), dtype, (count, *tail))
+        dataset = NewDataset([x.array for x in group], _typed("packed"), dtype, (count, *tail))
         if name is not None:
             dataset.attributes["dtype"] = name
         path = root.add(dtype_name(group[0].array.dtype), dataset)
@@ -213,8 +213,8 @@ def _reserve_texts(root: Group) -> dict[str, NewDataset]:
         group = root
         *groups, name = path[1:].split("/")
         for step in groups:
-            group = group.group(step, _label(step))
-        found[path] = NewDataset(b"", _label("json"))
+            group = group.group(step, _typed(step))
+        found[path] = NewDataset(b"", _typed("json"))
         group.add(name, found[path])
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 #: The version of this layout: of the file, and of each element.
 LAYOUT = 1
-#: What the root group's label ``type`` says, and the head of the file.
+#: What the root group's attribute ``type`` says, and the head of the file.
 TYPE = "snnbridge.checkpoint"
 #: Up to so many layers and arrays each is an element of its own.
 FEW = 512
@@ -18,8 +18,8 @@ MANY = 4096
 DEPTH = 64
 #: HDF5 knows no more axes.
 RANK = 32
-#: Bytes of a label; what is longer is cut, or left out, because labels are for people.
-LABEL = 4096
+#: Bytes of text in an attribute; what is longer is cut, or left out: attributes are for people.
+ATTRIBUTE = 4096
 
 #: The sections of the document: which of its values each dataset holds, by path.
 CHECKPOINT = "/checkpoint"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from snnbridge.storage.hdf5 import AttributeValue, NewDataset, NewGroup
 from snnbridge_plugins.hdf5.names import link_name
-from snnbridge_plugins.hdf5.schema import LABEL
+from snnbridge_plugins.hdf5.schema import ATTRIBUTE
 
 
 class Group(NewGroup):
@@ -57,4 +57,4 @@ def _named(
 def cut(text: str) -> str:
     """Cut text to what an attribute may have."""
     raw = text.encode()
-    return text if len(raw) <= LABEL else raw[:LABEL].decode(errors="ignore")
+    return text if len(raw) <= ATTRIBUTE else raw[:ATTRIBUTE].decode(errors="ignore")

@@ -58,7 +58,9 @@ def _name_traces(graph: Graph, signals: Signals) -> None:
         delay = graph.delivery(key)
         for variable, (term, shape) in found.items():
             if variable == "spikes" and delay:
-                term = signals.raw(key, delay)
+                term = graph.scope.op(
+                    "Identity", signals.raw(key, delay), hint=f"{key[0]}.delivered"
+                )
             elif variable == "output":
                 term = signals.read((key, delay, shape))
             graph.state_type(term, shape)
@@ -72,9 +74,9 @@ def _name_results(graph: Graph, signals: Signals) -> None:
         key, delay = graph.network.signal(name)
         shape = graph.network.shapes_out[name]
         term = signals.read((key, delay, shape))
-        taken = any(term.name == value["name"] for value in (*graph.inputs, *found))
-        if taken or name != key[0]:
-            term = graph.scope.op("Identity", term, hint=name)
+        if name != key[0] or term.name != signals.now[key].name or name in graph.stimuli:
+            hint = f"{name}.output" if name == key[0] else name
+            term = graph.scope.op("Identity", term, hint=hint)
         graph.results[name] = term.name
         found.append(value_info(term.name, term.dtype, [*graph.lead, *shape]))
     graph.outputs[:0] = found

@@ -62,9 +62,7 @@ class _Own:
         found = from_document(self._without_lost(document), self._fetch)
         version = str(self._model.message.get("producer_version", "")) or UNKNOWN
         framework = str(self._model.message.get("producer_name", "")) or UNKNOWN
-        integrity = "changed" if self._notes else "intact" if self._check else "unchecked"
         found.source = SourceInfo(
-            integrity=integrity,
             dialect="snnbridge",
             framework=framework,
             framework_version=version,
