@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -120,8 +119,7 @@ def convert(
     """
     registry = registry or registries.default()
     origin, opened_source = opened(source, from_, registry, trusted=trusted)
-    hashing = nullcontext([]) if bare or dry_run else digested(opened_source)
-    with hashing as files:
+    with digested(opened_source, wanted=not (bare or dry_run)) as files:
         checkpoint = read_as(origin, opened_source, with_check(origin, read_options), registry)
     if spec is not None:
         checkpoint = specs.apply(checkpoint, spec)

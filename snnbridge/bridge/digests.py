@@ -43,13 +43,16 @@ def with_check(format: Format, options: Options | None) -> Options:
 
 
 @contextmanager
-def digested(source: Source) -> Iterator[list[HeldFile]]:
-    """Hash what the block reads, beside it; the list is filled when the block ends.
+def digested(source: Source, *, wanted: bool = True) -> Iterator[list[HeldFile]]:
+    """Hash what the block reads, beside it; the list is filled when the block ends, if wanted.
 
     The bytes are taken through the descriptors and mappings of the reader, so the digests are of
     what was read also if somebody replaces the files meanwhile.
     """
     files: list[HeldFile] = []
+    if not wanted:
+        yield files
+        return
     with ThreadPoolExecutor(1) as thread:
         first = None if source.is_dir else thread.submit(source.digest)
         yield files

@@ -275,7 +275,7 @@ def _edges(
 def _keys(net: Any, checkpoint: SNNCheckpoint) -> dict[str, Any]:
     """Say where each entry of the state dict is: in the parameter that is the same memory."""
     paths = {
-        (_place(held.value), held.value.shape): ["layers", layer.name, name]
+        _place(held.value): ["layers", layer.name, name]
         for layer in checkpoint.layers.values()
         for name, held in layer.parameters.items()
         if held.value is not UNKNOWN and held.value.size
@@ -284,23 +284,22 @@ def _keys(net: Any, checkpoint: SNNCheckpoint) -> dict[str, Any]:
     others: dict[str, Array] = {}
     for key, tensor in net.state_dict().items():
         array = as_array(tensor)
-        at = [paths.get((_place(array), shape)) for shape in (array.shape, array.shape[::-1])]
+        at = [paths.get(_place(array)), paths.get(_place(array.T)) if array.ndim == 2 else None]
         if array.size == 0 or at == [None, None]:
             others[key] = array.copy()
         keys.append([key, at[0] or at[1] or [], [] if at[0] or not at[1] else [1, 0]])
     return {"keys": keys, "others": others}
 
 
-def _place(array: Array) -> int:
-    place: int = array.__array_interface__["data"][0]
-    return place
+def _place(array: Array) -> tuple[Any, ...]:
+    return array.__array_interface__["data"][0], array.shape, array.strides
 
 
 # The modules of PyTorch itself, and those that other frameworks derive from them
 
 
-def _trained(tensor: Any) -> Parameter | None:
-    """Return a weight, and whether it is trained."""
+def _trained(tensor: Any) -> Any:
+    """Return a weight, and whether it is trained; None where there is none."""
     if tensor is None:
         return None
     return Parameter(as_array(tensor), trainable=bool(tensor.requires_grad))
@@ -314,7 +313,7 @@ def linear(name: str, module: Any) -> Piece:
 def _conv(name: str, module: Any) -> Piece:
     kind: Any = {1: Conv1d, 2: Conv2d}[len(module.kernel_size)]
     if module.padding_mode != "zeros":
-        return Piece.of(Opaque(name, {"weight": as_array(module.weight)}))
+        return Piece.of(Opaque(name, {"weight": Parameter(as_array(module.weight))}))
     padding = {"valid": 0}.get(module.padding, module.padding)
     return Piece.of(
         kind(

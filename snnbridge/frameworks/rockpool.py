@@ -45,7 +45,7 @@ def _lif(module: Any) -> Arguments:
 
 
 def _feed_back(name: str, module: Any, piece: Piece) -> None:
-    if hasattr(module, "w_rec"):
+    if getattr(module, "_has_rec", False):
         piece.feed_back(Linear(f"{name}.recurrent", as_array(module.w_rec).T))
 
 

@@ -75,10 +75,7 @@ def _neuron(group: Group, last: bool) -> Any:
     factor = given.pop("graded_spikes_factor", None)
     given |= {**_resetting(group), "init_hidden": True}
     kind = getattr(snn, group.kind)
-    if group.recurrent is None:
-        module = kind(**given)
-    else:
-        module = _recurrent(kind, group.recurrent, given)
+    module = kind(**given) if group.recurrent is None else _recurrent(kind, group.recurrent, given)
     if factor is not None:  # not every class takes it
         module.graded_spikes_factor = factor
     return module
@@ -94,9 +91,9 @@ def _resetting(group: Group) -> Arguments:
 
 
 def _recurrent(kind: Any, layer: Any, given: Arguments) -> Any:
-    if isinstance(layer, Scale):
-        return kind(**given, all_to_all=False, V=tensor(layer.parameters["factor"].value))
-    if isinstance(layer, Linear):
+    if layer.kind == "Scale":
+        return kind(**given, all_to_all=False, V=tensor(layer.factor.value))
+    if layer.kind == "Linear":
         module = kind(**given, linear_features=layer.size[0])
     else:
         window = layer.weight.value.shape[2:]

@@ -16,6 +16,8 @@ from snnbridge.model import Array, Shape
 Stimulus: TypeAlias = Array | tuple[Any, ...]
 
 _KINDS = {"float32": 0, "float64": 1, "uint8": 2, "bool": 2}
+#: Numbers that are looked at together, so that a mapped input stays on disk.
+_LOOK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,19 @@ class Dense:
         part = self.values[first : first + steps]
         known = part.dtype if part.dtype.name in _KINDS else np.dtype(np.float64)
         return np.ascontiguousarray(part, known), 0
+
+    def odd(self, width: np.dtype[Any]) -> tuple[int, ...] | None:
+        """Return the place of the first number that is not finite in a width."""
+        if self.values.dtype.kind in "iub":
+            return None
+        steps = max(1, _LOOK // self.values[0].size)
+        for first in range(0, len(self.values), steps):
+            with np.errstate(over="ignore"):
+                finite = np.isfinite(self.values[first : first + steps].astype(width, copy=False))
+            if not finite.all():
+                step, *place = (int(n) for n in np.argwhere(~finite)[0])
+                return (first + step, *place)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +104,24 @@ def stimuli_of(
     return found, steps, batch
 
 
+def refuse_odd(stimuli: Mapping[str, Dense | Events], width: np.dtype[Any]) -> None:
+    """Refuse a number that is not finite, or is not when it is rounded to the network's width.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the layer, the number and its place.
+    """
+    for name, stimulus in stimuli.items():
+        place = stimulus.odd(width) if isinstance(stimulus, Dense) else None
+        if place is not None:
+            step, sample, *element = place
+            raise CheckpointError(
+                f"the input of {name!r} holds {stimulus.values[place]} at step {step}, sample "  # type: ignore[union-attr]
+                f"{sample}, element {element}; expected numbers that are finite in {width}"
+            )
+
+
 def _named(inputs: Any, shapes: Mapping[str, Shape]) -> dict[str, Any]:
     if isinstance(inputs, Mapping):
         if set(inputs) != set(shapes):
@@ -108,7 +141,7 @@ def _some(names: Mapping[str, Any]) -> str:
 
 
 def _dense(name: str, values: Any, shape: Shape) -> Array:
-    array = np.asarray(values)
+    array = _as_array(name, values)
     if array.dtype.kind not in "fiub" and array.dtype.name not in ("bfloat16",):
         raise CheckpointError(f"the input of {name!r} must be numbers, not {array.dtype}")
     if array.ndim >= 2 and array.shape[2:] == shape:
@@ -120,6 +153,13 @@ def _dense(name: str, values: Any, shape: Shape) -> Array:
         f"the input of {name!r} must have shape ({', '.join(map(str, expected))}), found "
         f"{array.shape}"
     )
+
+
+def _as_array(name: str, values: Any) -> Array:
+    try:
+        return np.asarray(values)
+    except ValueError:  # nested lists of different lengths
+        raise CheckpointError(f"the input of {name!r} is no array: its rows differ in length") from None
 
 
 def _common(
@@ -140,7 +180,7 @@ def _common(
 
 
 def _vector(name: str, values: Any) -> Array:
-    array = np.asarray(values)
+    array = _as_array(name, values)
     if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
         raise CheckpointError(f"the spike list of {name!r} must hold vectors of integers")
     return array.astype(np.int64)

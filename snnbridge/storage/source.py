@@ -192,6 +192,8 @@ class Source:
         ReadError
             If it is a folder, or becomes shorter meanwhile.
         """
+        if self.is_dir:
+            self._expect_file()
         result = hashlib.sha256()
         for start in range(0, self.size, _SMALL_READ):
             piece = self.read(start, _SMALL_READ)

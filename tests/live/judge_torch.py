@@ -243,8 +243,8 @@ def rockpool_modules():
     from rockpool.nn.modules import LIFNeuronTorch, LIFTorch, LinearTorch
 
     return rockpool_net(
-        LinearTorch((6, 5), has_bias=True), LIFTorch((5,), dt=1e-3, threshold=0.5),
-        LinearTorch((5, 3)), LIFNeuronTorch((3,), dt=1e-3, threshold=0.25),
+        LinearTorch((6, 5), has_bias=True), LIFTorch((5,), dt=1e-3, threshold=8.0),
+        LinearTorch((5, 3)), LIFNeuronTorch((3,), dt=1e-3, threshold=4.0),
     )  # fmt: skip
 
 
@@ -252,8 +252,8 @@ def rockpool_recurrent():
     from rockpool.nn.modules import LIFTorch, LinearTorch
 
     return rockpool_net(
-        LinearTorch((6, 5)), LIFTorch((5,), has_rec=True, threshold=0.5),
-        LinearTorch((5, 3)), LIFTorch((3,), leak_mode="decays", threshold=0.5),
+        LinearTorch((6, 5)), LIFTorch((5,), has_rec=True, threshold=8.0),
+        LinearTorch((5, 3)), LIFTorch((3,), leak_mode="decays", threshold=8.0),
     )  # fmt: skip
 
 
@@ -277,7 +277,8 @@ def export(name, folder):
     loaded = torch.load(folder / "net.pt", weights_only=True)
     own = torch.load(folder / "fresh.pt", weights_only=True)
     changed = [k for k in own if k not in loaded or not torch.equal(loaded[k], own[k])]
-    return {"same_order": list(loaded) == list(own), "changed": changed}
+    more = [k for k in loaded if k not in own]
+    return {"same_order": list(loaded) == list(own), "changed": changed, "more": more}
 
 
 def rebuild(name, folder):
@@ -298,9 +299,21 @@ def load(path):
     """Say what a safe load returns: dtype, shape and values of each tensor."""
     held = torch.load(path, weights_only=True)
     return {
-        key: [str(value.dtype).removeprefix("torch."), list(value.shape), value.double().tolist()]
+        key: [
+            str(value.dtype).removeprefix("torch."),
+            list(value.shape),
+            value.double().tolist() if not value.is_complex() else None,
+        ]
         for key, value in held.items()
     }
+
+
+def described(path):
+    """Say what a safe load returns as the makers of the fixtures do."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "fixtures"))
+    from make.torch_files import described as say
+
+    return say(torch.load(path, weights_only=True))
 
 
 if __name__ == "__main__":

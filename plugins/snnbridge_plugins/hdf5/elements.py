@@ -14,10 +14,10 @@ from snnbridge.storage import dump_json
 from snnbridge.storage.hdf5 import AttributeValue, NewDataset
 from snnbridge_plugins.hdf5.datatypes import LONGEST_TEXT, form
 from snnbridge_plugins.hdf5.schema import (
+    ATTRIBUTE,
     CHECKPOINT,
     DEPTH,
     FEW,
-    ATTRIBUTE,
     LAYOUT,
     MANY,
     RANK,
@@ -110,7 +110,7 @@ def _add_layers(parent: Group, layers: Mapping[str, Layer]) -> None:
 
 
 def _add_records(parent: Group, records: list[Any]) -> None:
-    """Label each layer's group with its record, if it is short."""
+    """Give each layer's group its record as an attribute, if it is short."""
     for record in records:
         found = parent.group(record["name"], {})
         text = dump_json(record)

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
-from snnbridge import EVERYTHING, Format, Option, Probe, hookimpl
+from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
 
 if TYPE_CHECKING:
     from snnbridge import Entry, Options, SNNCheckpoint
-    from snnbridge.model import Array
+    from snnbridge.model import Array, Path
     from snnbridge.storage import Source, Target
 
 
@@ -36,6 +36,12 @@ def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
     from snnbridge_plugins.onnx.writing import write
 
     write(checkpoint, target, options)
+
+
+def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
+    from snnbridge_plugins.onnx.writing import losses
+
+    return losses(checkpoint)
 
 
 def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
@@ -62,7 +68,8 @@ FORMAT = Format(
     prepare=_prepare,
     run=_run,
     engine="onnxruntime",
-    holds=EVERYTHING,
+    losses=_losses,
+    holds=EVERYTHING - {Feature.OPAQUE},
     options=(
         Option(
             "sums", "The arithmetic of weighted sums.", ("float64", "float32"), direction="writing"

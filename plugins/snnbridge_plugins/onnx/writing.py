@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -20,9 +20,21 @@ from snnbridge import (
     __version__,
 )
 from snnbridge.document import inline, to_document
-from snnbridge.model import UNKNOWN, Array, Conv1d, Conv2d, Linear, Path
+from snnbridge.model import (
+    UNKNOWN,
+    Array,
+    Conv1d,
+    Conv2d,
+    Layer,
+    Linear,
+    Neuron,
+    Opaque,
+    Path,
+    Subgraph,
+)
 from snnbridge.simulator.lower import width_of
 from snnbridge.simulator.simulator import prepared
+from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 from snnbridge.storage import StagedFile, Target, dump_json
 from snnbridge_plugins.onnx.external import DataFile, data_file
 from snnbridge_plugins.onnx.graph import Graph, Style
@@ -44,8 +56,32 @@ def style_of(checkpoint_width: str, options: Options) -> Style:
     return Style(checkpoint_width, sums, opset, options.get("step") == "yes")
 
 
+def losses(checkpoint: SNNCheckpoint) -> Iterator[tuple[Path, str]]:
+    """Name the layers that standard operators do not compute."""
+    for layer in checkpoint.layers.values():
+        if isinstance(layer, Neuron) and layer.model != "lif":
+            reason = f"a neuron of the kind {layer.model!r} is not written in standard operators"
+            yield ("layers", layer.name), reason
+
+
+def _is_opaque(layers: Iterable[Layer]) -> bool:
+    """Whether a layer is of an unknown kind, which is a loss, and not a value to be stated."""
+    return any(
+        isinstance(x, Opaque) or (isinstance(x, Subgraph) and _is_opaque(x.layers.values()))
+        for x in layers
+    )
+
+
 def risks(checkpoint: SNNCheckpoint, options: Options) -> list[Entry]:
-    """Name what a run computes otherwise than the simulator, by the user's choice."""
+    """Name what a run computes otherwise than the simulator, by the user's choice.
+
+    Raises
+    ------
+    UnknownValue
+        Listing what the checkpoint does not state and its rules need.
+    """
+    if not _is_opaque(checkpoint.layers.values()):
+        refuse_unknown(missing_values(checkpoint))
     if options.get("sums", "float64") == "float64":
         return []
     reason = (

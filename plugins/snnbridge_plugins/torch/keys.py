@@ -136,7 +136,7 @@ MODULES = (
         **_ROCKPOOL_LEAK, **_ROCKPOOL_SYNAPSE, **_ROCKPOOL_FIRE,
     ),
     _rockpool(
-        "LIFNeuronTorch", {"vmem": "v", "spikes": "spike"}, **_ROCKPOOL_LEAK, **_ROCKPOOL_FIRE
+        "LIFNeuronTorch", {"vmem": "v"}, **_ROCKPOOL_LEAK, **_ROCKPOOL_FIRE
     ),
     _rockpool("ExpSynTorch", {"isyn": "i"}, tau="tau"),
 )  # fmt: skip

@@ -1,0 +1,105 @@
+"""Live nets of the frameworks on PyTorch: what is saved, read, simulated and built is theirs."""
+
+import json
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnbridge import Linear, SNNCheckpoint, differences, read, simulate, write
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "fixtures"
+ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
+INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
+#: Each net of judge_torch.py, and the layer whose spikes it returns.
+NETS = {
+    "snntorch_leaky": "3",
+    "snntorch_recurrent": "3",
+    "snntorch_traced": "lif2",
+    "norse_cells": "3",
+    "norse_recurrent": "2",
+    "sinabs_layers": "3",
+    "sinabs_recurrent": "3",
+    "spikingjelly_neurons": "5",
+    "spikingjelly_conv": "5",
+    "rockpool_modules": "3_LIFNeuronTorch",
+    "rockpool_recurrent": "3_LIFTorch",
+}
+
+pytestmark = pytest.mark.live
+
+
+def judge(action, **arguments):
+    """Ask the real frameworks; their own packages come before those of this environment."""
+    python = ENVIRONMENTS / "torch" / INSIDE
+    if not python.is_file():
+        pytest.skip("no environment torch")
+    start = f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r}); "
+    script = Path(__file__).with_name("judge_torch.py")
+    start += f"import runpy, sys; sys.argv = {['judge', action, json.dumps(arguments)]!r}; "
+    start += f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    done = subprocess.run(
+        [python, "-W", "ignore", "-c", start],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=arguments.get("folder"),
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module", params=NETS)
+def saved(request, tmp_path_factory):
+    """Export a net inside its framework; give its name, its folder and the judge's words."""
+    folder = tmp_path_factory.mktemp(request.param)
+    return request.param, folder, judge("export", name=request.param, folder=str(folder))
+
+
+def test_an_exported_file_is_the_state_dict_to_its_framework(saved):
+    _, _, words = saved
+    assert words == {"same_order": True, "changed": [], "more": []}
+
+
+def test_the_simulator_gives_the_spikes_of_the_live_net(saved):
+    name, folder, _ = saved
+    checkpoint = read(folder / "net.pt")
+    with np.load(folder / "run.npz") as held:
+        inputs, spikes = held["input"], held["output"]
+    found = simulate(checkpoint, inputs, record={NETS[name]: "spikes"}).spikes[NETS[name]]
+    assert spikes.any()
+    assert np.array_equal(found, spikes)
+
+
+def test_a_net_that_is_built_from_the_file_gives_the_same_spikes(saved):
+    name, folder, _ = saved
+    assert judge("rebuild", name=name, folder=str(folder))["differing"] == 0
+
+
+def test_the_bare_state_dict_is_read_as_the_same_weights(saved):
+    _, folder, _ = saved
+    exported, bare = read(folder / "net.pt"), read(folder / "fresh.pt")
+    told = {x.path[1] for x in differences(exported, bare) if x.path[-1:] == ("weight",)}
+    assert not told
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int64", "bool", "complex64", "uint16"])
+def test_a_safe_load_reads_what_is_written(dtype, tmp_path):
+    weight = np.arange(6).reshape(2, 3).astype(dtype)
+    write(SNNCheckpoint([Linear("fc", weight)]), tmp_path / "net.pt")
+    if dtype == "complex64":
+        assert judge("load", path=str(tmp_path / "net.pt"))["fc.weight"][:2] == [dtype, [2, 3]]
+        return
+    expected = [dtype, [2, 3], weight.astype(float).tolist()]
+    assert judge("load", path=str(tmp_path / "net.pt")) == {"fc.weight": expected}
+
+
+@pytest.mark.parametrize("name", ["training", "tied", "strided", "untyped"])
+def test_a_safe_load_reads_the_fixtures_as_they_are_written_back(name, tmp_path):
+    write(read(FIXTURES / "torch-2.13.0" / f"{name}.pt"), tmp_path / "again.pt")
+    again, truth = judge("described", path=str(tmp_path / "again.pt")), FIXTURES / "torch-2.13.0"
+    assert again == json.loads((truth / f"{name}.truth.json").read_text(encoding="utf-8"))
