@@ -24,7 +24,8 @@ def judged(*, plain: bool) -> list[nir_matrix.Cell]:
     found: list[nir_matrix.Cell] = []
     for importer in IMPORTERS:
         with tempfile.TemporaryDirectory() as place:
-            written = list(nir_matrix.cells(Path(place), [importer], plain=plain))
+            made = nir_matrix.cells(Path(place), [importer], plain=plain)
+            written = [cell for cell in made if not plain or cell.name.endswith("random")]
             nir_matrix.run(written, importer, Path(place))
             found += written
     return found

@@ -81,11 +81,12 @@ def cells(folder: Path, importers=tuple(IMPORTERS), *, plain: bool = False) -> I
             file = folder / f"{number}.nir"
             x = case.seen("input").astype(np.float32)
             cell = Cell(book, name, importer, case.net, x, file)
-            _written(cell, plain=plain)
+            put(cell, plain=plain)
             yield cell
 
 
-def _written(cell: Cell, *, plain: bool) -> None:
+def put(cell: Cell, *, plain: bool = False) -> None:
+    """Write a cell's net, or note why it is refused."""
     options: dict[str, Any] = {} if plain else {"for": cell.importer}
     try:
         ledger = write(cell.net, cell.file, registry=REGISTRY, options=options)

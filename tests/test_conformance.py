@@ -23,6 +23,10 @@ class TestBrainpy(FormatConformance):
     format = INSTALLED.get("brainpy")
 
 
+class TestNir(FormatConformance):
+    format = INSTALLED.get("nir")
+
+
 class TestHdf5(FormatConformance):
     format = INSTALLED.get("hdf5")
     read_options: ClassVar = {"check": "yes"}

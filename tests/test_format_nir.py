@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -335,6 +336,23 @@ def test_a_framework_s_importer_is_followed_to_the_last_bit_of_its_published_tra
     assert (found.traces["1", "v"].ravel() == trace[:, column].astype(np.float32)).all()
 
 
+@pytest.mark.parametrize(
+    ("scheme", "stated", "runs"),
+    [
+        ("norse", {}, Quantity(1e-3, "s")),
+        ("norse", {"dt": "2 ms"}, Quantity(2.0, "ms")),
+        ("snntorch", {"dt": "2 ms"}, Quantity(1e-4, "s")),
+        ("sinabs", {}, PER_STEP),
+    ],
+)
+def test_an_importer_s_own_time_step_is_taken(small, scheme, stated, runs):
+    checkpoint = load(small, scheme=scheme, **stated)
+    assert checkpoint.dt == runs
+    assert any("whatever is given" in note for note in checkpoint.source.notes) is (
+        scheme == "snntorch"
+    )
+
+
 def test_what_an_importer_does_not_take_is_said(path):
     nodes = {
         "in": {"type": "Input", "shape": shape(2)},
@@ -483,6 +501,17 @@ def test_the_nodes_alone_say_to_the_importer_what_was_planned(net, path, importe
     dt = str(written.dt.value)
     alone = load(path, scheme=importer, dt=dt)
     assert behaves(written, alone)
+
+
+def test_nodes_have_names_that_an_importer_can_use(net, path):
+    """Importers make modules of torch, which have attributes already; Spyx starts at "input"."""
+    made = [Input("in", (3,)), replace(net.layers["fc"], name="train"), net.layers["lif"]]
+    edges = [Connection("in", "train"), Connection("train", "lif")]
+    other = SNNCheckpoint(made, connections=edges, dt=PER_STEP)
+    found = planned(other, path, "snntorch")
+    assert list(found.layers) == ["in", "train", "lif"]
+    with h5py.File(path) as file:
+        assert set(file["node/nodes"]) == {"input", "train_", "lif", "output"}
 
 
 @pytest.mark.parametrize("importer", ["snntorch", "norse", "sinabs", "rockpool", "spikingjelly"])

@@ -183,9 +183,9 @@ def test_blocks_handed_to_a_function_are_the_whole_and_nothing_is_kept():
 
 
 def test_an_interrupt_stops_between_blocks_and_leaves_no_thread(monkeypatch):
-    from snnbridge.simulator import run
+    from snnbridge.simulator import sizes
 
-    monkeypatch.setattr(run, "_PATIENCE", 1.0)
+    monkeypatch.setattr(sizes, "_PATIENCE", 1.0)
 
     def stop(done, _):
         if done > 3:
@@ -198,11 +198,11 @@ def test_an_interrupt_stops_between_blocks_and_leaves_no_thread(monkeypatch):
 
 
 def test_small_blocks_give_the_bits_of_one_large_block(monkeypatch):
-    from snnbridge.simulator import run
+    from snnbridge.simulator import sizes
 
     expected = simulate(NET, X, record=EVERYTHING)
-    monkeypatch.setattr(run, "_PATIENCE", 1.0)
-    monkeypatch.setattr(run, "_SMALL", 1)
+    monkeypatch.setattr(sizes, "_PATIENCE", 1.0)
+    monkeypatch.setattr(sizes, "_SMALL", 1)
     same(expected, simulate(NET, X, record=EVERYTHING))
 
 
@@ -480,6 +480,8 @@ def test_a_stored_state_is_where_the_simulation_starts():
     assert isinstance(first.state, State)
     with pytest.raises(CheckpointError, match="lif1"):
         simulate(NET, X, initial={("lif1", "v"): np.zeros((7, 3))})
+    with pytest.raises(CheckpointError, match="'lif9', 'v'"):
+        simulate(NET, X, initial={("lif9", "v"): np.zeros(20)})
 
 
 # What is refused before the first step
@@ -553,7 +555,10 @@ def test_a_time_constant_that_is_none_is_refused(tau):
         (np.zeros((4, 0, 12)), {}, "at least 1 sample"),
         (np.zeros((4, 2, 12)), {"steps": 5}, "steps"),
         (np.zeros((4, 2, 12), complex), {}, "numbers"),
-        (np.full((4, 2, 12), np.nan), {}, "not finite"),
+        (np.full((4, 2, 12), np.nan), {}, r"'in' holds nan at step 0, sample 0, element \[0\]"),
+        (np.full((4, 2, 12), 1e300), {}, "finite in float32"),
+        ([[[0] * 12], [0]], {}, "differ in length"),
+        (np.zeros((4, 2, 12)), {"steps": 4.0}, "whole number"),
         (np.zeros((4, 2, 12)), {"threads": 0}, "threads"),
         (np.zeros((4, 2, 12)), {"record": ["nobody"]}, "nobody"),
         (np.zeros((4, 2, 12)), {"record": {"fc1": "spikes"}}, "fc1"),
@@ -569,11 +574,47 @@ def test_input_that_does_not_fit_is_refused(x, options, message):
         simulate(NET, x, **options)
 
 
-def test_too_little_memory_is_told_beforehand(monkeypatch):
-    from snnbridge.simulator import run
+def test_a_number_that_is_none_in_a_late_block_is_refused_before_the_first(monkeypatch):
+    from snnbridge.simulator import sizes
 
-    monkeypatch.setattr(run, "_UNASKED", 0)
-    monkeypatch.setattr(run, "available_memory", lambda: 1 << 10)
+    monkeypatch.setattr(sizes, "_PATIENCE", 1.0)
+    monkeypatch.setattr(sizes, "_SMALL", 1)
+    x = X.astype(np.float64)
+    x[50, 2, 7] = np.inf
+    blocks = []
+    with pytest.raises(CheckpointError, match=r"holds inf at step 50, sample 2, element \[7\]"):
+        simulate(NET, x, on_block=blocks.append)
+    assert blocks == []
+
+
+def test_a_run_that_hands_out_its_blocks_needs_the_memory_of_one(monkeypatch):
+    from snnbridge.simulator import sizes
+
+    monkeypatch.setattr(sizes, "_PATIENCE", 1.0)
+    monkeypatch.setattr(sizes, "_SMALL", 1)
+    monkeypatch.setattr(sizes, "_UNASKED", 0)
+    monkeypatch.setattr(sizes, "available_memory", lambda: 1 << 20)
+    events, blocks = ([0, 9_999], [1, 2]), []
+    with pytest.raises(CheckpointError, match="MiB"):
+        simulate(NET, events, record=EVERYTHING)
+
+    class Enough(Exception):
+        pass
+
+    def two(block):
+        blocks.append(block)
+        if len(blocks) == 2:
+            raise Enough
+
+    with pytest.raises(Enough):
+        simulate(NET, events, record=EVERYTHING, on_block=two)
+
+
+def test_too_little_memory_is_told_beforehand(monkeypatch):
+    from snnbridge.simulator import sizes
+
+    monkeypatch.setattr(sizes, "_UNASKED", 0)
+    monkeypatch.setattr(sizes, "available_memory", lambda: 1 << 10)
     with pytest.raises(CheckpointError, match="MiB"):
         simulate(NET, X)
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,9 +21,13 @@ from snnbridge import (
     SNNCheckpoint,
     UnknownValue,
     hookimpl,
+    registry,
     rules,
     simulate,
+    verify,
+    write,
 )
+from snnbridge.cli import cli
 
 BETA, THRESHOLD = np.float32(0.875), np.float32(1.0)
 
@@ -150,3 +155,63 @@ def test_a_registry_finds_the_kinds_of_its_plugins():
     assert dict(Registry([plugin]).neurons) == {"twin": TWIN}
     with pytest.raises(PluginError, match="neuron kind 'twin' is there already"):
         Registry([plugin, SimpleNamespace(snnbridge_neurons=snnbridge_neurons)])
+
+
+# The verbs
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """A registry that has the shipped formats and the kind beside them."""
+    shipped = registry.default()
+    both = SimpleNamespace(**{
+        name: getattr(shipped, name)
+        for name in dir(shipped)
+        if not name.startswith("_") and name != "neurons"
+    }, neurons=KINDS)  # fmt: skip
+    monkeypatch.setattr("snnbridge.simulator.simulator.default", lambda: both)
+
+
+def test_a_plugin_s_neuron_is_verified_by_its_spikes_against_another_kind(installed):
+    mixed = network(lambda i: custom if i == 1 else native, CHAIN)
+    found = verify(mixed, network(lambda i: native, CHAIN))
+    assert found.verdict == "equivalent"
+    assert found.layers[1].spikes_left == found.layers[1].spikes_right > 0
+    assert found.layers[1].largest_difference is None
+    assert "slower" in found.notes[0]
+    assert "'twin'" in found.notes[0]
+
+
+@pytest.mark.parametrize(("beta", "verdict"), [(0.25, "different"), (0.875, "indeterminate")])
+def test_two_layers_of_a_plugin_s_kind_are_judged_by_spikes_and_states(installed, beta, verdict):
+    """Where the threshold is not known, a state that differs may be about to spike."""
+    one = network(lambda i: custom, CHAIN)
+    last = replace(
+        one.layers["lif2"], parameters={"beta": np.float32(beta), "threshold": THRESHOLD}
+    )
+    first = one.layers["fc2"]
+    shifted = replace(first, parameters={
+        "weight": np.nextafter(first.weight.value, np.float32(9)) * np.float32(verdict[0] == "i")
+        + first.weight.value * np.float32(verdict[0] == "d")})  # fmt: skip
+    other = replace(one, layers={**one.layers, "fc2": shifted, "lif2": last})
+    found = verify(one, other, steps=5)
+    assert found.verdict == verdict
+
+
+def test_the_commands_say_that_a_plugin_s_neuron_is_slower(installed, tmp_path):
+    a, b = tmp_path / "a.h5", tmp_path / "b.h5"
+    write(network(lambda i: custom, CHAIN), a)
+    write(network(lambda i: native, CHAIN), b)
+    simulated = CliRunner().invoke(
+        cli, ["simulate", str(a), "--out", str(tmp_path / "out.npz")], standalone_mode=False
+    )
+    assert "'twin'" in simulated.output
+    assert "slower" in simulated.output
+    with np.load(tmp_path / "out.npz") as held:
+        assert {"lif0.v", "lif0.spikes"} <= set(held.files)
+    verified = CliRunner().invoke(
+        cli, ["verify", str(a), str(b), "--report", str(tmp_path / "r.html")], standalone_mode=False
+    )
+    assert verified.return_value == 0
+    assert "slower" in verified.output
+    assert "lif1" in (tmp_path / "r.html").read_text(encoding="utf-8")

@@ -144,12 +144,45 @@ def test_the_stimulus_is_seeded_and_reaches_every_threshold():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"rate": 2.0}, {"rate": np.nan}, {"tolerance": -1.0}, {"tolerance": np.nan}],
+    [
+        {"steps": 0},
+        {"steps": "many"},
+        {"seed": -1},
+        {"rate": 2.0},
+        {"rate": np.nan},
+        {"tolerance": -1.0},
+        {"tolerance": np.nan},
+    ],
     ids=str,
 )
 def test_a_stimulus_that_is_none_is_refused(wrong):
-    with pytest.raises(CheckpointError, match="steps must be"):
+    with pytest.raises(CheckpointError, match=f"{next(iter(wrong))} must be|and tolerance|, toler"):
         verify(net(), net(), **wrong)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (3, "must have shape"),
+        (np.zeros((5, 1, 7)), "must have shape"),
+        (np.zeros((0, 1, 10)), "at least 1 step"),
+        ({}, "takes input at 'fc1'"),
+        ({"nobody": np.zeros((5, 1, 10))}, "takes input at 'fc1'"),
+        (np.full((5, 1, 10), np.nan), "'fc1' holds nan at step 0, sample 0, element"),
+        (([0], [10]), "index 10"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_refused_by_name(inputs, message):
+    with pytest.raises(CheckpointError, match=message):
+        verify(net(), net(threshold=2.0), inputs=inputs)
+
+
+def test_a_list_of_spikes_is_a_stimulus_too():
+    events = (np.arange(40) % 20, np.arange(40) % 10)
+    dense = np.zeros((20, 1, 10), np.float32)
+    np.add.at(dense, (events[0], 0, events[1]), 1)
+    listed, laid_out = (verify(net(), net(threshold=2.0), inputs=x) for x in (events, dense))
+    assert listed.as_json() == laid_out.as_json()
 
 
 def test_a_stimulus_that_does_not_fit_into_memory_is_refused_before_it_is_made():

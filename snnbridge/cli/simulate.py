@@ -10,8 +10,8 @@ from snnbridge.cli import options, outputs, reading, render, stimulus
 from snnbridge.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from snnbridge.model import Array, SNNCheckpoint
-    from snnbridge.simulator import Simulation
+    from snnbridge.model import Array
+    from snnbridge.simulator import Simulation, Simulator
 
 
 @click.command(
@@ -42,7 +42,7 @@ def command(
     **given: Any,
 ) -> None:
     """Run the network in FILE, and show how its neurons spike."""
-    from snnbridge.simulator import simulate
+    from snnbridge.simulator import Simulator
     from snnbridge.verifier.stimulus import random_spikes
 
     for path in (out, plot):
@@ -51,11 +51,11 @@ def command(
     drive = stimulus.load(inputs)
     if drive is None:
         drive = random_spikes(checkpoint, steps=steps, seed=seed, rate=rate)
+    simulator = Simulator(checkpoint)
     with Progress(file) as progress:
-        done = simulate(
-            checkpoint,
+        done = simulator.run(
             drive,
-            record=_everything(checkpoint) if out or plot else {},
+            record=_everything(simulator) if out or plot else {},
             progress=lambda step, steps: progress.update("simulating", step, steps),
         )
     if out is not None:
@@ -63,18 +63,19 @@ def command(
     if plot is not None:
         _plot(done, plot)
     if as_json:
-        render.print_json(_as_json(done))
+        render.print_json({**_as_json(done), "notes": list(simulator.notes)})
     else:
         _show(done)
+        for note in simulator.notes:
+            render.paragraph(f"note: {note}")
 
 
-def _everything(checkpoint: SNNCheckpoint) -> dict[str, Any]:
-    from snnbridge.model import Neuron
-
+def _everything(simulator: Simulator) -> dict[str, list[str]]:
+    """Return the membranes and the spikes of every layer that has some."""
     return {
-        name: ("v", "spikes") if layer.rule.spiking else ("v",)
-        for name, layer in checkpoint.layers.items()
-        if isinstance(layer, Neuron)
+        name: [variable for variable in ("v", "spikes") if variable in possible]
+        for name, possible in simulator.recordable.items()
+        if "v" in possible
     }
 
 

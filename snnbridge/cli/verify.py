@@ -101,6 +101,8 @@ def show(found: Verification) -> None:
         )
         samples, steps = render.count(found.samples, "sample"), render.count(found.steps, "step")
         render.line(f"{samples} of {steps}, layers matched by {found.matched_by}")
+    for note in found.notes:
+        render.paragraph(f"note: {note}")
     if found.first is not None:
         render.paragraph(_divergence(*found.first))
     render.paragraph(f"verdict: {found.verdict} ({VERDICTS[found.verdict]})")

@@ -284,11 +284,23 @@ def _keys(net: Any, checkpoint: SNNCheckpoint) -> dict[str, Any]:
     others: dict[str, Array] = {}
     for key, tensor in net.state_dict().items():
         array = as_array(tensor)
-        at = [paths.get(_place(array)), paths.get(_place(array.T)) if array.ndim == 2 else None]
-        if array.size == 0 or at == [None, None]:
+        path, how = next(_found_in(paths, array), ([], {}))
+        if not path:
             others[key] = array.copy()
-        keys.append([key, at[0] or at[1] or [], [] if at[0] or not at[1] else [1, 0]])
+        keys.append([key, path, how])
     return {"keys": keys, "others": others}
+
+
+def _found_in(
+    paths: Mapping[Any, list[str]], array: Array
+) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """Find the parameter that is a tensor's memory: as it is, turned, or without its last axis."""
+    if array.size and _place(array) in paths:
+        yield paths[_place(array)], {}
+    if array.ndim == 2 and _place(array.T) in paths:
+        yield paths[_place(array.T)], {"axes": [1, 0]}
+    if array.ndim and array.shape[-1] == 1 and _place(array[..., 0]) in paths:
+        yield paths[_place(array[..., 0])], {"tail": True}
 
 
 def _place(array: Array) -> tuple[Any, ...]:
@@ -324,7 +336,7 @@ def _conv(name: str, module: Any) -> Piece:
             padding=padding,
             dilation=module.dilation,
             groups=module.groups,
-        )  # fmt: skip
+        )
     )
 
 
@@ -352,7 +364,7 @@ def _norm(name: str, module: Any) -> Piece:
             _trained(module.weight),
             _trained(module.bias),
             module.eps,
-        )  # fmt: skip
+        )
     )
 
 

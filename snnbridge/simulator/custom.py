@@ -16,21 +16,27 @@ import numpy as np
 
 from snnbridge.model import (
     Array,
-    Layer,
     Neuron,
     Path,
     SNNCheckpoint,
     StateVariable,
 )
 from snnbridge.neurons import NeuronKind
-from snnbridge.rules.common import READOUT
 from snnbridge.simulator.combinations import refuse_rules
 from snnbridge.simulator.lower import Lowering, width_of
 from snnbridge.simulator.network import Network, network_of
 from snnbridge.simulator.parts import Cutter, Part, PluginNeuron
-from snnbridge.simulator.result import Block, Simulation, State, initial_value, wanted_traces
-from snnbridge.simulator.run import Run, recordable
-from snnbridge.simulator.stimulus import Dense, Events, stimuli_of
+from snnbridge.simulator.recording import recordable
+from snnbridge.simulator.result import (
+    Block,
+    Simulation,
+    State,
+    initial_value,
+    refuse_strangers,
+    wanted_traces,
+)
+from snnbridge.simulator.run import Run, whole_steps
+from snnbridge.simulator.stimulus import Dense, Events, refuse_odd, stimuli_of
 
 #: Steps that a network without a way back runs at once when it streams its recordings.
 _BLOCK = 256
@@ -61,7 +67,7 @@ class CustomNetwork:
         threads: int | None,
         lanes: int,
     ) -> None:
-        self.network = network_of(_with_stand_ins(checkpoint))
+        self.network = network_of(checkpoint)
         self._threads = threads
         self.neurons = {
             x.name: PluginNeuron(x, kinds[x.model], self.network.shapes_out[x.name])
@@ -79,6 +85,12 @@ class CustomNetwork:
         """Whether anything leads back to an earlier part."""
         return any(late for part in self.parts for _, late in part.taken.values())
 
+    def recordable(self) -> dict[str, tuple[str, ...]]:
+        """Return what can be recorded of each layer."""
+        return recordable(self.network) | {
+            name: ("spikes", *neuron.kind.state, "output") for name, neuron in self.neurons.items()
+        }
+
     def run(
         self,
         inputs: Any,
@@ -90,6 +102,7 @@ class CustomNetwork:
         progress: Callable[[int, int], object] | None,
     ) -> Simulation:
         """Run the network; as :meth:`snnbridge.simulator.Simulator.run`."""
+        refuse_strangers(initial, {name for part in self.parts for name in part.layers})
         return _CustomRun(self, inputs, steps, record, initial, self._threads).go(
             on_block, progress
         )
@@ -109,8 +122,9 @@ class _CustomRun:
     ) -> None:
         self.whole, self.network, self.threads = whole, whole.network, threads
         shapes = {name: self.network.shapes_in[name] for name in self.network.inputs}
-        self.stimuli, self.steps, self.batch = stimuli_of(inputs, shapes, steps)
-        self.record = wanted_traces(record, self._recordable(), self._default())
+        self.stimuli, self.steps, self.batch = stimuli_of(inputs, shapes, whole_steps(steps))
+        refuse_odd(self.stimuli, whole.width)
+        self.record = wanted_traces(record, whole.recordable(), self._default())
         self.first_step = int(getattr(initial, "step", 0))
         self.states: list[Mapping[Path, Any]] = [initial for _ in whole.parts]
         self.neurons = {name: self._initial(name, initial) for name in whole.neurons}
@@ -133,15 +147,9 @@ class _CustomRun:
             for variable, start in neuron.kind.state.items()
         }
 
-    def _recordable(self) -> dict[str, tuple[str, ...]]:
-        possible = recordable(self.network)
-        return possible | {
-            name: ("spikes", *neuron.kind.state, "output")
-            for name, neuron in self.whole.neurons.items()
-        }
-
     def _default(self) -> list[tuple[str, str]]:
-        spiking = [n for n in self.network.outputs if "spikes" in self._recordable()[n]]
+        possible = self.whole.recordable()
+        spiking = [n for n in self.network.outputs if "spikes" in possible[n]]
         return [(n, "output") for n in self.network.outputs] + [(n, "spikes") for n in spiking]
 
     def go(
@@ -249,15 +257,6 @@ def _custom_layers(checkpoint: SNNCheckpoint) -> Iterator[Neuron]:
     for layer in checkpoint.layers.values():
         if isinstance(layer, Neuron) and layer.model != "lif":
             yield layer
-
-
-def _with_stand_ins(checkpoint: SNNCheckpoint) -> SNNCheckpoint:
-    """Put a readout where each plugin neuron is, so that shapes and order can be told."""
-    readouts: dict[str, Layer] = {
-        x.name: replace(x, model="lif", parameters={}, rule=READOUT)
-        for x in _custom_layers(checkpoint)
-    }
-    return replace(checkpoint, layers={**checkpoint.layers, **readouts})
 
 
 def _width(network: Network, neurons: Mapping[str, PluginNeuron]) -> np.dtype[Any]:

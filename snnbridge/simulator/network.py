@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -30,6 +30,7 @@ from snnbridge.model import (
     TimeStep,
     Unknown,
 )
+from snnbridge.rules.common import READOUT
 from snnbridge.simulator.coefficients import refuse_durations
 from snnbridge.simulator.shapes import check_shape, flattened, shape_in, shape_out
 from snnbridge.simulator.unknowns import refuse_unknown
@@ -167,7 +168,7 @@ class _Flattener:
                 name = prefix + layer.name
                 if name in self.network.layers:
                     raise CheckpointError(f"two layers are called {name!r}; rename one")
-                self.network.layers[name] = layer
+                self.network.layers[name] = _stand_in(layer)
                 self.network.steps[name] = layer.dt if layer.dt is not None else dt
                 self.network.incoming[name] = []
         for layer in layers.values():
@@ -202,6 +203,13 @@ class _Flattener:
                 f"{', '.join(map(repr, ports)) or '(it has none)'}"
             )
         return found[0]
+
+
+def _stand_in(layer: Layer) -> Layer:
+    """Put a readout where a plugin's neuron is: shapes and order do not depend on its step."""
+    if isinstance(layer, Neuron) and layer.model != "lif":
+        return replace(layer, parameters={}, rule=READOUT)
+    return layer
 
 
 def _ends(network: Network, checkpoint: SNNCheckpoint) -> tuple[list[str], list[str]]:

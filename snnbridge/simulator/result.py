@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,6 +117,22 @@ def wanted_traces(
                 )
             found.append((name, variable))
     return list(dict.fromkeys(found))
+
+
+def refuse_strangers(initial: Mapping[Path, Any], known: Collection[str]) -> None:
+    """Refuse an initial state of layers that are not there.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the first of them.
+    """
+    for path in initial:
+        if not isinstance(path, tuple) or len(path) != 2 or path[0] not in known:
+            raise CheckpointError(
+                f"the initial state {path!r} belongs to no layer of the network; expected "
+                "(layer, variable)"
+            )
 
 
 def initial_value(

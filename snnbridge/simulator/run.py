@@ -1,33 +1,22 @@
-"""Running a network: blocks of steps, threads over samples, recordings."""
+"""Running a network: blocks of steps, threads over samples."""
 
 from __future__ import annotations
 
+import operator
 import os
-import sys
 import threading
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from snnbridge.errors import CheckpointError
-from snnbridge.model import UNKNOWN, Array, Linear, Neuron, Path, Synapse
+from snnbridge.model import Path
 from snnbridge.simulator._kernel import Program, Worker
 from snnbridge.simulator.lower import Lowering
-from snnbridge.simulator.network import Network
-from snnbridge.simulator.result import Block, Simulation, wanted_traces
+from snnbridge.simulator.recording import Recording, Traces
+from snnbridge.simulator.result import Block, Simulation
+from snnbridge.simulator.sizes import Sizes
 from snnbridge.simulator.states import States
-from snnbridge.simulator.stimulus import Dense, Events, kind_of, stimuli_of
-from snnbridge.simulator.unknowns import refuse_unknown
-
-#: Weights beyond this do not stay in a processor's own cache; more rows then share each pass.
-_CACHE = 1 << 20
-_SMALL, _LARGE = 1 << 21, 1 << 23
-#: Bytes that are taken without a look at what is free: looking takes as long as a small run.
-_UNASKED = 1 << 25
-#: Multiply-adds after which control comes back to Python, to look for Ctrl-C.
-_PATIENCE = 1e9
-_VALUES, _SPIKES_8, _SPIKES_32, _COUNTS = range(4)
+from snnbridge.simulator.stimulus import Dense, Events, kind_of, refuse_odd, stimuli_of
 
 
 class Pool:
@@ -69,99 +58,26 @@ class Run:
         initial: Mapping[Path, Any],
         threads: int | None,
         pool: Pool,
+        *,
+        streamed: bool = False,
     ) -> None:
-        if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool)):
-            raise CheckpointError(f"steps must be a whole number, not {steps!r}")
         self.lowering, self.network, self.pool = lowering, lowering.network, pool
         self.program: Program = lowering.program.fork()
         shapes = {name: self.network.shapes_in[name] for name in self.network.inputs}
-        self.stimuli, self.steps, self.batch = stimuli_of(inputs, shapes, steps)
-        self.record = wanted_traces(record, recordable(self.network), self._default())
+        self.stimuli, self.steps, self.batch = stimuli_of(inputs, shapes, whole_steps(steps))
+        self.recording = Recording(lowering, self.program, record, self.batch)
         self.first_step = int(getattr(initial, "step", 0))
         self.threads = _thread_count(threads, self.batch)
-        self.history = [node.history for node in self.network.nodes]
-        self._widen_histories()
-        self._refuse_memory()
+        self.sizes = Sizes(lowering, self.steps, self.batch, self.threads)
+        self.sizes.refuse_memory(self.recording, streamed=streamed)
+        if self.sizes.block < self.steps:  # a single block finds them before it hands out anything
+            refuse_odd(self.stimuli, lowering.width)
         self.program.batch_is(self.batch)
-        self.state = States(self.lowering, self.program, self.history, self.batch, initial)
-        self.counts = self._make_counts()
-
-    def _default(self) -> list[tuple[str, str]]:
-        """Record what the output layers hand on, and the spikes of the neurons there."""
-        wanted = [(name, "output") for name in self.network.outputs]
-        for name in self.network.outputs:
-            (source, what), _ = self.network.signal(name)
-            layer = self.network.layers[source]
-            if what == "out" and isinstance(layer, Neuron) and layer.rule.spiking is True:
-                wanted.append((source, "spikes"))
-        return list(dict.fromkeys(wanted))
-
-    # Sizes
-
-    def _widen_histories(self) -> None:
-        """Keep the rows that delayed recordings look back at."""
-        read = [n for n, v in self.record if v in ("spikes", "output")] + self._spiking()
-        for name in read:
-            node, delay = self._tapped(name)
-            self.history[node] = max(self.history[node], delay)
-            self.lowering.declare(self.program, node, self.history[node], read=True)
-
-    def _spiking(self) -> list[str]:
-        layers = self.network.layers.items()
-        return [n for n, x in layers if isinstance(x, Neuron) and x.rule.spiking is True]
-
-    def _row_bytes(self) -> int:
-        """Return what one step of one sample takes in the buffers."""
-        item = self.lowering.width.itemsize
-        return sum(node.size * (item + 4) + 32 for node in self.network.nodes)
-
-    def _touched_bytes(self) -> int:
-        """Return about how much of it is used: few numbers of a row are events."""
-        item = self.lowering.width.itemsize
-        stimuli = sum(node.size for node in self.network.nodes if node.what == "stimulus")
-        return (self._row_bytes() - stimuli * item) * (item + 1) // (item + 4)
-
-    def _shape_of_work(self) -> tuple[int, int]:
-        """Return how many samples and steps a worker holds at once."""
-        budget = _SMALL if self.lowering.weight_bytes <= _CACHE else _LARGE
-        rows = max(1, budget // self._touched_bytes())
-        share = -(-self.batch // self.threads)
-        group = min(share, rows)
-        return group, max(1, min(self.steps, rows // group))
-
-    def _block_steps(self) -> int:
-        """Return after how many steps control comes back to Python."""
-        work = 1.0
-        for node in self.network.nodes:
-            taken = sum(self.network.nodes[self.lowering.index[k]].size for k, _ in node.sources)
-            dense = node.what == "layer" and isinstance(node.layer, Linear)
-            work += node.size * (0.2 * taken if dense else 30)
-        _, steps = self._shape_of_work()
-        whole = int(_PATIENCE * self.threads / (work * self.batch)) // steps * steps
-        return min(max(whole, steps), self.steps)
-
-    def _refuse_memory(self) -> None:
-        group, block = self._shape_of_work()
-        nodes = zip(self.network.nodes, self.history, strict=True)
-        history = sum(node.size * steps for node, steps in nodes)
-        buffers = self.threads * group * (self._row_bytes() * block + 8 * history)
-        kept = sum(_row_of(self.network, self.lowering.width, *x) for x in self.record)
-        kept *= self.steps * self.batch
-        state = 2 * 8 * self.batch * sum(node.size for node in self.network.nodes)
-        needed = buffers + kept + state
-        there = available_memory() if needed > _UNASKED else None
-        if there is not None and needed > there:
-            raise CheckpointError(
-                f"the simulation needs about {needed >> 20} MiB, but {there >> 20} MiB are free; "
-                "record less, take on_block, or fewer samples"
-            )
-
-    # Loops
+        self.state = States(lowering, self.program, self.recording.history, self.batch, initial)
 
     def go(self, on_block: Any, progress: Any) -> Simulation:
         """Run all blocks."""
-        group, steps = self._shape_of_work()
-        key = (group, steps, *self.history)
+        key = (self.sizes.group, self.sizes.steps, *self.recording.history)
         workers = self._workers(key)
         try:
             traces = self._run_blocks(workers, on_block, progress)
@@ -171,7 +87,7 @@ class Run:
             steps=self.steps,
             batch=self.batch,
             traces=traces,
-            counts=self.counts,
+            counts=self.recording.counts,
             state=self.state.variables(self.first_step + self.steps),
         )
 
@@ -187,11 +103,11 @@ class Run:
         return found
 
     def _run_blocks(self, workers: list[Worker], on_block: Any, progress: Any) -> Any:
-        size = self._block_steps()
-        traces = {} if on_block else self._make_traces(self.steps)
+        size = self.sizes.block
+        traces = {} if on_block else self.recording.empty(self.steps)
         for first in range(0, self.steps, size):
             steps = min(size, self.steps - first)
-            here = self._make_traces(steps) if on_block else traces
+            here = self.recording.empty(steps) if on_block else traces
             self._run_block(workers, here, first, steps, 0 if on_block else first)
             if on_block:
                 on_block(Block(first, first + steps, here))
@@ -200,11 +116,11 @@ class Run:
         return traces
 
     def _run_block(
-        self, workers: list[Worker], traces: Any, first: int, steps: int, row: int
+        self, workers: list[Worker], traces: Traces, first: int, steps: int, row: int
     ) -> None:
         keep: list[Any] = []
-        self._show(traces, keep)
-        taps = self._taps(traces)
+        self.recording.show(traces, keep)
+        taps = self.recording.taps(traces)
         fed = [self._feed(name, x, first, steps) for name, x in self.stimuli.items()]
         bounds = [self.batch * i // len(workers) for i in range(len(workers) + 1)]
         failures: list[int] = []
@@ -224,13 +140,14 @@ class Run:
         finally:
             for thread in others:
                 thread.join()
+        self._refuse_failed(failures)
+
+    def _refuse_failed(self, failures: list[int]) -> None:
         failed = [node for node in failures if node >= 0]
         if failed:
+            refuse_odd(self.stimuli, self.lowering.width)
             name = self.network.nodes[failed[0]].key[0]
-            raise CheckpointError(
-                f"the input of {name!r} holds a number that is not finite, in one of the steps "
-                f"{first} to {first + steps - 1}"
-            )
+            raise CheckpointError(f"the input of {name!r} was changed while it was read")
 
     def _feed(self, name: str, stimulus: Dense | Events, first: int, steps: int) -> tuple[Any, ...]:
         array, at = stimulus.block(first, steps)
@@ -242,76 +159,19 @@ class Run:
         index = self.lowering.index
         return index[name, "in"] if (name, "in") in index else index[name, "out"]
 
-    # Recordings
 
-    def _make_traces(self, steps: int) -> dict[tuple[str, str], Array]:
-        made = {}
-        for name, variable in self.record:
-            shape, dtype = _trace_form(self.network, self.lowering.width, name, variable)
-            made[name, variable] = np.empty((steps, self.batch, *shape), dtype)
-        return made
+def whole_steps(steps: Any) -> int | None:
+    """Return a number of steps as the integer that it is.
 
-    def _show(self, traces: Mapping[tuple[str, str], Array], keep: list[Any]) -> None:
-        """Have states written while they are computed."""
-        for (name, variable), array in traces.items():
-            if variable in ("v", "i"):
-                self.program.show(self.lowering.index[name, "out"], array, keep)
-
-    def _taps(self, traces: Mapping[tuple[str, str], Array]) -> list[tuple[Any, ...]]:
-        taps = [
-            (*self._tapped(name), _COUNTS, self._gain(name), x) for name, x in self.counts.items()
-        ]
-        for (name, variable), array in traces.items():
-            if variable == "output":
-                taps.append((*self._tapped(name), _VALUES, None, array))
-            elif variable == "spikes":
-                wanted = _SPIKES_8 if array.dtype == np.uint8 else _SPIKES_32
-                taps.append((*self._tapped(name), wanted, self._gain(name), array))
-        return taps
-
-    def _tapped(self, name: str) -> tuple[int, int]:
-        key, delay = self.network.signal(name)
-        return self.lowering.index[key], delay
-
-    def _gain(self, name: str) -> Array | None:
-        gain = self.lowering.numbers[name]["output_gain"]
-        if (gain == 0).any():
-            raise CheckpointError(f"layer {name!r}: output_gain must not be 0")
-        return None if (gain == 1).all() else gain
-
-    def _make_counts(self) -> dict[str, Array]:
-        shapes = self.network.shapes_out
-        return {n: np.zeros((self.batch, *shapes[n]), np.int64) for n in self._spiking()}
-
-
-def recordable(network: Network) -> dict[str, tuple[str, ...]]:
-    """Return what can be recorded of each layer."""
-    found: dict[str, tuple[str, ...]] = {}
-    for name, layer in network.layers.items():
-        variables: tuple[str, ...] = ("output",)
-        if isinstance(layer, Neuron):
-            variables = ("spikes", "v", "output") if layer.rule.spiking is True else ("v", "output")
-        elif isinstance(layer, Synapse):
-            variables = ("i", "output")
-        found[name] = variables
-    return found
-
-
-def _trace_form(network: Network, width: Any, name: str, variable: str) -> tuple[Any, Any]:
-    layer, shape = network.layers[name], network.shapes_out[name]
-    if variable == "spikes":
-        most = layer.rule.max_spikes  # type: ignore[attr-defined]
-        return shape, np.dtype(np.uint8 if most is not None and most < 256 else np.int32)
-    if variable == "i" and layer.receptors != 1:  # type: ignore[attr-defined]
-        return (*shape, layer.receptors), width  # type: ignore[attr-defined]
-    if variable == "v" and layer.rule.spiking is True and layer.rule.trace is UNKNOWN:  # type: ignore[attr-defined]
-        refuse_unknown([(name, "rule.trace")])
-    return shape, width
-
-
-def _row_of(network: Network, width: Any, name: str, variable: str) -> int:
-    shape, dtype = _trace_form(network, width, name, variable)
-    return int(np.prod(shape, dtype=np.int64)) * int(dtype.itemsize)
+    Raises
+    ------
+    CheckpointError
+        If it is none.
+    """
+    try:
+        return None if steps is None else operator.index(steps)
+    except TypeError:
+        raise CheckpointError(f"steps must be a whole number, not {steps!r}") from None
 
 
 def _thread_count(threads: int | None, batch: int) -> int:
@@ -319,17 +179,3 @@ def _thread_count(threads: int | None, batch: int) -> int:
         affinity = getattr(os, "sched_getaffinity", None)
         threads = len(affinity(0)) if affinity else os.cpu_count() or 1
     return min(threads, batch)
-
-
-def available_memory() -> int | None:
-    """Return the bytes that may be taken without swapping, where the system says it."""
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123  # no file of a user
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) << 10
-    except (OSError, ValueError):
-        return None
-    return None

@@ -13,7 +13,8 @@ from snnbridge.simulator.combinations import refuse_rules
 from snnbridge.simulator.custom import CustomNetwork
 from snnbridge.simulator.lower import Lowering, refuse_kinds
 from snnbridge.simulator.network import Network, network_of
-from snnbridge.simulator.result import Block, Simulation
+from snnbridge.simulator.recording import recordable
+from snnbridge.simulator.result import Block, Simulation, refuse_strangers
 from snnbridge.simulator.run import Pool, Run
 from snnbridge.simulator.stimulus import Stimulus
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
@@ -71,7 +72,7 @@ class Simulator:
         neurons: Mapping[str, NeuronKind] | None = None,
         lanes: int = -1,
     ) -> None:
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
+        if threads is not None and (type(threads) is not int or threads < 1):
             raise CheckpointError(f"threads must be a whole number of at least 1, not {threads!r}")
         self._threads = threads
         self._custom: CustomNetwork | None = None
@@ -82,6 +83,25 @@ class Simulator:
             return
         self._lowering = Lowering(prepared(checkpoint), lanes)
         self._pool = Pool()
+
+    @property
+    def recordable(self) -> dict[str, tuple[str, ...]]:
+        """What can be recorded, by layer; those of a subgraph are called ``outer/inner``."""
+        return (
+            recordable(self._lowering.network)
+            if self._custom is None
+            else (self._custom.recordable())
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what slows this network down."""
+        neurons = {} if self._custom is None else self._custom.neurons
+        return tuple(
+            f"layer {name!r} is of a plugin's kind, {neuron.kind.name!r}: its step runs in Python, "
+            "which is slower by far"
+            for name, neuron in neurons.items()
+        )
 
     def run(
         self,
@@ -123,8 +143,8 @@ class Simulator:
         Raises
         ------
         CheckpointError
-            Before the first step for inputs, records or states that do not fit, or too little
-            memory; for a number that is not finite, when its block comes up.
+            For inputs, records or states that do not fit, a number that is not finite, or too
+            little memory, before anything is recorded or handed out.
 
         Examples
         --------
@@ -138,7 +158,11 @@ class Simulator:
                 inputs, steps=steps, record=record, initial=initial or {}, on_block=on_block,
                 progress=progress,
             )  # fmt: skip
-        run = Run(self._lowering, inputs, steps, record, initial or {}, self._threads, self._pool)
+        refuse_strangers(initial or {}, self._lowering.network.layers)
+        run = Run(
+            self._lowering, inputs, steps, record, initial or {}, self._threads, self._pool,
+            streamed=on_block is not None,
+        )  # fmt: skip
         return run.go(on_block, progress)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from snnbridge.errors import CheckpointError
 from snnbridge.model import Array, Shape
 
-#: Currents or spikes, shape ``(steps, batch, *layer shape)``; or a list of spikes as (times, indices)
-#: or (times, indices, samples), each a vector of integers.
+#: Currents or spikes, shape ``(steps, batch, *layer shape)``; or a list of spikes as
+#: (times, indices) or (times, indices, samples), each a vector of integers.
 Stimulus: TypeAlias = Array | tuple[Any, ...]
 
 _KINDS = {"float32": 0, "float64": 1, "uint8": 2, "bool": 2}
@@ -34,18 +34,28 @@ class Dense:
         known = part.dtype if part.dtype.name in _KINDS else np.dtype(np.float64)
         return np.ascontiguousarray(part, known), 0
 
-    def odd(self, width: np.dtype[Any]) -> tuple[int, ...] | None:
-        """Return the place of the first number that is not finite in a width."""
+    def refuse_odd(self, name: str, width: np.dtype[Any]) -> None:
+        """Refuse a number that is not finite once it is rounded to the network's width.
+
+        Raises
+        ------
+        CheckpointError
+            Naming the layer, the number and its place.
+        """
         if self.values.dtype.kind in "iub":
-            return None
+            return
         steps = max(1, _LOOK // self.values[0].size)
         for first in range(0, len(self.values), steps):
+            part = self.values[first : first + steps]
             with np.errstate(over="ignore"):
-                finite = np.isfinite(self.values[first : first + steps].astype(width, copy=False))
+                finite = np.isfinite(part.astype(width, copy=False))
             if not finite.all():
-                step, *place = (int(n) for n in np.argwhere(~finite)[0])
-                return (first + step, *place)
-        return None
+                place = np.argwhere(~finite)[0].tolist()
+                raise CheckpointError(
+                    f"the input of {name!r} holds {part[tuple(place)]} at step {first + place[0]}, "
+                    f"sample {place[1]}, element {place[2:]}; expected numbers that are finite in "
+                    f"{width}"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +115,7 @@ def stimuli_of(
 
 
 def refuse_odd(stimuli: Mapping[str, Dense | Events], width: np.dtype[Any]) -> None:
-    """Refuse a number that is not finite, or is not when it is rounded to the network's width.
+    """Refuse a number that is not finite; spike lists hold none.
 
     Raises
     ------
@@ -113,13 +123,8 @@ def refuse_odd(stimuli: Mapping[str, Dense | Events], width: np.dtype[Any]) -> N
         Naming the layer, the number and its place.
     """
     for name, stimulus in stimuli.items():
-        place = stimulus.odd(width) if isinstance(stimulus, Dense) else None
-        if place is not None:
-            step, sample, *element = place
-            raise CheckpointError(
-                f"the input of {name!r} holds {stimulus.values[place]} at step {step}, sample "  # type: ignore[union-attr]
-                f"{sample}, element {element}; expected numbers that are finite in {width}"
-            )
+        if isinstance(stimulus, Dense):
+            stimulus.refuse_odd(name, width)
 
 
 def _named(inputs: Any, shapes: Mapping[str, Shape]) -> dict[str, Any]:
@@ -159,7 +164,9 @@ def _as_array(name: str, values: Any) -> Array:
     try:
         return np.asarray(values)
     except ValueError:  # nested lists of different lengths
-        raise CheckpointError(f"the input of {name!r} is no array: its rows differ in length") from None
+        raise CheckpointError(
+            f"the input of {name!r} is no array: its rows differ in length"
+        ) from None
 
 
 def _common(

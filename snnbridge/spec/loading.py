@@ -8,7 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from snnbridge.errors import SpecError
+from snnbridge.errors import ReadError, SpecError
+from snnbridge.storage import Source
 
 _MOST_BYTES = 16 << 20
 _DEEPEST = 64
@@ -34,10 +35,11 @@ def load(path: str | Path) -> dict[str, Any]:
         If it is neither, too large, or nested too deeply.
     """
     path = Path(path)
-    if path.is_dir():
-        raise SpecError(f"{path}: a folder; expected a TOML or JSON file")
-    with path.open("rb") as file:
-        data = file.read(_MOST_BYTES + 1)
+    try:
+        with Source(path) as source:
+            data = source.read(0, _MOST_BYTES + 1)
+    except ReadError as error:  # a folder, a pipe, a device
+        raise SpecError(f"{path}: no TOML or JSON file: {error}") from error
     if len(data) > _MOST_BYTES:
         limit = _MOST_BYTES >> 20
         raise SpecError(f"{path}: a spec of more than {limit} MiB; is it the checkpoint itself?")

@@ -43,7 +43,7 @@ class Limits:
     Examples
     --------
     >>> [Limits().expanded(size) >> 20 for size in (1_000, 1_000_000, 100_000_000)]
-    [64, 984, 9536]
+    [64, 192, 9536]
     >>> Limits(rank=4).trusted().rank
     4
     """
@@ -61,7 +61,7 @@ class Limits:
     expansion_ratio: int = 100
     expansion_floor: int = 64 << 20
     expansion_peak: int = 1032
-    expansion_whole: int = 1 << 30
+    expansion_whole: int = 192 << 20
 
     def expanded(self, present: int) -> int:
         """Give the most bytes that ``present`` compressed bytes may expand to."""

@@ -19,13 +19,23 @@ Item = TypeVar("Item")
 SECONDS, BYTES = 10.0, 512 << 20
 
 
-def outcomes(function: Callable[[Item], str], items: Iterable[Item]) -> Iterator[tuple[Item, str]]:
+def outcomes(
+    function: Callable[[Item], str],
+    items: Iterable[Item],
+    *,
+    seconds: float = SECONDS,
+    memory: int = BYTES,
+) -> Iterator[tuple[Item, str]]:
     """Call a function with each item and yield what it returned.
 
     Parameters
     ----------
     function : function returning str
     items : iterable
+    seconds : float
+        For one item.
+    memory : int
+        Bytes beside what this process has already.
 
     Yields
     ------
@@ -38,25 +48,27 @@ def outcomes(function: Callable[[Item], str], items: Iterable[Item]) -> Iterator
         return
     while waiting:
         done = 0
-        for outcome in _in_child(function, waiting):
+        for outcome in _in_child(function, waiting, seconds, memory):
             yield waiting[done], outcome
             done += 1
         waiting = waiting[done:]
 
 
-def _in_child(function: Callable[[Any], str], items: list[Any]) -> Iterator[str]:
+def _in_child(
+    function: Callable[[Any], str], items: list[Any], seconds: float, memory: int
+) -> Iterator[str]:
     """Yield outcomes; after a hang or a crash there are no more, and the rest is to be tried."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_work, args=(function, items, theirs), daemon=True)
+    child = context.Process(target=_work, args=(function, items, theirs, memory), daemon=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads
         child.start()
     theirs.close()
     try:
         for _ in items:
-            if not ours.poll(SECONDS):
-                yield f"took over {SECONDS:.0f} seconds"
+            if not ours.poll(seconds):
+                yield f"took over {seconds:.0f} seconds"
                 return
             try:
                 yield ours.recv()
@@ -70,17 +82,19 @@ def _in_child(function: Callable[[Any], str], items: list[Any]) -> Iterator[str]
         ours.close()
 
 
-def _work(function: Callable[[Any], str], items: list[Any], results: Connection) -> None:
+def _work(
+    function: Callable[[Any], str], items: list[Any], results: Connection, memory: int
+) -> None:
     with suppress(ImportError, OSError, ValueError):
-        _limit_memory()
+        _limit_memory(memory)
     for item in items:
         results.send(function(item))
 
 
-def _limit_memory() -> None:
+def _limit_memory(memory: int) -> None:
     import resource
 
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  # no user's file
         pages = int(file.read().split()[0])
-    limit = pages * resource.getpagesize() + BYTES
+    limit = pages * resource.getpagesize() + memory
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

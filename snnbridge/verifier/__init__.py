@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 from snnbridge.compare import differences
 from snnbridge.errors import CheckpointError
-from snnbridge.model import Array, SNNCheckpoint
+from snnbridge.model import SNNCheckpoint
+from snnbridge.simulator.stimulus import Stimulus
 from snnbridge.verifier.comparison import Comparison
 from snnbridge.verifier.execution import Engine, Execution
 from snnbridge.verifier.result import VERDICTS, Divergence, LayerAgreement, Verification
@@ -32,7 +33,7 @@ def verify(
     steps: int = 100,
     seed: int = 0,
     rate: float = 0.1,
-    inputs: Mapping[str, Array] | Array | None = None,
+    inputs: Stimulus | Mapping[str, Stimulus] | None = None,
     tolerance: float = 0.0,
     progress: Callable[[str, int, int], object] | None = None,
 ) -> Verification:
@@ -50,9 +51,9 @@ def verify(
         neurons of the left network to their threshold.
     rate : float
         Probability of a spike per input and step.
-    inputs : array or mapping of arrays, optional
-        A stimulus of your own, shape ``(steps, batch, *layer shape)``, by the left network's input
-        layers.
+    inputs : array, spike list, or mapping of them, optional
+        A stimulus of your own, as :func:`snnbridge.simulate` takes it, by the left network's
+        input layers.
     tolerance : float
         How far two membrane potentials may differ, as a share of the threshold, without the
         verdict becoming indeterminate although they come closer to the threshold than that.
@@ -81,13 +82,22 @@ def verify(
     >>> verify(net(1.0), net(1.0)).verdict, verify(net(1.0), net(1.5)).verdict
     ('identical', 'different')
     """
-    if steps < 1 or not 0 <= rate <= 1 or not 0 <= tolerance < float("inf"):
-        raise CheckpointError(
-            f"steps must be at least 1, rate between 0 and 1, tolerance at least 0 and finite; "
-            f"found {steps}, {rate}, {tolerance}"
-        )
+    _refuse_options(steps, seed, rate, tolerance)
     if not isinstance(right, SNNCheckpoint):
         return Execution(left, right, tolerance).run(inputs, steps, seed, rate, progress)
     if not any(d.path[0] in _BEHAVIOUR for d in differences(left, right)):
         return Verification("identical")
     return Comparison(left, right, tolerance).run(inputs, steps, seed, rate, progress)
+
+
+def _refuse_options(steps: int, seed: int, rate: float, tolerance: float) -> None:
+    for name, value, least in (("steps", steps, 1), ("seed", seed, 0)):
+        if not hasattr(value, "__index__") or value < least:
+            raise CheckpointError(
+                f"{name} must be a whole number of at least {least}, not {value!r}"
+            )
+    if not 0 <= rate <= 1 or not 0 <= tolerance < float("inf"):
+        raise CheckpointError(
+            "rate must be between 0 and 1, tolerance at least 0 and finite; "
+            f"found {rate} and {tolerance}"
+        )

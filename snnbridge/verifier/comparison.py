@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 
 from snnbridge.model import Array, Layer, Neuron, SNNCheckpoint, Subgraph, Trace
-from snnbridge.simulator import simulate
+from snnbridge.simulator import Simulator
 from snnbridge.simulator.network import Network, network_of
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 from snnbridge.verifier.matching import matched, matched_inputs
-from snnbridge.verifier.measures import count_readouts, count_spikes, simulated_membranes
+from snnbridge.verifier.measures import (
+    count_readouts,
+    count_spikes,
+    simulated_membranes,
+    unjudged_membranes,
+)
 from snnbridge.verifier.result import LayerAgreement, Verification
 from snnbridge.verifier.stimulus import chosen, thresholds
 
@@ -38,51 +43,49 @@ class Comparison:
         self.inputs = matched_inputs(*self.networks)
         self.found = [agreement(self.networks[0], a, b) for a, b in self.pairs]
         self.thresholds = [
-            tuple(
-                thresholds(n, name) if x.spiking else np.zeros(())
-                for n, name in zip(self.networks, pair, strict=True)
-            )
-            for pair, x in zip(self.pairs, self.found, strict=True)
+            tuple(thresholds(n, name) for n, name in zip(self.networks, pair, strict=True))
+            for pair in self.pairs
         ]
 
     def run(self, inputs: Any, steps: int, seed: int, rate: float, progress: Any) -> Verification:
         """Run both and compare; the arguments are those of :func:`snnbridge.verify`."""
         given = self.stimulus(inputs, steps, seed, rate)
         steps, samples = next(iter(given.values())).shape[:2]
-        for start, results in self._blocks(given, steps, samples):
+        simulators = [Simulator(raw) for raw in self.raw]
+        for start, end, results in self._blocks(simulators, given, steps, samples):
             for i in range(len(self.found)):
                 self._compare(i, start, results)
             if progress is not None:
-                progress("simulating", min(steps, start + 1), steps)
-        return Verification.of(self.found, self.matched_by, steps, samples)
+                progress("simulating", end, steps)
+        notes = dict.fromkeys(note for simulator in simulators for note in simulator.notes)
+        return Verification.of(self.found, self.matched_by, steps, samples, list(notes))
 
     def stimulus(self, inputs: Any, steps: int, seed: int, rate: float) -> dict[str, Array]:
         """Return the stimulus by the left network's input layers: the given one, or a made one."""
         return chosen(inputs, self.raw[0], self.networks[0], steps=steps, seed=seed, rate=rate)
 
     def _blocks(
-        self, given: Mapping[str, Array], steps: int, samples: int
-    ) -> Iterator[tuple[int, Any]]:
+        self, simulators: list[Simulator], given: Mapping[str, Array], steps: int, samples: int
+    ) -> Iterator[tuple[int, int, Any]]:
         """Run both networks some steps at a time, so that memory stays bounded."""
         neurons = sum(x.neurons for x in self.found) or 1
         block = max(1, min(steps, _BLOCK_BYTES // (neurons * samples * 16)))
         states: list[Any] = [None, None]
         for start in range(0, steps, block):
-            part = {name: value[start : start + block] for name, value in given.items()}
             results = []
-            for side in (0, 1):
+            for side, simulator in enumerate(simulators):
                 names = [pair[side] for pair in self.pairs]
-                done = simulate(
-                    self.raw[side],
-                    {self.inputs[name][side]: value for name, value in part.items()},
-                    record=recorded(names, self.found),
-                    initial=states[side],
-                )
+                part = {
+                    self.inputs[name][side]: value[start : start + block]
+                    for name, value in given.items()
+                }
+                record = recorded(names, self.found)
+                done = simulator.run(part, record=record, initial=states[side])
                 states[side] = done.state
                 results.append(
                     [(done.traces[name, "v"], done.traces.get((name, "spikes"))) for name in names]
                 )
-            yield start, results
+            yield start, min(start + block, steps), results
 
     def _compare(self, i: int, start: int, results: Any) -> None:
         x = self.found[i]
@@ -91,9 +94,19 @@ class Comparison:
         if not x.spiking:
             count_readouts(x, start, v, self.tolerance)
             return
-        theta = self.thresholds[i]
+        theta, kinds = self.thresholds[i], self._kinds(i)
         count_spikes(x, start, (s_left, s_right.reshape(s_left.shape)), v, theta[0])
-        simulated_membranes(x, v, (theta[0], theta[1]), self.tolerance)
+        if kinds[0] != kinds[1]:
+            x.largest_difference = None  # two states that mean different things
+        elif kinds[0] == "lif":
+            simulated_membranes(x, v, (theta[0], theta[1]), self.tolerance)
+        else:
+            unjudged_membranes(x, v)
+
+    def _kinds(self, i: int) -> list[str]:
+        """Return of which kind the neurons of two matched layers are."""
+        layers = [n.layers[name] for n, name in zip(self.networks, self.pairs[i], strict=True)]
+        return [layer.model for layer in layers if isinstance(layer, Neuron)]
 
 
 def with_raw_traces(checkpoint: SNNCheckpoint) -> SNNCheckpoint:
@@ -129,4 +142,9 @@ def agreement(network: Network, left: str, right: str) -> LayerAgreement:
     layer = network.layers[left]
     assert isinstance(layer, Neuron)
     size = int(np.prod(network.shapes_out[left]))
-    return LayerAgreement(left, right, size, spiking=layer.rule.spiking is True)
+    return LayerAgreement(left, right, size, spiking=is_spiking(layer))
+
+
+def is_spiking(layer: Neuron) -> bool:
+    """Whether a layer's spikes are compared; neurons of plugins always have some."""
+    return layer.rule.spiking is True or layer.model != "lif"

@@ -11,7 +11,7 @@ from snnbridge.errors import CheckpointError
 from snnbridge.model import UNKNOWN, Array, Neuron, SNNCheckpoint
 from snnbridge.simulator import simulate
 from snnbridge.simulator.network import Network, network_of
-from snnbridge.verifier.comparison import agreement, recorded, with_raw_traces
+from snnbridge.verifier.comparison import agreement, is_spiking, recorded, with_raw_traces
 from snnbridge.verifier.measures import count_readouts, count_spikes, shown_membranes
 from snnbridge.verifier.result import LayerAgreement, Verification
 from snnbridge.verifier.stimulus import chosen, thresholds
@@ -80,7 +80,7 @@ class Execution:
 def _returned_layers(network: Network, returned: Mapping[tuple[str, str], Array]) -> list[str]:
     """Return the neuron layers that an engine gives back, in the network's order."""
     needed = {
-        name: "spikes" if layer.rule.spiking is True else "v"
+        name: "spikes" if is_spiking(layer) else "v"
         for name, layer in network.layers.items()
         if isinstance(layer, Neuron)
     }

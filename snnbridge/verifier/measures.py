@@ -34,10 +34,16 @@ def count_spikes(x: LayerAgreement, start: int, spikes: Pair, v: Pair, threshold
 
 
 def count_readouts(x: LayerAgreement, start: int, v: Pair, tolerance: float) -> None:
-    """Count the places where two readouts differ by more than a share of the largest value."""
+    """Count the places where two readouts differ by more than a share of the largest value so far.
+
+    What comes later does not count, so that the verdict does not depend on the size of blocks.
+    """
     gap = _gap(*v)
-    size = max(float(np.abs(v[0]).max(initial=0.0)), 1e-30)
-    unequal = gap > max(READOUT_TOLERANCE, tolerance) * size
+    peaks = np.abs(v[0].reshape(len(v[0]), -1)).max(axis=1, initial=x.largest_value)
+    peaks = np.maximum.accumulate(peaks)
+    x.largest_value = float(peaks[-1])
+    allowed = max(READOUT_TOLERANCE, tolerance) * np.maximum(peaks, 1e-30)
+    unequal = gap > allowed.reshape(-1, *(1,) * (gap.ndim - 1))
     x.largest_difference = max(x.largest_difference or 0.0, float(gap.max(initial=0.0)))
     _count(x, start, unequal, v, np.full((), np.nan))
 
@@ -69,6 +75,12 @@ def simulated_membranes(x: LayerAgreement, v: Pair, thresholds: Pair, tolerance:
     gap = np.abs(v[0].astype(np.float64) - v[1].astype(np.float64) * scale)
     margin = np.minimum(np.abs(v[0] - theta), np.abs(v[1] * scale - other * scale))
     count_close(x, gap, margin, tolerance * np.abs(theta))
+
+
+def unjudged_membranes(x: LayerAgreement, v: Pair) -> None:
+    """Compare states of a plugin's neurons, whose threshold is not known: any difference may do."""
+    gap = _gap(*v)
+    count_close(x, gap, np.zeros_like(gap), np.zeros(()))
 
 
 def shown_membranes(

@@ -63,6 +63,8 @@ class LayerAgreement:
         larger than the distance.
     close : int
         Places where it is negative.
+    largest_value : float
+        Of the left readout.
     spiking : bool
     """
 
@@ -78,6 +80,7 @@ class LayerAgreement:
     largest_difference: float | None = 0.0
     smallest_margin: float = float("inf")
     close: int = 0
+    largest_value: float = 0.0
 
     @property
     def agreement(self) -> float:
@@ -136,6 +139,8 @@ class Verification:
         ``name`` or ``structure``.
     steps, samples : int
         Of the stimulus.
+    notes : tuple of str
+        Sentences on what slowed it down.
     """
 
     verdict: str
@@ -143,17 +148,23 @@ class Verification:
     matched_by: str = "name"
     steps: int = 0
     samples: int = 0
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, layers: Sequence[LayerAgreement], matched_by: str, steps: int, samples: int
+        cls,
+        layers: Sequence[LayerAgreement],
+        matched_by: str,
+        steps: int,
+        samples: int,
+        notes: Sequence[str] = (),
     ) -> Verification:
         """Give the verdict on layers that were compared."""
         if any(x.differing for x in layers):
             verdict = "different"
         else:
             verdict = "indeterminate" if any(x.close for x in layers) else "equivalent"
-        return cls(verdict, tuple(layers), matched_by, steps, samples)
+        return cls(verdict, tuple(layers), matched_by, steps, samples, tuple(notes))
 
     @property
     def first(self) -> tuple[LayerAgreement, Divergence] | None:
@@ -173,5 +184,6 @@ class Verification:
             "matched_by": self.matched_by,
             "steps": self.steps,
             "samples": self.samples,
+            "notes": list(self.notes),
             "layers": [layer.as_json() for layer in self.layers],
         }

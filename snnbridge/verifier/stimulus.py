@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from snnbridge.errors import CheckpointError
-from snnbridge.model import Array, Neuron, Shape, SNNCheckpoint
+from snnbridge.model import Array, Layer, Neuron, Shape, SNNCheckpoint
 from snnbridge.simulator import simulate
 from snnbridge.simulator.coefficients import coefficients
 from snnbridge.simulator.network import Network, network_of
-from snnbridge.simulator.run import available_memory
+from snnbridge.simulator.sizes import available_memory
+from snnbridge.simulator.stimulus import Dense, Events, refuse_odd, stimuli_of
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 
 #: Rows of random spikes, as multiples of the rate that is asked for.
@@ -32,16 +34,22 @@ def chosen(
     Raises
     ------
     CheckpointError
-        For one array where the network has several inputs, or too little memory to make one.
+        For an input that does not fit or holds a number that is not finite, or too little memory to
+        make one.
     """
     if inputs is None:
         return stimulus(raw, network, steps=steps, seed=seed, rate=rate)
-    if isinstance(inputs, Mapping):
-        return {name: np.asarray(value) for name, value in inputs.items()}
-    if len(network.inputs) != 1:
-        names = ", ".join(network.inputs)
-        raise CheckpointError(f"the network has several inputs, name them: {names}")
-    return {network.inputs[0]: np.asarray(inputs)}
+    shapes = {name: network.shapes_in[name] for name in network.inputs}
+    given, steps, samples = stimuli_of(inputs, shapes, None)
+    refuse_odd(given, np.dtype(np.float64))
+    if any(isinstance(x, Events) for x in given.values()):
+        _refuse_memory(steps, samples, shapes)
+    return {
+        name: x.values
+        if isinstance(x, Dense)
+        else x.block(0, steps)[0].reshape(steps, samples, *shapes[name])
+        for name, x in given.items()
+    }
 
 
 def stimulus(
@@ -149,11 +157,10 @@ def threshold_currents(raw: SNNCheckpoint, network: Network) -> Array:
 
 
 def thresholds(network: Network, name: str) -> Array:
-    """Return the thresholds of a layer, in its shape."""
-    from dataclasses import replace
-
+    """Return the thresholds of a layer, in its shape; nan where it states none."""
     layer = network.layers[name]
-    assert isinstance(layer, Neuron)
+    if not _spikes(layer):
+        return np.full((), np.nan)
     shaped = replace(layer, shape=network.shapes_out[name])
     return np.asarray(coefficients(shaped, network.steps[name])["threshold"], np.float64)
 
@@ -162,5 +169,5 @@ def _constant(shapes: Mapping[str, Shape], value: float) -> dict[str, Array]:
     return {name: np.full((1, 1, *shape), value, np.float32) for name, shape in shapes.items()}
 
 
-def _spikes(layer: object) -> bool:
+def _spikes(layer: Layer) -> TypeGuard[Neuron]:
     return isinstance(layer, Neuron) and layer.rule.spiking is True

@@ -1,4 +1,4 @@
-"""Runs in the environment of the frameworks on PyTorch: builds, runs, saves and loads their nets."""
+"""Runs beside the frameworks on PyTorch: builds, runs, saves and loads their nets."""
 
 import json
 import sys

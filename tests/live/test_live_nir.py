@@ -1,15 +1,31 @@
 """NIR's own package reads our files, and every importer runs them as the source does."""
 
+import itertools
 import json
 import subprocess
 
 import h5py
+import numpy as np
 import pytest
 
 import nir_matrix
 import recorded
 from nir_matrix import ENVIRONMENTS, INSIDE, PINNED, REGISTRY
-from snnbridge import PER_STEP, Neuron, differences, read, simulate, verify, write
+from snnbridge import (
+    PER_STEP,
+    Connection,
+    Input,
+    Linear,
+    Neuron,
+    Output,
+    SNNCheckpoint,
+    differences,
+    read,
+    rules,
+    simulate,
+    verify,
+    write,
+)
 from snnbridge_plugins.nir.importers import IMPORTERS
 
 pytestmark = pytest.mark.live
@@ -105,3 +121,26 @@ def test_reading_by_a_scheme_is_what_the_importer_does(tmp_path, importer):
             continue
         found = simulate(net, cell.x, record={neuron: "output"}).traces[neuron, "output"]
         assert (found == cell.out.reshape(found.shape)).all(), f"{cell.source} {cell.name}"
+
+
+@pytest.mark.parametrize("importer", ["norse", "snntorch"])
+@pytest.mark.parametrize(
+    "names",
+    [("in", "a.b", "a_b", "o"), ("output", "input", "if", "type"), ("x", "", "..", "forward")],
+    ids=".".join,
+)
+def test_any_names_of_layers_are_usable_ones_for_an_importer(tmp_path, importer, names):
+    interpreter("torch")
+    ours = dict(zip(("in", "fc", "lif", "out"), names, strict=True))
+    leaky = rules.get("snntorch", "Leaky").build(
+        ours["lif"], shape=(2,), beta=0.75, reset_mechanism="zero", reset_delay=False
+    )
+    weight = np.ones((2, 3), np.float32)
+    layers = [Input(ours["in"], (3,)), Linear(ours["fc"], weight), leaky, Output(ours["out"], (2,))]
+    edges = [Connection(a, b) for a, b in itertools.pairwise(names)]
+    x = np.random.default_rng(0).random((10, 2, 3)).astype(np.float32)
+    net = SNNCheckpoint(layers, connections=edges)
+    cell = nir_matrix.Cell("ours", "names", importer, net, x, tmp_path / "net.nir")
+    nir_matrix.put(cell)
+    nir_matrix.run([cell], importer, tmp_path)
+    assert (cell.error, cell.wrong()) == (None, 0)

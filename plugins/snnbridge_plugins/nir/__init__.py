@@ -26,8 +26,6 @@ _IMPORTERS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "spyx")
 def _sniff(probe: Probe) -> bool:
     if not probe.head.startswith(_MAGIC):
         return False
-    if probe.path.suffix == ".nir":
-        return True
     from snnbridge_plugins.nir.sniffing import looks_like_nir
 
     return looks_like_nir(probe.path)

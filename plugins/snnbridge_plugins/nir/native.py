@@ -17,14 +17,13 @@ from snnbridge import (
     Layer,
     Neuron,
     Output,
-    Quantity,
     ReadError,
     SNNCheckpoint,
     Subgraph,
     Synapse,
     rules,
 )
-from snnbridge.model import Tree, Unknown
+from snnbridge.model import TimeStep, Tree, Unknown
 from snnbridge_plugins.nir.graph import Graph, Node, in_order
 from snnbridge_plugins.nir.layers import METHODS, left_over, to_layers
 from snnbridge_plugins.nir.shapes import shaped
@@ -48,7 +47,7 @@ class Reading:
         Of NIR.
     soft : bool
         Whether a spike subtracts the threshold where no ``v_reset`` is stated.
-    dt : Quantity or UNKNOWN
+    dt : Quantity or PER_STEP or UNKNOWN
     method : str, optional
         ``"euler"`` or ``"exact"``.
     importer : Importer, optional
@@ -59,7 +58,7 @@ class Reading:
 
     version: str | Unknown = UNKNOWN
     soft: bool = False
-    dt: Quantity | Unknown = UNKNOWN
+    dt: TimeStep = UNKNOWN
     method: str | None = None
     importer: Importer | None = None
     notes: list[str] = field(default_factory=list)
@@ -189,10 +188,14 @@ def _subgraph(name: str, graph: Graph, reading: Reading, beside: dict[str, Any])
     return Subgraph(name, layers=layers, connections=connections, inputs=ports[0], outputs=ports[1])
 
 
-def with_importer(reading: Reading, importer: Importer, dt: Quantity | Unknown) -> Reading:
-    """Return the reading of a framework's importer, at its own time step if none is given."""
-    known = Quantity(importer.dt, "s") if dt is UNKNOWN else dt
-    return replace(reading, importer=importer, dt=known)
+def with_importer(reading: Reading, importer: Importer) -> Reading:
+    """Return the reading of a framework's importer, in the time step that it runs."""
+    dt = importer.read_step(reading.dt)
+    if reading.dt is not UNKNOWN and dt != reading.dt:
+        reading.notes.append(
+            f"the importer of {importer.name} runs a step of {dt}, whatever is given"
+        )
+    return replace(reading, importer=importer, dt=dt)
 
 
 def as_json(tree: Tree) -> Tree:

@@ -23,9 +23,10 @@ from snnbridge import (
     WriteError,
     rewrites,
 )
-from snnbridge.model import Reset, StateVariable, TimeStep
+from snnbridge.model import Compare, Reset, StateVariable, TimeStep
 from snnbridge_plugins.nir.graph import Node
 from snnbridge_plugins.nir.importers import IMPORTERS, Importer
+from snnbridge_plugins.nir.importers.demands import threshold_for
 from snnbridge_plugins.nir.shapes import shapes_of
 from snnbridge_plugins.nir.step import Step, step_of
 from snnbridge_plugins.nir.writing import fused
@@ -66,15 +67,10 @@ def _check_graph(checkpoint: SNNCheckpoint, importer: Importer) -> None:
                 f"the connection {c.source!r} to {c.target!r} takes {c.delay} steps; the importer "
                 f"of {importer.name} {importer.version} has no such connection"
             )
-    ends = {
-        "begins": [
-            n for n in checkpoint.layers if all(c.target != n for c in checkpoint.connections)
-        ],
-        "ends": [
-            n for n in checkpoint.layers if all(c.source != n for c in checkpoint.connections)
-        ],
-    }
-    for what, names in ends.items():
+    fed = {c.target for c in checkpoint.connections}
+    feeding = {c.source for c in checkpoint.connections}
+    for what, others in (("begins", fed), ("ends", feeding)):
+        names = [name for name in checkpoint.layers if name not in others]
         if len(names) != 1:
             raise WriteError(
                 f"the network {what} at {len(names)} layers ({', '.join(names[:4])}); importers "
@@ -171,8 +167,8 @@ class _Profile:
         """Put the potential of the state into the units of the new neuron."""
         held = self.state.get((name, "v"))
         if held is not None:
-            factor = (_factor(new) / _factor(old)).astype(held.value.dtype)
-            self.state[name, "v"] = StateVariable(held.value * factor, held.batch_axis)
+            v = new.rest + (held.value - old.rest) * (_factor(new) / _factor(old))
+            self.state[name, "v"] = StateVariable(v.astype(held.value.dtype), held.batch_axis)
 
     def _connections(self) -> Iterator[Connection]:
         for c in self.source.connections:  # type: ignore[union-attr]
@@ -191,28 +187,33 @@ def _factor(step: Step) -> Any:
 
 def _status(old: Step, new: Step) -> Status | None:
     """Say how a step that an importer runs compares with the one that is asked for."""
+    same_form = old.rule.form is new.rule.form and old.rule.width is new.rule.width
+    power = np.frexp(_factor(old) / _factor(new))[0] == 0.5
     if old.rule.spiking is True:  # only the spikes leave the neuron
-        same_form = old.rule.form is new.rule.form and old.rule.width is new.rule.width
-        exact = same_form and bool(np.all(np.frexp(_factor(old) / _factor(new))[0] == 0.5))
-        old, new = old.scaled().shifted(), new.scaled().shifted()
-    else:
-        exact = old.rule.form is new.rule.form and old.rule.width is new.rule.width
-    names = ["beta", "gain", "constant", "threshold", "initial"]
-    names += ["amount"] if old.rule.reset is new.rule.reset and _subtracts(old) else ["reset"]
-    pairs = [(getattr(old, n), getattr(new, n)) for n in names]
+        old, new = old.scaled(), new.scaled()
+    if same_form and bool(power.all()) and all(_is_same(a, b) for a, b in _pairs(old, new)):
+        return Status.REWRITTEN
+    if old.rule.spiking is True:
+        old, new = old.shifted(), new.shifted()
+    near = 1e-6 * np.abs(old.threshold)
+    close = all(np.allclose(a, b, rtol=1e-5, atol=near.max(initial=0)) for a, b in _pairs(old, new))
+    return Status.ROUNDED if close else None
+
+
+def _pairs(old: Step, new: Step) -> Iterator[tuple[Any, Any]]:
+    """Yield what decides two steps; thresholds for one comparison."""
+    subtracts = old.rule.reset is Reset.SUBTRACT
+    for name in ("beta", "gain", "constant", "initial", "amount" if subtracts else "reset"):
+        yield getattr(old, name), getattr(new, name)
+    compare = new.rule.compare
+    yield (
+        (threshold_for(old, compare) if isinstance(compare, Compare) else old.threshold),
+        new.threshold,
+    )
     if old.current is not None or new.current is not None:
         zero = np.zeros_like(old.beta)
-        pairs.append(tuple(s.current.alpha if s.current else zero for s in (old, new)))  # type: ignore[arg-type]
-    if not all(np.allclose(a, b, rtol=1e-5, atol=1e-30) for a, b in pairs):
-        return None
-    return Status.REWRITTEN if exact and all(_near(a, b) for a, b in pairs) else Status.ROUNDED
+        yield tuple(s.current.alpha if s.current else zero for s in (old, new))  # type: ignore[misc]
 
 
-def _subtracts(step: Step) -> bool:
-    return step.rule.reset is Reset.SUBTRACT
-
-
-def _near(a: Any, b: Any) -> bool:
-    """Whether numbers are the same in float32, or its neighbours: the other comparison's."""
-    left, right = a.astype(np.float32), b.astype(np.float32)
-    return bool(np.all((left == right) | (np.nextafter(left, right) == right)))
+def _is_same(a: Any, b: Any) -> bool:
+    return bool((a.astype(np.float32) == b.astype(np.float32)).all())

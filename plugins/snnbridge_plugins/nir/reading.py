@@ -108,7 +108,7 @@ def _reading(
     if scheme in METHODS:
         reading.method = scheme
     elif scheme is not None:
-        return with_importer(reading, IMPORTERS[scheme], reading.dt)
+        return with_importer(reading, IMPORTERS[scheme])
     silent = [name for name in _spiking(root) if not _states_reset(root, name)]
     if silent:
         reading.soft = _is_soft(stated, options.get("reset"), silent, notes)

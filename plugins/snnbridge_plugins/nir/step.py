@@ -60,6 +60,12 @@ class Step:
         """``1 - beta``."""
         return 1.0 - self.beta
 
+    @property
+    def rest(self) -> Array:
+        """Where the potential stays without input; without a leak, where it starts."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.leak == 0, self.initial, self.constant / self.leak)
+
     def scaled(self, gain: Array | float = 1.0) -> Step:
         """Return the same neuron with potentials in which the input counts `gain` times.
 
@@ -76,16 +82,12 @@ class Step:
         return replace(self, **potentials, gain=one * gain, current=current)
 
     def shifted(self) -> Step:
-        """Return the same neuron with potentials counted from where it comes to rest.
-
-        Without a leak it rests where it starts.
-        """
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rest = np.where(self.leak == 0, self.initial, self.constant / self.leak)
+        """Return the same neuron with potentials counted from where it comes to rest."""
+        rest = self.rest
         potentials = {
             name: getattr(self, name) - rest for name in ("threshold", "reset", "floor", "initial")
         }
-        return replace(self, **potentials, constant=self.constant - self.leak * rest)
+        return replace(self, **potentials, constant=np.where(self.leak == 0, self.constant, 0.0))
 
 
 def step_of(neuron: Neuron, synapse: Synapse | None, dt: TimeStep) -> Step:

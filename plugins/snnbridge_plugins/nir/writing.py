@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,30 +18,16 @@ from snnbridge import (
     Subgraph,
     Synapse,
 )
-from snnbridge.model import Shape, TimeStep, Unknown
+from snnbridge.model import TimeStep, Unknown
 from snnbridge_plugins.nir.continuous import neuron_node, step_seconds, synapse_node
 from snnbridge_plugins.nir.graph import Graph, Node
+from snnbridge_plugins.nir.importers.names import usable_names
 from snnbridge_plugins.nir.native import ROOT
 from snnbridge_plugins.nir.nodes import to_node
 from snnbridge_plugins.nir.shapes import shapes_of
 
 if TYPE_CHECKING:
     from snnbridge_plugins.nir.importers import Importer
-
-
-@dataclass(slots=True)
-class _Net:
-    """A graph of layers that is being written."""
-
-    layers: Mapping[str, Layer]
-    connections: tuple[Connection, ...] | Unknown
-    dt: TimeStep
-    importer: Importer | None
-    beside: Mapping[str, Any]
-
-    @property
-    def edges(self) -> tuple[Connection, ...]:
-        return () if self.connections is UNKNOWN else self.connections
 
 
 def to_graph(checkpoint: SNNCheckpoint, importer: Importer | None = None) -> Node | Graph:
@@ -55,16 +40,13 @@ def to_graph(checkpoint: SNNCheckpoint, importer: Importer | None = None) -> Nod
         For whose reading of nodes it is written.
     """
     beside = checkpoint.extras.get("nir")
-    net = _Net(
-        checkpoint.layers,
-        checkpoint.connections,
-        checkpoint.dt,
-        importer,
-        beside if isinstance(beside, Mapping) else {},
-    )
-    if net.beside.get("root") is True and list(net.layers) == [ROOT]:
-        return _graph(net, ports=False).nodes[ROOT]
-    graph = _graph(net)
+    beside = beside if isinstance(beside, Mapping) else {}
+    net = _Net(checkpoint, checkpoint.dt, importer, beside)
+    if beside.get("root") is True and list(checkpoint.layers) == [ROOT]:
+        return net.graph().nodes[ROOT]
+    graph = net.graph()
+    if checkpoint.connections is not UNKNOWN:
+        net.add_ports(graph)
     graph.metadata = _storable(checkpoint.metadata)
     return graph
 
@@ -90,88 +72,97 @@ def fused(
     return found
 
 
-def _graph(net: _Net, *, ports: bool = True) -> Graph:
-    taken, given = shapes_of(net.layers, net.edges)
-    synapses = fused(net.layers, net.connections)
-    inner = set(synapses.values())
-    names = _names(name for name in net.layers if name not in inner)
-    names |= {synapse: names[neuron] for neuron, synapse in synapses.items()}
-    graph = Graph()
-    for name, layer in net.layers.items():
-        if name not in inner:
-            synapse = net.layers[synapses[name]] if name in synapses else None
-            shape = taken.get(synapses.get(name, name))
-            graph.nodes[names[name]] = _with_rest(net, name, _node(net, layer, synapse, shape))
-    outer = (c for c in net.edges if synapses.get(c.target) != c.source)
-    ends = (
-        (_end(names, c.source, c.source_port), _end(names, c.target, c.target_port)) for c in outer
-    )
-    graph.edges = list(dict.fromkeys(ends))
-    if ports and net.connections is not UNKNOWN:
-        _add_ports(net, graph, names, taken, given)
-    return graph
+class _Net:
+    """A graph of layers that is being written.
 
+    Parameters
+    ----------
+    held : SNNCheckpoint or Subgraph
+    dt : Quantity or PER_STEP or UNKNOWN
+    importer : Importer, optional
+    beside : mapping
+        What the graph held beside its layers when it was read.
+    """
 
-def _node(net: _Net, layer: Layer, synapse: Layer | None, shape: Shape | None) -> Node | Graph:
-    if isinstance(layer, Subgraph):
-        more = net.beside.get("nodes", {}).get(layer.name, {})
-        dt = layer.dt if layer.dt is not None else net.dt
-        return _graph(_Net(layer.layers, layer.connections, dt, net.importer, more), ports=False)
-    if net.importer is not None:
-        return net.importer.node(layer, synapse, shape, net.dt)
-    if isinstance(layer, Neuron):
-        assert synapse is None or isinstance(synapse, Synapse)
-        return neuron_node(layer, synapse, shape, net.dt)
-    if isinstance(layer, Synapse):
-        return synapse_node(layer, shape, net.dt)
-    return to_node(layer, shape, step_seconds(layer.dt if layer.dt is not None else net.dt))
+    def __init__(
+        self,
+        held: SNNCheckpoint | Subgraph,
+        dt: TimeStep,
+        importer: Importer | None,
+        beside: Mapping[str, Any],
+    ) -> None:
+        self.layers, self.dt, self.importer, self.beside = held.layers, dt, importer, beside
+        self.edges = () if held.connections is UNKNOWN else held.connections
+        self.taken, self.given = shapes_of(self.layers, self.edges)
+        self.synapses = fused(self.layers, held.connections)
+        inner = set(self.synapses.values())
+        self.outer = {name: layer for name, layer in self.layers.items() if name not in inner}
+        self.names = _names(self.outer) if importer is None else usable_names(self.outer)
+        self.names |= {synapse: self.names[neuron] for neuron, synapse in self.synapses.items()}
 
+    def graph(self) -> Graph:
+        nodes = {self.names[n]: self._with_rest(n, self._node(x)) for n, x in self.outer.items()}
+        outside = (c for c in self.edges if self.synapses.get(c.target) != c.source)
+        edges = (
+            (self._end(c.source, c.source_port), self._end(c.target, c.target_port))
+            for c in outside
+        )
+        return Graph(nodes, list(dict.fromkeys(edges)))
 
-def _with_rest(net: _Net, name: str, node: Node | Graph) -> Node | Graph:
-    """Give a node back what it held beside its layers when it was read."""
-    nodes = net.beside.get("nodes")
-    held = nodes.get(name) if isinstance(nodes, Mapping) else None
-    if not isinstance(held, Mapping):
+    def _node(self, layer: Layer) -> Node | Graph:
+        dt = layer.dt if layer.dt is not None else self.dt
+        if isinstance(layer, Subgraph):
+            more = self._rest(layer.name)
+            return _Net(layer, dt, self.importer, more).graph()
+        held = self.synapses.get(layer.name)
+        synapse = None if held is None else self.layers[held]
+        shape = self.taken.get(layer.name if held is None else held)
+        if self.importer is not None:
+            return self.importer.node(layer, synapse, shape, self.dt)
+        if isinstance(layer, Neuron):
+            assert synapse is None or isinstance(synapse, Synapse)
+            return neuron_node(layer, synapse, shape, self.dt)
+        if isinstance(layer, Synapse):
+            return synapse_node(layer, shape, self.dt)
+        return to_node(layer, shape, step_seconds(dt))
+
+    def _rest(self, name: str) -> Mapping[str, Any]:
+        """Return what a node held beside its layers when it was read."""
+        nodes = self.beside.get("nodes")
+        held = nodes.get(name) if isinstance(nodes, Mapping) else None
+        return held if isinstance(held, Mapping) else {}
+
+    def _with_rest(self, name: str, node: Node | Graph) -> Node | Graph:
+        held = self._rest(name)
+        if isinstance(node, Node) and isinstance(held.get("fields"), Mapping):
+            node.fields |= {k: v for k, v in held["fields"].items() if k not in node.fields}
+        node.metadata = _storable(held.get("metadata", {}))
         return node
-    if isinstance(node, Node) and isinstance(held.get("fields"), Mapping):
-        node.fields |= {k: v for k, v in held["fields"].items() if k not in node.fields}
-    node.metadata = _storable(held.get("metadata", {}))
-    return node
 
+    def _end(self, layer: str, port: str | None) -> str:
+        return self.names[layer] if port is None else f"{self.names[layer]}.{port}"
 
-def _end(names: Mapping[str, str], layer: str, port: str | None) -> str:
-    return names[layer] if port is None else f"{names[layer]}.{port}"
+    def add_ports(self, graph: Graph) -> None:
+        """Add the inputs and outputs that NIR wants where a graph begins and ends."""
+        fed, feeding = ({getattr(c, end) for c in self.edges} for end in ("target", "source"))
+        for kind, ends, shapes in ((Input, fed, self.taken), (Output, feeding, self.given)):
+            if any(type(layer) is kind for layer in self.layers.values()):
+                continue
+            bare = [name for name in self.layers if name not in ends] or self._on_cycle(kind)
+            bare = [name for name in bare if name in shapes]
+            for name in bare:
+                port = kind.__name__.lower() + ("" if len(bare) == 1 else f"_{self.names[name]}")
+                while port in graph.nodes:
+                    port += "_"
+                shape = np.asarray(shapes[name], np.int64)
+                graph.nodes[port] = Node(kind.__name__, {"shape": shape})
+                ours = self.names[name]
+                graph.edges.append((port, ours) if kind is Input else (ours, port))
 
-
-def _add_ports(
-    net: _Net,
-    graph: Graph,
-    names: dict[str, str],
-    taken: Mapping[str, Shape],
-    given: Mapping[str, Shape],
-) -> None:
-    """Add the inputs and outputs that NIR wants where a graph begins and ends."""
-    fed = {c.target for c in net.edges}
-    feeding = {c.source for c in net.edges}
-    for kind, ends, shapes in ((Input, fed, taken), (Output, feeding, given)):
-        if any(type(layer) is kind for layer in net.layers.values()):
-            continue
-        bare = [name for name in net.layers if name not in ends] or _on_cycle(net, kind)
-        bare = [name for name in bare if name in shapes]
-        for name in bare:
-            port = kind.__name__.lower() + ("" if len(bare) == 1 else f"_{names[name]}")
-            while port in graph.nodes:
-                port += "_"
-            shape = np.asarray(shapes[name], np.int64)
-            graph.nodes[port] = Node(kind.__name__, {"shape": shape})
-            edge = (port, names[name]) if kind is Input else (names[name], port)
-            graph.edges.append(edge)
-
-
-def _on_cycle(net: _Net, kind: type[Layer]) -> list[str]:
-    """Return where a graph without an end is entered and left: its first and its last neurons."""
-    neurons = [name for name, layer in net.layers.items() if isinstance(layer, Neuron | Synapse)]
-    return neurons[:1] if kind is Input else neurons[-1:]
+    def _on_cycle(self, kind: type[Layer]) -> list[str]:
+        """Return where a graph without an end is entered or left: the first or last neurons."""
+        dynamic = [n for n, layer in self.layers.items() if isinstance(layer, Neuron | Synapse)]
+        return dynamic[:1] if kind is Input else dynamic[-1:]
 
 
 def _names(names: Iterable[str]) -> dict[str, str]:

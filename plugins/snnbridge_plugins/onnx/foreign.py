@@ -5,6 +5,7 @@ Every node becomes a layer, or a part of one, or is passed through; nothing of i
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,10 @@ from snnbridge.model import Array, Parameter
 from snnbridge_plugins.onnx.arrays import Tensors
 from snnbridge_plugins.onnx.models import Model
 from snnbridge_plugins.onnx.operators import MAKERS, Node, attributes
+from snnbridge_plugins.onnx.parts import neurons_in
+from snnbridge_plugins.onnx.probing import Found, Part
 from snnbridge_plugins.onnx.schema import Message
+from snnbridge_plugins.onnx.terms import Names
 
 _PASSED = {"Identity", "Dropout", "Cast"}
 _SPIKING = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Heaviside", "Sign"}
@@ -69,9 +73,14 @@ class _Graph:
         self.made: dict[str, str] = {}
         self.used: set[str] = set()
         self.read: dict[str, int] = {}
+        self.neurons: dict[str, tuple[Part, Found]] = {}
+        self.inside: set[int] = set()
+        self.unused = Names().unique
+        self.states: set[str] = set()
 
     def checkpoint(self) -> SNNCheckpoint:
         """Read the graph in its order."""
+        self._find_neurons()
         for value in self.graph.get("input", []):
             if value.get("name", "") not in self.tensors:
                 self._input(value)
@@ -104,6 +113,11 @@ class _Graph:
     def _notes(self) -> tuple[str, ...]:
         opaque = [x.origin.kind for x in self.layers.values() if isinstance(x, Opaque) and x.origin]
         notes = []
+        if self.neurons:
+            notes.append(
+                f"{len(self.neurons)} layers of neurons were told by what their arithmetic makes "
+                "of probes: every spike and potential is that of one rule, bit for bit"
+            )
         if opaque:
             kinds = ", ".join(f"{opaque.count(kind)} {kind}" for kind in dict.fromkeys(opaque))
             notes.append(f"kept without knowing what they do: {kinds}")
@@ -123,10 +137,39 @@ class _Graph:
             "the state was baked in and the graph is one step from rest; no neuron is made of it"
         )
 
+    # Neurons
+
+    def _find_neurons(self) -> None:
+        """Note the arithmetic that is a neuron, its states, and the value of its spikes."""
+        held = {
+            node["output"][0]: value
+            for node in self.graph.get("node", [])
+            if node.get("op_type") == "Constant" and node.get("output")
+            and isinstance(value := attributes(node).get("value"), np.ndarray)
+        }  # fmt: skip
+
+        def constant(name: str) -> Array | None:
+            return held[name] if name in held else self._constant(name)
+
+        for part, found in neurons_in(self.graph, constant):
+            self.neurons[found.spikes] = part, found
+            self.inside |= {id(node) for node in part.nodes}
+            self.states |= {part.state, found.state}
+
+    def _neuron(self, spikes: str) -> None:
+        part, found = self.neurons[spikes]
+        value = next(x for x in self.graph["input"] if x.get("name", "") == part.state)
+        name = self.unused(_name_of(part))
+        self.layers[name] = found.layer(name, _shape_of(value))
+        self._connect(self.made[part.drive], name)
+        self.made[spikes] = name
+
     # Values
 
     def _input(self, value: Message) -> None:
-        name = self._unused(value.get("name", "") or "input")
+        if value.get("name", "") in self.states:
+            return
+        name = self.unused(value.get("name", "") or "input")
         self.layers[name] = Input(name, _shape_of(value))
         self.made[value.get("name", "")] = name
 
@@ -134,7 +177,7 @@ class _Graph:
         source = self.made.get(value.get("name", ""))
         if source is None:
             return
-        name = self._unused(f"{value.get('name', '')}.output")
+        name = self.unused(f"{value.get('name', '')}.output")
         self.layers[name] = Output(name, _shape_of(value))
         self._connect(source, name)
 
@@ -148,13 +191,6 @@ class _Graph:
             return self.constants[name]
         return None
 
-    def _unused(self, name: str) -> str:
-        made, count = name, 1
-        while made in self.layers:
-            count += 1
-            made = f"{name}_{count}"
-        return made
-
     def _connect(self, source: str, target: str) -> None:
         self.connections[Connection(source, target)] = None
 
@@ -162,6 +198,10 @@ class _Graph:
 
     def _node(self, message: Message) -> None:
         kind, outputs = message.get("op_type", ""), message.get("output", [])
+        if id(message) in self.inside:
+            if outputs[0] in self.neurons:
+                self._neuron(outputs[0])
+            return
         for name in outputs:
             if name and (name in self.made or name in self.constants or name in self.tensors):
                 raise ReadError(f"two nodes define the value {name!r}")
@@ -226,7 +266,7 @@ class _Graph:
 
     def _add(self, node: Node, outputs: list[str]) -> None:
         maker = MAKERS.get((node.message.get("domain", ""), node.kind))
-        name = self._unused(self._layer_name(node))
+        name = self.unused(self._layer_name(node))
         layer = maker(name, node) if maker is not None and len(node.signals) == 1 else None
         if layer is None:
             layer = self._opaque(name, node)
@@ -254,6 +294,23 @@ class _Graph:
         domain = node.message.get("domain", "")
         origin = Origin(domain or "onnx", node.kind or "?", UNKNOWN)
         return Opaque(name, parameters=arrays, settings=settings, origin=origin)
+
+
+def _name_of(part: Part) -> str:
+    """Name a neuron by the module that its nodes come from, else by its state."""
+    paths = [node.get("name", "").strip("/").split("/")[:-1] for node in part.nodes]
+    scopes = [_scope(node) for node in part.nodes]
+    for found in (["/".join(path) for path in paths if path], [x for x in scopes if x]):
+        if found and len(set(found)) == 1:
+            return found[0]
+    return part.state
+
+
+def _scope(node: Message) -> str:
+    """Return the module that torch's exporter notes for a node."""
+    entries = {e.get("key", ""): e.get("value", "") for e in node.get("metadata_props", [])}
+    names = re.findall(r"'([^']*)'", entries.get("pkg.torch.onnx.name_scopes", ""))
+    return names[1] if len(names) > 2 else ""
 
 
 def _shape_of(value: Message) -> Any:

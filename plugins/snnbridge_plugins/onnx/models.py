@@ -91,7 +91,7 @@ def open_model(source: Source) -> Model:
     ReadError
         For bytes that are no model.
     """
-    message = decode("Model", source.data)
+    message = decode("Model", source.data, trusted=source.trusted)
     if "graph" not in message or message.get("ir_version", 0) < 1:
         raise ReadError(f"{str(source.path)!r} holds no graph; it is no ONNX model")
     return Model(source, message)

@@ -19,7 +19,7 @@ def fill(graph: Graph) -> None:
     CheckpointError
         For a network without input, or values that no step can be made of.
     """
-    if not graph.network.inputs:
+    if graph.network.nodes and not graph.network.inputs:
         raise CheckpointError("the network has no input; a graph needs one to know its steps")
     for node in graph.network.nodes:
         if node.what == "stimulus":

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from snnbridge import ReadError
+from snnbridge.storage.limits import TRUST
 from snnbridge_plugins.onnx.schema import MESSAGES, Field, Message
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _WIRE = {"int": _VARINT, "float": _FIXED32}
 _DEPTH = 64
-_FIELDS = 4_000_000
+#: So many fields any model may have; more, if it has this many bytes for each.
+_FIELDS, _FIELD_BYTES = 500_000, 8
 _NUMBERS = {"float32s": 4, "float64s": 8}
 
 
@@ -77,7 +79,7 @@ def _add(pieces: list[bytes], number: int, field: Field, value: Any) -> None:
     pieces += (varint(len(value)), bytes(value))
 
 
-def decode(kind: str, data: memoryview, *, most: int = _FIELDS) -> Message:
+def decode(kind: str, data: memoryview, *, trusted: bool = False) -> Message:
     """Read a message; fields that the schema does not name are skipped.
 
     Parameters
@@ -86,8 +88,8 @@ def decode(kind: str, data: memoryview, *, most: int = _FIELDS) -> Message:
         The message's name in the schema.
     data : memoryview
         May come from a stranger.
-    most : int
-        How many fields there may be in all.
+    trusted : bool
+        Whether there may be any number of fields.
 
     Raises
     ------
@@ -95,6 +97,7 @@ def decode(kind: str, data: memoryview, *, most: int = _FIELDS) -> Message:
         For bytes that are no such message, a field that stands twice, more than 64 levels, or
         too many fields.
     """
+    most = len(data) if trusted else max(_FIELDS, len(data) // _FIELD_BYTES)
     return _Decoder(most).message(kind, data, 0)
 
 
@@ -123,7 +126,7 @@ class _Decoder:
     def _count(self) -> None:
         self._left -= 1
         if self._left < 0:
-            raise ReadError("the file holds more fields than any model needs; it is refused")
+            raise ReadError(f"the file holds more fields than any model needs; {TRUST}")
 
     def _several(self, field: Field, wire: int, value: Any, depth: int) -> list[Any]:
         if field.kind in _NUMBERS and wire == _LENGTH:

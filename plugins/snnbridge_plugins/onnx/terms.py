@@ -49,8 +49,7 @@ class Names:
 
     def unique(self, hint: str) -> str:
         """Return a name that nobody has, the hint if it is free."""
-        hint = hint or "value"
-        name = hint
+        name = hint = hint or "value"
         while name in self._used:
             self._used[hint] += 1
             name = f"{hint}_{self._used[hint]}"

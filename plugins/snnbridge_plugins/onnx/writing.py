@@ -33,6 +33,7 @@ from snnbridge.model import (
     Subgraph,
 )
 from snnbridge.simulator.lower import width_of
+from snnbridge.simulator.network import Network
 from snnbridge.simulator.simulator import prepared
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 from snnbridge.storage import StagedFile, Target, dump_json
@@ -80,7 +81,7 @@ def risks(checkpoint: SNNCheckpoint, options: Options) -> list[Entry]:
     UnknownValue
         Listing what the checkpoint does not state and its rules need.
     """
-    if not _is_opaque(checkpoint.layers.values()):
+    if checkpoint.layers and not _is_opaque(checkpoint.layers.values()):
         refuse_unknown(missing_values(checkpoint))
     if options.get("sums", "float64") == "float64":
         return []
@@ -113,7 +114,7 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
     WriteError
         For a layer that standard operators cannot compute.
     """
-    network = prepared(checkpoint)
+    network = prepared(checkpoint) if checkpoint.layers else Network({}, {}, {})
     style = style_of(width_of(network).name, options)
     kept = options.get("state") == "kept"
     first = checkpoint.step if kept and isinstance(checkpoint.step, int) else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,9 +22,9 @@ from snnbridge import (
     Synapse,
 )
 from snnbridge.model import Array, Path, Reset
-from snnbridge.statedict import Form
+from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, WITH_TAIL, Form
 from snnbridge_plugins.torch.keys import ModuleKeys, keys_of
-from snnbridge_plugins.torch.modules import AS_IT_IS, TRANSPOSED
+from snnbridge_plugins.torch.modules import state_form
 
 _NORM = {"weight": "weight", "bias": "bias", "mean": "running_mean", "variance": "running_var"}
 _RESET_CODES = {Reset.SUBTRACT: 0, Reset.SET: 1, Reset.NONE: 2}
@@ -134,10 +134,18 @@ def _dynamic(
         inner, _, parameter = place.rpartition(".")
         held: Any = checkpoint.layers.get(f"{layer.name}.{inner}") if inner else layer
         if held is not None:
-            yield from stored_entry(f"{layer.name}.{key}", held, parameter)
+            form = WITH_TAIL if _is_single(held, parameter) else AS_IT_IS
+            yield from stored_entry(f"{layer.name}.{key}", held, parameter, form)
         if key == "graded_spikes_factor" and isinstance(layer, Neuron):
             yield from _reset(layer)
     yield from _states(checkpoint, layer, row)
+
+
+def _is_single(layer: Any, parameter: str) -> bool:
+    """Whether Rockpool keeps an array with an axis for the one synapse of each neuron."""
+    held = layer.parameters.get(parameter)
+    vector = held is not None and held.value is not UNKNOWN and held.value.ndim == 1
+    return vector and state_form(layer) is WITH_TAIL
 
 
 def _reset(layer: Neuron) -> Iterator[Entry]:
@@ -160,11 +168,11 @@ def _state(checkpoint: SNNCheckpoint, key: str, path: Path, framework: str) -> I
     if framework == "sinabs":  # empty until the first run; a filled one fits no fresh net
         yield Entry(key, np.zeros(0, np.float32))
         return
-    held = checkpoint.state.get(path)
+    held, layer = checkpoint.state.get(path), cast("Any", checkpoint.layers[path[0]])
     if held is not None:
-        yield Entry(key, held.value, ("state", *path))
+        form = state_form(layer) if held.value.ndim == 1 else AS_IT_IS
+        yield Entry(key, form.stored(held.value), ("state", *path), form)
         return
-    layer: Any = checkpoint.layers[path[0]]
     if layer.shape is not UNKNOWN:
         more = (layer.receptors,) if isinstance(layer, Synapse) else ()
         yield Entry(key, np.zeros((*layer.shape, *more), np.float32))

@@ -19,10 +19,10 @@ from snnbridge import CheckpointError, ReadError, SNNCheckpoint, SourceInfo, dif
 from snnbridge.document import dtype_name, dtype_of, from_document, to_document
 from snnbridge.document.arrays import checked
 from snnbridge.model import Array, Integrity, Path
-from snnbridge.statedict import Form
 from snnbridge.storage import Limits, Source, StoredZip, Target, dump_json, parse_json, view
 from snnbridge_plugins.torch.container import Contents
 from snnbridge_plugins.torch.finding import read_tree
+from snnbridge_plugins.torch.forms import Form
 from snnbridge_plugins.torch.native import Native, native_of
 from snnbridge_plugins.torch.pickling import Written, pickled
 from snnbridge_plugins.torch.reading import checkpoint_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from snnbridge import (
@@ -21,10 +21,9 @@ from snnbridge import (
     rules,
 )
 from snnbridge.model import Array, Path
-from snnbridge.statedict import Form
+from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, WITH_TAIL, Form
 from snnbridge_plugins.torch.keys import ModuleKeys, class_in_name, module_of
 
-AS_IT_IS, TRANSPOSED = Form(), Form((1, 0))
 _RESETS = ("subtract", "zero", "none")
 _WEIGHTED = {2: Linear, 3: Conv1d, 4: Conv2d}
 _NORM = {"running_mean": "mean", "running_var": "variance", "weight": "weight", "bias": "bias"}
@@ -130,12 +129,22 @@ def _add_dynamic(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, 
 
 def _arguments(row: ModuleKeys, arrays: Mapping[str, Array]) -> dict[str, Any]:
     """Return what the keys state, by the framework's own arguments."""
-    found: dict[str, Any] = {key: arrays[key] for key in row.parameters if key in arrays}
+    found: dict[str, Any] = {
+        key: _form(row, key, arrays[key]).held(arrays[key])
+        for key in row.parameters
+        if key in arrays
+    }
     if row.framework == "rockpool" and row.kind != "ExpSynTorch":
         modes = {"taus": "tau_mem", "decays": "alpha", "bitshifts": "dash_mem"}
         found["leak_mode"] = next((mode for mode, key in modes.items() if key in arrays), None)
     how = _reset(arrays)
     return found | ({"reset_mechanism": how} if how else {})
+
+
+def _form(row: ModuleKeys, key: str, array: Array) -> Form:
+    """Return the form of a parameter: Rockpool keeps an axis for several synapses per neuron."""
+    one = row.parameters[key].startswith("synapse.") and array.ndim == 2 and array.shape[1] == 1
+    return WITH_TAIL if row.framework == "rockpool" and one else AS_IT_IS
 
 
 def _reset(arrays: Mapping[str, Array]) -> str:
@@ -153,7 +162,8 @@ def _synapse(
     if known is None or (keys and not any(key in arguments for key in keys)):
         return None
     made: Any = _dynamic(known, f"{name}.synapse", arguments)
-    return made  # type: ignore[no-any-return]
+    several = [x.value.shape[-1] for x in made.parameters.values() if x.value.ndim == 2]
+    return replace(made, receptors=several[0]) if several else made  # type: ignore[no-any-return]
 
 
 def _dynamic(known: Any, name: str, arguments: Mapping[str, Any]) -> Layer:
@@ -170,7 +180,8 @@ def _place_parameters(
         path = _layer_path(name, place)
         layer = found.layers.get(path[0])
         if own in arrays and layer is not None and path[1] in layer.parameters:
-            found.places[_key(name, own)] = (("layers", *path), AS_IT_IS)
+            form = _form(row, own, arrays[own])
+            found.places[_key(name, own)] = (("layers", *path), form)
 
 
 def _layer_path(name: str, place: str) -> tuple[str, str]:
@@ -184,8 +195,17 @@ def _place_states(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str,
         if array is None or array.size == 0 or path[0] not in found.layers:
             continue  # empty before the first run
         batch = None if row.framework == "rockpool" else UNKNOWN
-        found.state[path] = StateVariable(array, batch_axis=batch)
-        found.places[_key(name, own)] = (("state", *path), AS_IT_IS)
+        layer: Any = found.layers[path[0]]
+        form = state_form(layer) if array.ndim == 2 else AS_IT_IS
+        found.state[path] = StateVariable(form.held(array), batch_axis=batch)
+        found.places[_key(name, own)] = (("state", *path), form)
+
+
+def state_form(layer: Any) -> Form:
+    """Return the form of a state: Rockpool's synapses have an axis for several per neuron."""
+    single = isinstance(layer, Synapse) and layer.receptors == 1
+    known = layer.origin is not None and layer.origin.framework == "rockpool"
+    return WITH_TAIL if single and known else AS_IT_IS
 
 
 def _add_inner(found: Found, name: str, arrays: Mapping[str, Array]) -> None:

@@ -14,11 +14,10 @@ from snnbridge import (
     WriteError,
 )
 from snnbridge.model import Array, Path
-from snnbridge.statedict import Form
 from snnbridge.storage import Source
 from snnbridge_plugins.torch.entries import Entry, array_at, entries_of
 from snnbridge_plugins.torch.finding import read_state_dict
-from snnbridge_plugins.torch.modules import AS_IT_IS
+from snnbridge_plugins.torch.forms import AS_IT_IS, Form
 from snnbridge_plugins.torch.pickling import is_writable
 from snnbridge_plugins.torch.template import fill
 from snnbridge_plugins.torch.trees import Notes, from_json
@@ -125,8 +124,8 @@ def in_order(checkpoint: SNNCheckpoint, layout: Mapping[str, Any]) -> Iterator[E
     usual = {entry.key: entry for entry in entries_of(checkpoint)}
     others = layout.get("others", {})
     placed: set[Path | None] = set()
-    for key, at, axes in layout.get("keys", ()):
-        path, form = tuple(at), Form(tuple(axes))
+    for key, at, how in layout.get("keys", ()):
+        path, form = tuple(at), Form.from_json(how)
         array = array_at(checkpoint, path) if path else others.get(key)
         if array is not None:
             placed.add(path or None)

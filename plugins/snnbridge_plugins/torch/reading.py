@@ -10,7 +10,8 @@ import numpy as np
 from snnbridge import UNKNOWN, SNNCheckpoint, SourceInfo
 from snnbridge.model import Path
 from snnbridge_plugins.torch.finding import find
-from snnbridge_plugins.torch.modules import AS_IT_IS, Found, layers_of
+from snnbridge_plugins.torch.forms import AS_IT_IS
+from snnbridge_plugins.torch.modules import Found, layers_of
 from snnbridge_plugins.torch.native import NAME, in_order, native_of
 from snnbridge_plugins.torch.trees import Notes, as_json
 
@@ -78,10 +79,11 @@ def _layout(
     if notes != {at: {"is": "OrderedDict"}}:
         layout["types"] = as_json(notes)
     checkpoint.extras = {NAME: layout}
-    usual = {entry.key: entry.path for entry in in_order(checkpoint, layout)}
-    if list(usual) != list(state) or usual != {k: found.places.get(k, (None,))[0] for k in state}:
+    usual = {entry.key: (entry.path, entry.form) for entry in in_order(checkpoint, layout)}
+    stands = {key: found.places.get(key, (None, AS_IT_IS)) for key in state}
+    if list(usual) != list(state) or usual != stands:
         layout["keys"] = [
-            [key, list(path), list(form.axes)]
+            [key, list(path), form.as_json]
             for key in state
             for path, form in [found.places.get(key, ((), AS_IT_IS))]
         ]

@@ -33,6 +33,8 @@ _READ = {code: name for name, code in WRITTEN.items()} | {
 _LENGTH = struct.Struct("<Q")
 _HEADER_BYTES = 100_000_000
 _ALIGNMENT = 64
+#: So many tensors any file may have; more, if it has this many bytes for each.
+_TENSORS, _TENSOR_BYTES = 100_000, 256
 _METADATA = "__metadata__"
 
 
@@ -51,6 +53,10 @@ def read_tensors(data: memoryview) -> tuple[dict[str, Array], dict[str, Any]]:
     metadata = header.pop(_METADATA, {})
     if not isinstance(metadata, dict):
         raise ReadError(f"{_METADATA} is no JSON object")
+    if len(header) > max(_TENSORS, len(data) // _TENSOR_BYTES):
+        raise ReadError(
+            f"the header names {len(header)} tensors, more than any network of {len(data)} bytes has"
+        )
     _check_cover(header, len(data) - start)
     return {key: _tensor(data[start:], key, entry) for key, entry in header.items()}, metadata
 

@@ -59,7 +59,9 @@ class Importer:
     plain : set of str
         The other types of nodes that it takes.
     dt : float
-        The time step in seconds that it takes if it is not told, or always.
+        The time step in seconds that a network in steps is written with.
+    default : float
+        The time step of a call that states none, if it is another one.
     takes_dt : bool
         Whether it can be told.
     in_steps : bool
@@ -79,6 +81,7 @@ class Importer:
     writes: Writes
     plain: frozenset[str]
     dt: float = 1e-4
+    default: float | None = None
     takes_dt: bool = False
     in_steps: bool = False
     biased: bool = False
@@ -97,6 +100,12 @@ class Importer:
         if self.in_steps:
             return PER_STEP if dt is UNKNOWN else dt
         return dt if isinstance(dt, Quantity) and self.takes_dt else Quantity(self.dt, "s")
+
+    def read_step(self, dt: TimeStep) -> TimeStep:
+        """Return the time step in which a graph runs that somebody else wrote."""
+        if dt is UNKNOWN and self.default is not None:
+            return Quantity(self.default, "s")
+        return self.time_step(dt)
 
     def layers(self, name: str, node: Node, dt: TimeStep) -> tuple[Layer, ...]:
         """Return the layers that the importer builds of a node.

@@ -115,5 +115,6 @@ IMPORTER = Importer(
     writes=_writes,
     plain=frozenset({"Affine", "Linear", "Conv2d", "SumPool2d", "Flatten"}),
     dt=2.0**-10,  # a power of two, by which its float32 products are not rounded
+    default=1e-3,
     takes_dt=True,
 )
