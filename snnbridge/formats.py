@@ -95,6 +95,10 @@ class Option:
         return self.direction in ("both", direction)
 
 
+#: The comment, at the end of the file, of an archive of traces.
+TRACES = b"snnbridge simulate"
+
+
 class Probe:
     """What a format may look at to recognise a file; the core reads it once for all.
 
@@ -112,7 +116,8 @@ class Probe:
     is_folder : bool
     exists : bool
     refusal : str
-        Why nobody may open it: a pipe, a device, a socket; empty for anything else.
+        Why nobody may open it: a pipe, a device, a socket, results of ``snnbridge simulate``;
+        empty for anything else.
     """
 
     def __init__(self, path: str | FilePath) -> None:
@@ -131,8 +136,11 @@ class Probe:
 
         with Source(self.path) as source:  # finds a file also while it is being replaced
             self.is_folder, self.size = source.is_dir, source.size
-            if not source.is_dir:
-                self.head = source.read(0, 4096)
+            if source.is_dir:
+                return
+            self.head = source.read(0, 4096)
+            if source.read(max(0, source.size - len(TRACES)), len(TRACES)) == TRACES:
+                self.refusal = f"{self.path} holds results of `snnbridge simulate`, no network"
 
     def beside(self, suffix: str) -> bool:
         """Whether a file of the same name with another suffix stands beside this one."""

@@ -203,6 +203,8 @@ def test_a_checkpoint_is_never_replaced_by_a_result_but_a_former_result_is(run, 
     assert out.read_bytes() == before
     for _ in range(2):
         assert run("simulate", SNN, "--spec", SPEC, "--out", tmp_path / "out.npz")[0] == 0
+    code, _, err = run("info", tmp_path / "out.npz")
+    assert (code, "results of `snnbridge simulate`" in err) == (2, True)
 
 
 def test_a_stimulus_too_large_for_memory_is_refused_at_once(run):

@@ -492,6 +492,7 @@ def behaves(net, found):
 def test_a_net_is_put_into_the_form_that_an_importer_runs(net, path, importer):
     found = planned(net, path, importer)
     assert found.layers["lif"].origin.framework == importer
+    assert found.source.notes[0].startswith(f"written for {importer}: {importer}.")
     assert behaves(net, found)
 
 

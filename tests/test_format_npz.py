@@ -395,6 +395,20 @@ def test_a_bare_pair_loses_what_the_ledger_says_and_no_more(tmp_path, dialect, c
         save_again(tmp_path / "net")
 
 
+@pytest.mark.parametrize(
+    ("array", "end"),
+    [(np.array([["a", "b"]]), ""), (np.array([["2026-01-01"]], "M8[D]"), ""), ([[1j]], "\n")],
+    ids=["text", "dates", "complex numbers, which 3.16 refuses"],
+)
+def test_weights_that_are_no_real_numbers_are_refused(tmp_path, array, end):
+    array = np.asarray(array)
+    record = {"layer_names": ["fc"], "layer_sizes": [array.shape[::-1]], "n_layers": 1}
+    np.savez(tmp_path / "net.npz", layer_0=array)
+    (tmp_path / "net.json").write_text(json.dumps(record) + end)
+    with pytest.raises(ReadError, match=r"net\.npz.*layer_0 is of type .* real numbers"):
+        read(tmp_path / "net.npz")
+
+
 MATRICES = {
     "float32": np.array([[1.5, -0.0]], np.float32),
     "NaN": np.array([[np.nan, np.inf]]),

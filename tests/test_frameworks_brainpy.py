@@ -8,7 +8,7 @@ import pytest
 
 from snnbridge import UNKNOWN, CheckpointError, Connection, Opaque, Quantity, SpecError, bridge
 from snnbridge.frameworks.brainpy import checkpoint_of, export
-from snnbridge.model import Form, Refractory, Reset, Scheme
+from snnbridge.model import Form, Refractory, Reset, Scheme, SynapseKind, SynapseRule
 from snnbridge.pytree import load_pytree, save_state
 from snnbridge.registry import Registry
 from snnbridge_plugins import brainpy as plugin
@@ -161,6 +161,26 @@ def test_the_amplitude_of_a_double_exponential_is_that_of_its_factor():
     node = of_brainpy("DualExpon")("DualExpon0", a=factor, h=variable(np.zeros(3)), **common)
     amplitude = checkpoint_of(net(node)).layers["DualExpon0"].parameters["input_gain"].value
     assert np.float32(amplitude * (6.0 - 2.0) / 2.0 / 6.0) == factor
+
+
+def synapse(kind, version, **arguments):
+    sys.modules["brainpy"].__version__ = version
+    states = {"g": variable(np.zeros(3)), "h": variable(np.zeros(3)), "varshape": (3,)}
+    return checkpoint_of(net(of_brainpy(kind)("S0", **states, **arguments))).layers["S0"]
+
+
+def test_the_rule_is_that_of_the_release_that_runs():
+    arguments = {"tau_decay": 5.0, "integral": integral("ExponentialEuler")}
+    old, new = (synapse("Alpha", version, **arguments) for version in ("2.4.2", "2.8.2"))
+    assert old.rule.kind is SynapseKind.DUAL_EXPONENTIAL
+    assert old.parameters["tau_rise"].value == 5.0
+    assert new.rule.kind is SynapseKind.ALPHA
+
+
+def test_what_was_not_measured_of_a_release_stays_unknown():
+    layer = synapse("DualExpon", "2.4.6.post5", tau_decay=6.0, tau_rise=2.0)
+    assert layer.rule == SynapseRule()
+    assert layer.parameters["tau"].value is UNKNOWN
 
 
 def test_channels_come_first_in_shapes_parameters_and_states():

@@ -18,7 +18,7 @@ from snnbridge import (
     rules,
     verify,
 )
-from snnbridge.model import Compare, Reset, ResetTiming
+from snnbridge.model import Compare, InputGain, Reset, ResetTiming
 from snnbridge.simulator import simulate
 
 
@@ -136,6 +136,20 @@ def test_a_gain_is_folded_into_the_weights():
     new, entry = rewrites.with_gain_in_weights(source, "lif")
     assert entry.status is Status.ROUNDED
     assert same_spikes(source, new)
+
+
+def test_a_gain_that_is_a_power_of_two_is_folded_without_a_different_bit():
+    lif = leaky()
+    stated = replace(
+        lif,
+        parameters={**lif.parameters, "gain": Parameter(np.float32(0.25))},
+        rule=replace(lif.rule, input_gain=InputGain.STATED),
+    )
+    source = net(stated, dyadic=False, bias=True)
+    new, entry = rewrites.with_gain_in_weights(source, "lif")
+    assert entry.status is Status.REWRITTEN
+    assert same_spikes(source, new)
+    assert [x.largest_difference for x in verify(source, new).layers] == [0.0]
 
 
 def conv_end(order):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,8 +43,8 @@ def describe(checkpoint: SNNCheckpoint) -> dict[str, Any]:
         "path": info.path,
         "format": info.format,
         "dialect": info.dialect,
-        "framework": _plain(info.framework),
-        "framework_version": _plain(info.framework_version),
+        "framework": _plain(info.framework) or _agreed(checkpoint, "framework"),
+        "framework_version": _plain(info.framework_version) or _agreed(checkpoint, "version"),
         "layers": [
             {**_layer(layer, states), "frozen": layer.name in frozen}
             for layer in checkpoint.layers.values()
@@ -62,6 +62,13 @@ def describe(checkpoint: SNNCheckpoint) -> dict[str, Any]:
         "provenance": checkpoint.provenance,
         "digest": _digest(info.path),
     }
+
+
+def _agreed(checkpoint: SNNCheckpoint, what: str) -> str | None:
+    """Return what all layers of a framework say of theirs, where the file says nothing."""
+    origins = [layer.origin for layer in checkpoint.layers.values() if layer.origin]
+    found = {getattr(origin, what) for origin in origins}
+    return _plain(found.pop()) if len(found) == 1 else None
 
 
 def _states(checkpoint: SNNCheckpoint) -> _States:
@@ -97,11 +104,23 @@ def _layer(layer: Layer, states: _States) -> dict[str, Any]:
         "kind": layer.kind,
         "class": layer.origin.kind if layer.origin else None,
         "parameters": {name: _parameter(held) for name, held in layer.parameters.items()},
+        "settings": dict(_settings(layer)),
         "state": {
             path[1]: {"shape": list(held.value.shape), "dtype": str(held.value.dtype)}
             for path, held in states.get(layer.name, ())
         },
     }
+
+
+def _settings(layer: Layer) -> Iterator[tuple[str, str]]:
+    """Give what an opaque layer holds beside its parameters, by dotted path."""
+    pending = list(reversed(getattr(layer, "settings", {}).items()))
+    while pending:
+        name, held = pending.pop()
+        if isinstance(held, Mapping):
+            pending += [(f"{name}.{key}", held[key]) for key in reversed(held)]
+        else:
+            yield name, render.value(held)
 
 
 def _parameter(held: Any) -> dict[str, Any]:
@@ -165,8 +184,8 @@ def _rows(checkpoint: SNNCheckpoint) -> list[tuple[str, str, str, str]]:
     states, frozen = _states(checkpoint), set(checkpoint.frozen_layers)
     return [
         (
-            layer.name + (" [frozen]" if layer.name in frozen else ""),
-            layer.kind + (f" ({layer.origin.kind})" if layer.origin else ""),
+            _shown(layer.name) + (" [frozen]" if layer.name in frozen else ""),
+            layer.kind + _class_of(layer),
             render.several(_known(layer)),
             render.several(
                 f"{path[1]} {render.value(held.value)}" for path, held in states.get(layer.name, ())
@@ -176,14 +195,25 @@ def _rows(checkpoint: SNNCheckpoint) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _shown(name: str) -> str:
+    """Show a name; in quotes where it would not be seen."""
+    return name if name == name.strip() != "" else repr(name)
+
+
+def _class_of(layer: Layer) -> str:
+    kind = layer.origin.kind if layer.origin else layer.kind
+    return "" if kind == layer.kind else f" ({kind})"
+
+
 def _known(layer: Layer) -> list[str]:
     from snnbridge.model import UNKNOWN
 
-    return [
+    parameters = [
         f"{name} {render.value(held.value)}{f' {held.unit}' if held.unit else ''}"
         for name, held in layer.parameters.items()
         if held.value is not UNKNOWN
     ]
+    return parameters + [f"{name} {value}" for name, value in _settings(layer)]
 
 
 def _print_unknown(checkpoint: SNNCheckpoint, most: int = 200) -> None:

@@ -9,9 +9,6 @@ import click
 
 from snnbridge.errors import AmbiguousFormat, ReadError, UnknownFormat, WriteError
 
-#: The comment of an archive of traces: it tells a former result from a checkpoint.
-TRACES = b"snnbridge simulate"
-
 
 class OutputFile(click.Path):
     """A path to write to, with one of some suffixes.
@@ -43,7 +40,7 @@ def refuse_checkpoint(path: str | None) -> None:
     """
     from snnbridge.registry import default
 
-    if path is None or not Path(path).exists() or _is_former(path):
+    if path is None or not Path(path).exists():
         return
     try:
         name = default().detect(path).name
@@ -52,13 +49,6 @@ def refuse_checkpoint(path: str | None) -> None:
     except (UnknownFormat, ReadError):
         return
     raise WriteError(f"{path} is a checkpoint ({name}) and is not replaced; name another file")
-
-
-def _is_former(path: str) -> bool:
-    from snnbridge.storage import Source
-
-    with Source(path) as source:
-        return not source.is_dir and source.read(source.size - len(TRACES), len(TRACES)) == TRACES
 
 
 def write_file(path: str, content: bytes) -> None:

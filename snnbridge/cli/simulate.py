@@ -124,10 +124,11 @@ def _values(v: Array, most: int = 10) -> str:
 
 
 def _write(done: Simulation, path: str) -> None:
+    from snnbridge.formats import TRACES
     from snnbridge.storage import StoredZip, Target
 
     with Target(path) as target, target.open() as file:
-        archive = StoredZip(file, comment=outputs.TRACES)
+        archive = StoredZip(file, comment=TRACES)
         for (name, variable), trace in done.traces.items():
             archive.add_array(f"{name}.{variable}", trace)
         archive.close()

@@ -34,6 +34,13 @@ def load(path: str | None) -> Any:
     """
     if path is None:
         return None
+    try:
+        return _arrays(path)
+    except ReadError as error:
+        raise ReadError(f"{Path(path)}: {error}; expected .npy, or .npz by input layer") from error
+
+
+def _arrays(path: str) -> Any:
     from snnbridge.storage import Source, ZipReader, npy_array
 
     data = Source(path).data
@@ -42,5 +49,5 @@ def load(path: str | None) -> Any:
     reader = ZipReader(data)
     names = [name for name in reader.names if name.endswith(".npy")]
     if not names:
-        raise ReadError(f"{Path(path)}: holds no array")
+        raise ReadError("holds no array")
     return {name.removesuffix(".npy"): reader.array(name) for name in names}

@@ -26,8 +26,6 @@ def kind_of(node: Any) -> str:
         return f"{kind.__module__}.{kind.__qualname__}"
     if getattr(node, "mask", None) is not None:
         return f"{kind.__name__} with a mask"
-    if kind.__name__ == "Alpha" and "DualExpon" in _classes(node):
-        return "Alpha of BrainPy before 2.4.3"  # another equation
     holes = getattr(node, "lhs_dilation", 1)
     if any(n != 1 for n in np.atleast_1d(holes)):
         return f"{kind.__name__} with a dilated input"
@@ -103,8 +101,7 @@ def _amplitude(node: Any, kind: str) -> Any:
     """Return the amplitude of a double exponential, from the factor that the node keeps."""
     if kind != "DualExpon":
         return _plain(node.a)
-    # Releases before 2.4.3 take the input as it is.
-    factor = np.asarray(_plain(getattr(node, "a", 1.0)), np.float64)
+    factor = np.asarray(_plain(node.a), np.float64)
     decay, rise = (np.asarray(_plain(x), np.float64) for x in (node.tau_decay, node.tau_rise))
     return factor * rise * decay / (decay - rise) if np.all(decay != rise) else None
 

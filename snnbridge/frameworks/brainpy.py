@@ -166,7 +166,9 @@ def _stated(layer: Layer, node: Any, kind: str, version: str) -> Layer:
     trained = trained_in(node)
     if isinstance(layer, Opaque):
         return replace(layer, settings={**layer.settings, **settings_of(node)})
-    known = rules.get("brainpy", kind)
+    known = rules.of(layer)
+    if known is None:  # what the class does in this release was never measured
+        return layer
     layer = known.state(layer, arguments_of(node, layer, known))
     if isinstance(layer, Neuron | Synapse):
         names = {a.parameter for key, a in known.arguments.items() if key in trained}

@@ -39,12 +39,13 @@ def _leak(tau: str, decay: str, dash: str) -> Any:
 
     def derive(given: Mapping[str, Any]) -> Derived:
         mode = given.get("leak_mode")
-        if mode is None:
-            return {}, {}
-        name, held = names[mode]
-        switches: dict[str, Any] = {"scheme": _MODES[mode]}
+        switches: dict[str, Any] = {}
         if "max_spikes_per_dt" in given:
             switches["max_spikes"] = int(given["max_spikes_per_dt"])
+        if mode is None:
+            return {}, switches
+        name, held = names[mode]
+        switches["scheme"] = _MODES[mode]
         if given.get(name) is None:
             return {}, switches
         value = parameter(given[name])

@@ -1,8 +1,9 @@
-"""Which switches of a rule go together; all others are refused before the first step."""
+"""Which layers have a step, and which switches go together; all else is refused beforehand."""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection, Mapping
 
 from snnbridge.errors import CheckpointError
 from snnbridge.model import (
@@ -10,13 +11,16 @@ from snnbridge.model import (
     Form,
     InputGain,
     Inputs,
+    Layer,
     Neuron,
     NeuronRule,
+    Opaque,
     Refractory,
     Reset,
     ResetTiming,
     Scheme,
     SpikeSource,
+    Subgraph,
     Synapse,
     SynapseRule,
     Width,
@@ -30,6 +34,32 @@ _SCHEMES = {
     Form.QUOTIENT: (Scheme.EULER,),
 }
 _INTEGER = (Form.INTEGER_SHIFT_12, Form.FIXED_Q8_8)
+
+
+def refuse_kinds(layers: Mapping[str, Layer], known: Collection[str] = ()) -> None:
+    """Refuse layers that have no step here, in subgraphs too.
+
+    `known` names the kinds of neurons that plugins define, which may stand outside subgraphs.
+
+    Raises
+    ------
+    CheckpointError
+        For an opaque layer, or a neuron of a kind that a plugin defines.
+    """
+    for name, layer in layers.items():
+        if isinstance(layer, Subgraph):
+            refuse_kinds(layer.layers)
+        elif isinstance(layer, Opaque):
+            kind = f" ({layer.origin.kind})" if layer.origin else ""
+            raise CheckpointError(
+                f"layer {name!r}{kind} is of a kind that the model has no word for; it cannot be "
+                "simulated"
+            )
+        elif isinstance(layer, Neuron) and layer.model != "lif" and layer.model not in known:
+            raise CheckpointError(
+                f"layer {name!r} is a neuron of the kind {layer.model!r}, whose step is not known "
+                "here; install the plugin that defines it, and place it outside subgraphs"
+            )
 
 
 def refuse_rules(network: Network) -> None:

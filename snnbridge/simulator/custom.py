@@ -23,8 +23,9 @@ from snnbridge.model import (
 )
 from snnbridge.neurons import NeuronKind
 from snnbridge.simulator.combinations import refuse_rules
+from snnbridge.simulator.layout import network_of
 from snnbridge.simulator.lower import Lowering, width_of
-from snnbridge.simulator.network import Network, network_of
+from snnbridge.simulator.network import Network
 from snnbridge.simulator.parts import Cutter, Part, PluginNeuron
 from snnbridge.simulator.recording import recordable
 from snnbridge.simulator.result import (

@@ -9,10 +9,11 @@ from snnbridge.errors import CheckpointError
 from snnbridge.model import Neuron, Path, SNNCheckpoint, StateVariable
 from snnbridge.neurons import NeuronKind
 from snnbridge.registry import default
-from snnbridge.simulator.combinations import refuse_rules
+from snnbridge.simulator.combinations import refuse_kinds, refuse_rules
 from snnbridge.simulator.custom import CustomNetwork
-from snnbridge.simulator.lower import Lowering, refuse_kinds
-from snnbridge.simulator.network import Network, network_of
+from snnbridge.simulator.layout import network_of
+from snnbridge.simulator.lower import Lowering
+from snnbridge.simulator.network import Network
 from snnbridge.simulator.recording import recordable
 from snnbridge.simulator.result import Block, Simulation, refuse_strangers
 from snnbridge.simulator.run import Pool, Run

@@ -37,8 +37,10 @@ def load(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     try:
         with Source(path) as source:
+            if source.is_dir:
+                raise SpecError(f"{path}: a folder; expected a TOML or JSON file")
             data = source.read(0, _MOST_BYTES + 1)
-    except ReadError as error:  # a folder, a pipe, a device
+    except ReadError as error:  # a pipe, a device
         raise SpecError(f"{path}: no TOML or JSON file: {error}") from error
     if len(data) > _MOST_BYTES:
         limit = _MOST_BYTES >> 20

@@ -10,7 +10,8 @@ import numpy as np
 
 from snnbridge.model import Array, Layer, Neuron, SNNCheckpoint, Subgraph, Trace
 from snnbridge.simulator import Simulator
-from snnbridge.simulator.network import Network, network_of
+from snnbridge.simulator.layout import network_of
+from snnbridge.simulator.network import Network
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 from snnbridge.verifier.matching import matched, matched_inputs
 from snnbridge.verifier.measures import (

@@ -10,7 +10,8 @@ import numpy as np
 from snnbridge.errors import CheckpointError
 from snnbridge.model import UNKNOWN, Array, Neuron, SNNCheckpoint
 from snnbridge.simulator import simulate
-from snnbridge.simulator.network import Network, network_of
+from snnbridge.simulator.layout import network_of
+from snnbridge.simulator.network import Network
 from snnbridge.verifier.comparison import agreement, is_spiking, recorded, with_raw_traces
 from snnbridge.verifier.measures import count_readouts, count_spikes, shown_membranes
 from snnbridge.verifier.result import LayerAgreement, Verification

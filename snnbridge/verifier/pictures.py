@@ -99,6 +99,9 @@ def _raster(axes: Any, recording: Recording, row: Sequence[Recording]) -> None:
         most = recording.v[:, :_MOST_NEURONS].T
         axes.imshow(most, aspect="auto", cmap="Greys", interpolation="nearest", origin="lower")
         axes.set_title(f"{recording.title}: no spikes, values", fontsize=9)
+        axes.set_ylabel("neuron", fontsize=8)
+        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.tick_params(labelsize=7)
         return
     spikes = recording.spikes[:, :_MOST_NEURONS]
     other = next((r.spikes for r in row if r is not recording and r.spikes is not None), None)

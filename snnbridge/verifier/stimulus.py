@@ -14,7 +14,8 @@ from snnbridge.errors import CheckpointError
 from snnbridge.model import Array, Layer, Neuron, Shape, SNNCheckpoint
 from snnbridge.simulator import simulate
 from snnbridge.simulator.coefficients import coefficients
-from snnbridge.simulator.network import Network, network_of
+from snnbridge.simulator.layout import network_of
+from snnbridge.simulator.network import Network
 from snnbridge.simulator.sizes import available_memory
 from snnbridge.simulator.stimulus import Dense, Events, refuse_odd, stimuli_of
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown

@@ -71,7 +71,9 @@ def _check_graph(checkpoint: SNNCheckpoint, importer: Importer) -> None:
     feeding = {c.source for c in checkpoint.connections}
     for what, others in (("begins", fed), ("ends", feeding)):
         names = [name for name in checkpoint.layers if name not in others]
-        if len(names) != 1:
+        if not names:
+            raise WriteError(f"no layer {what} the network: it runs in a circle")
+        if len(names) > 1:
             raise WriteError(
                 f"the network {what} at {len(names)} layers ({', '.join(names[:4])}); importers "
                 "run one input and one output"
@@ -159,8 +161,9 @@ class _Profile:
             self.entered[layer.name] = chain[0].name
         self._rescale(layer.name, old, new)
         reason = f"as the {node.kind} that the importer of {self.importer.name} runs"
-        what = f"layer {layer.name!r}"
-        self.entries.append(Entry(status, ("layers", layer.name), what, reason))
+        for made in (x for x in chain if x.name in self.source.layers):
+            what = f"layer {made.name!r}"
+            self.entries.append(Entry(status, ("layers", made.name), what, reason))
         return chain
 
     def _rescale(self, name: str, old: Step, new: Step) -> None:

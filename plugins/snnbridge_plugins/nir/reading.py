@@ -74,13 +74,16 @@ def _described(root: Node | Graph, notes: list[str]) -> SNNCheckpoint | None:
     held = description(root)
     if held is None:
         return None
+    importer = IMPORTERS.get(str(held.get("for")))
     try:
         found = restore(held, root)
-        again = to_graph(found, IMPORTERS.get(str(held.get("for"))))
+        again = to_graph(found, importer)
     except (ReadError, CheckpointError) as error:
         notes.append(f"the description in the metadata is not used: {error}")
         return None
     if is_same(_normal(again), _normal(root)):
+        if importer is not None:
+            notes.append(f"written for {importer.name}: {importer.called(found.dt)}")
         return found
     notes.append(
         "the nodes were changed after snnbridge wrote them: its description of rules, time step "

@@ -236,6 +236,19 @@ def _narrowed(member: Array, dtype: np.dtype[Any], index: int, changed: list[int
     return member
 
 
+def check_numeric(array: Array, where: str, *, real: bool) -> None:
+    """Refuse text and dates as weights; with `real`, complex numbers as well.
+
+    Raises
+    ------
+    ReadError
+    """
+    if array.dtype.kind in ("SUMmc" if real else "SUMm"):
+        raise ReadError(
+            f"{where} is of type {array.dtype}; the weights of a network are real numbers"
+        )
+
+
 def check_content(array: Array, where: str) -> None:
     """Refuse bytes that numpy would misread: truth values above 1, impossible characters.
 

@@ -22,7 +22,7 @@ from snnbridge import (
 from snnbridge.document import from_document
 from snnbridge.model import Array, parameter
 from snnbridge.storage import Source, parse_json
-from snnbridge_plugins.npz.carry import Members, check_content
+from snnbridge_plugins.npz.carry import Members, check_content, check_numeric
 from snnbridge_plugins.npz.names import legal_names
 from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, size_of, some
 from snnbridge_plugins.npz.pair import (
@@ -82,6 +82,8 @@ def _read_native(
     pair: Pair, record: Record, arrays: list[Array], options: Mapping[str, Any]
 ) -> SNNCheckpoint:
     orientation = options.get("orientation")
+    for i, array in enumerate(arrays):  # 3.14 and 3.15 save complex numbers, and never said why
+        check_numeric(array, f"layer_{i}", real=record.is_strict)
     checkpoint, notes = checkpoint_of(record, arrays, orientation)
     if notes.contradicted and record.is_strict and orientation is None:
         raise ReadError(
@@ -234,6 +236,8 @@ def _read_archive(pair: Pair, orientation: Any, *, check: bool) -> SNNCheckpoint
 
 def _read_headless(arrays: Mapping[str, Array], orientation: Any) -> SNNCheckpoint:
     ordered = [arrays[f"layer_{i}"] for i in range(len(arrays))]
+    for name, array in arrays.items():
+        check_numeric(array, name, real=False)
     names = [f"layer_{i}" for i in range(len(arrays))]
     record = Record(names, [[] for _ in names])
     checkpoint, notes = checkpoint_of(record, ordered, orientation)

@@ -107,6 +107,8 @@ ATTRIBUTE_TYPES: Mapping[str, int] = {
 EXTERNAL = 1
 #: The version of the IR that came with each operator set which can be written.
 IR_OF_OPSET: Mapping[int, int] = {17: 8, 19: 9, 21: 10}
+#: The first operator set whose IR has metadata on nodes.
+FIRST_WITH_ENTRIES = 21
 #: The domain of this package's functions.
 DOMAIN = "org.snnbridge"
 #: The key of the model's metadata that holds the checkpoint's document.

@@ -7,15 +7,15 @@ cycle, and all layers of a step-wise graph, run one step at a time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from snnbridge.model import Array, Delay, Neuron, Shape, Synapse
+from snnbridge.model import Array, Delay, Layer, Neuron, Shape, Synapse
 from snnbridge.simulator.network import Key, Network, Node, delay_steps
 from snnbridge_plugins.onnx.graph import Graph
 from snnbridge_plugins.onnx.recipes import Recipe, State
-from snnbridge_plugins.onnx.schema import DOMAIN
+from snnbridge_plugins.onnx.schema import DOMAIN, FIRST_WITH_ENTRIES
 from snnbridge_plugins.onnx.terms import Scope, Term
 
 _END = 1 << 62
@@ -93,9 +93,8 @@ class Signals:
         name, width, now = node.key[0], self.graph.style.width, self.suffix
         outputs = [(value_name(name, out) + now, width) for out, _ in recipe.outputs]
         ends = [(f"{name}.{s.variable}.end{now}", s.default.dtype.name) for s in recipe.states]
-        made = self.scope.add(
-            function, arguments, [*outputs, *ends], domain=DOMAIN, name=name, doc_string=recipe.doc
-        )
+        texts: dict[str, Any] = {"name": name, "doc_string": recipe.doc, **self._origin(node.layer)}
+        made = self.scope.add(function, arguments, [*outputs, *ends], domain=DOMAIN, **texts)
         self.now[node.key] = made[0]
         if isinstance(node.layer, Neuron | Synapse):
             self.traces[node.key] = {
@@ -103,6 +102,13 @@ class Signals:
                 for (variable, shape), term in zip(recipe.outputs, made, strict=False)
             }
         return made[len(outputs) :]
+
+    def _origin(self, layer: Layer) -> dict[str, list[dict[str, str]]]:
+        """Return a node's entry with the source's own class, where the IR has a place for it."""
+        if layer.origin is None or self.graph.style.opset < FIRST_WITH_ENTRIES:
+            return {}
+        held = f"{layer.origin.framework} {layer.origin.kind}"
+        return {"metadata_props": [{"key": f"{DOMAIN}.class", "value": held}]}
 
 
 def value_name(layer: str, output: str) -> str:

@@ -21,7 +21,7 @@ from snnbridge.model import (
     Scale,
     SumPool,
 )
-from snnbridge.simulator.lower import refuse_odd
+from snnbridge.simulator.packing import refuse_odd
 from snnbridge_plugins.onnx.recipes import Inside, Recipe, Setting, Terms
 from snnbridge_plugins.onnx.terms import Scope, Term
 from snnbridge_plugins.onnx.windows import counts, pads, taps

@@ -146,11 +146,16 @@ class _Tensors:
 
     def __init__(self, graph: Graph) -> None:
         used = {**graph.defaults, **graph.initializers}
-        self.all = [stored(name, array) for name, array in used.items()]
+        self.held = {name: stored(name, array) for name, array in used.items()}
         self._names = graph.scope.names
         self._known = {id(array): name for name, array in graph.initializers.items()}
         self._alive = list(graph.initializers.values())
         self.references: dict[str, dict[str, Any]] = {}
+
+    @property
+    def all(self) -> list[Stored]:
+        """Every tensor, those of the graph first."""
+        return list(self.held.values())
 
     def place(self, path: Path, array: Array) -> dict[str, Any]:
         """Return a reference to an array: to its tensor, or the array itself if it is small."""
@@ -159,12 +164,12 @@ class _Tensors:
             return inline(array)
         if name is None:
             name = self._names.unique(".".join(path[1:]) or path[0])
-            self.all.append(stored(name, array))
+            self.held[name] = stored(name, array)
             self._known[id(array)] = name
             self._alive.append(array)
         if name not in self.references:
-            held = next(x for x in reversed(self.all) if x.name == name)
-            self.references[name] = {"initializer": name, **held.reference, "path": list(path)}
+            more = self.held[name].reference
+            self.references[name] = {"initializer": name, **more, "path": list(path)}
         return self.references[name]
 
 
@@ -248,6 +253,8 @@ class _Model:
     def _head(self, held: Stored) -> bytes:
         """Return a tensor's message, without its data if that follows."""
         message = dict(held.head)
+        if held.name in self.tensors.references:
+            message["doc_string"] = "/".join(self.tensors.references[held.name]["path"])
         if self.data is not None and held.name in self.data.places:
             offset, size = self.data.places[held.name]
             found = {"location": self.data.name, "offset": str(offset), "length": str(size)}

@@ -14,7 +14,7 @@ from snnbridge import (
     WriteError,
 )
 from snnbridge.model import Array, Path
-from snnbridge.storage import Source
+from snnbridge.storage import Source, array_bytes
 from snnbridge_plugins.torch.entries import Entry, array_at, entries_of
 from snnbridge_plugins.torch.finding import read_state_dict
 from snnbridge_plugins.torch.forms import AS_IT_IS, Form
@@ -79,15 +79,14 @@ def native_of(
     if "like" in options:
         filled = fill(_template(options["like"]), entries, options.get("map", ""))
         entries = {entry.key: entry for entry in filled}
-    state = _with_ties(checkpoint, entries)
+    state, groups = _with_ties(checkpoint, entries)
     tree = {**rest, net[0]: state} if net else state
     if "order" in layout and set(layout["order"]) == set(tree):
         tree = {key: tree[key] for key in layout["order"]}
     places = {e.path: ((*net, k), e.form) for k, e in reversed(entries.items()) if e.path}
     places.update((("training", *at), (at, AS_IT_IS)) for at in _arrays(rest))
     notes = from_json(layout["types"]) if "types" in layout else {net: {"is": "OrderedDict"}}
-    groups = _groups(checkpoint)
-    shared = {(*net, k): groups[e.path] for k, e in entries.items() if e.path in groups}
+    shared = {(*net, key): group for key, group in groups.items()}
     return Native(tree, net, notes, places, shared)
 
 
@@ -96,19 +95,25 @@ def _layout_of(checkpoint: SNNCheckpoint) -> Mapping[str, Any]:
     return layout if isinstance(layout, Mapping) else {}
 
 
-def _groups(checkpoint: SNNCheckpoint) -> dict[Path | None, int]:
-    return {("layers", *path): n for n, tie in enumerate(checkpoint.ties) for path in tie}
+def _with_ties(
+    checkpoint: SNNCheckpoint, entries: Mapping[str, Entry]
+) -> tuple[dict[str, Array], dict[str, int]]:
+    """Return the arrays by key, those of tied parameters as one, and the number of each tie.
 
-
-def _with_ties(checkpoint: SNNCheckpoint, entries: Mapping[str, Entry]) -> dict[str, Array]:
-    """Return the arrays by key, those of tied parameters as one."""
-    groups, first = _groups(checkpoint), dict[Any, Array]()
-    found = {}
+    A tie of arrays that differ is no tie to a file.
+    """
+    ties = {("layers", *path): n for n, tie in enumerate(checkpoint.ties) for path in tie}
+    first: dict[Any, Array] = {}
+    found: dict[str, Array] = {}
+    groups: dict[str, int] = {}
     for key, entry in entries.items():
-        group = groups.get(entry.path)
-        kind = (group, entry.array.shape, entry.array.dtype)
-        found[key] = entry.array if group is None else first.setdefault(kind, entry.array)
-    return found
+        found[key] = entry.array
+        tie = None if entry.path is None else ties.get(entry.path)
+        if tie is not None:
+            same = first.setdefault((tie, entry.array.shape, entry.array.dtype), entry.array)
+            if same is entry.array or array_bytes(same) == array_bytes(entry.array):
+                found[key], groups[key] = same, tie
+    return found, groups
 
 
 def _template(like: str) -> dict[str, Array]:

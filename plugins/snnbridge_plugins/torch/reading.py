@@ -36,8 +36,8 @@ def checkpoint_of(tree: Any, notes: Notes, net: str | None = None) -> SNNCheckpo
     """
     at = find(tree, net)
     state: Any = tree[at[0]] if at else tree
-    found = layers_of({k: v for k, v in state.items() if isinstance(v, np.ndarray)})
-    found.others.update((k, v) for k, v in state.items() if not isinstance(v, np.ndarray))
+    found = layers_of({k: v for k, v in state.items() if _is_of_a_module(k, v)})
+    found.others.update((k, v) for k, v in state.items() if not _is_of_a_module(k, v))
     rest = {key: value for key, value in tree.items() if key not in at} if at else {}
     checkpoint = SNNCheckpoint(
         found.layers,
@@ -50,6 +50,11 @@ def checkpoint_of(tree: Any, notes: Notes, net: str | None = None) -> SNNCheckpo
     layout = _layout(checkpoint, found, state, tree, at, notes)
     checkpoint.extras = {NAME: layout} if layout else {}
     return checkpoint
+
+
+def _is_of_a_module(key: str, value: Any) -> bool:
+    """Whether it is a module's array; no module of torch is called "" unless it is the root."""
+    return isinstance(value, np.ndarray) and not key.startswith(".")
 
 
 def _ties(found: Found, state: Mapping[str, Any]) -> list[list[Path]]:

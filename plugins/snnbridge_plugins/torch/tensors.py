@@ -55,7 +55,7 @@ def read_tensors(data: memoryview) -> tuple[dict[str, Array], dict[str, Any]]:
         raise ReadError(f"{_METADATA} is no JSON object")
     if len(header) > max(_TENSORS, len(data) // _TENSOR_BYTES):
         raise ReadError(
-            f"the header names {len(header)} tensors, more than any network of {len(data)} bytes has"
+            f"the header names {len(header)} tensors, more than a net of {len(data)} bytes has"
         )
     _check_cover(header, len(data) - start)
     return {key: _tensor(data[start:], key, entry) for key, entry in header.items()}, metadata

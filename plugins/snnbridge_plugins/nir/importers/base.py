@@ -95,6 +95,10 @@ class Importer:
         known = isinstance(dt, Quantity) and self.takes_dt
         return dt.seconds if known else self.dt  # type: ignore[union-attr]
 
+    def called(self, dt: TimeStep) -> str:
+        """Return the call that loads a file in a time step."""
+        return self.call.format(dt=self.seconds(dt))
+
     def time_step(self, dt: TimeStep) -> TimeStep:
         """Return the time step that a network has behind the importer."""
         if self.in_steps:

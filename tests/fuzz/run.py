@@ -1,0 +1,82 @@
+"""Fuzzes the readers, guided by the code that an input reaches; needs ``pip install -e ".[fuzz]"``.
+
+    python tests/fuzz/run.py                        every target for 20 seconds
+    python tests/fuzz/run.py --seconds 3600 hdf5    one target for an hour
+    python tests/fuzz/run.py --merge                put what the runs found new into the corpus
+
+What a run finds stands in ``tests/fuzz/found``: fix the defect, move the file to the corpus of its
+target, and the tests keep it.
+"""
+
+import argparse
+import atexit
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+WORK = HERE / "work"
+FOUND = HERE / "found"
+#: Bytes of the longest input, seconds for one, MiB of the process: most of them are Python's.
+LIMITS = ("-max_len=65536", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1")
+KEPT_BYTES = 16384
+
+
+def fuzz(target, arguments):
+    """Run one target in this process; it does not return."""
+    import atheris
+
+    with atheris.instrument_imports(include=["snnbridge", "snnbridge_plugins"]):
+        from targets import attempt, clean_up
+    atexit.register(clean_up)
+    atheris.Setup([sys.argv[0], *arguments], lambda data: attempt(target, data))
+    atheris.Fuzz()
+
+
+def child(target, *arguments):
+    """Run one target in a process of its own."""
+    command = [sys.executable, __file__, "--target", target, "--", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.returncode, done.stderr
+
+
+def run(target, seconds):
+    """Fuzz a target for a time; say whether it held."""
+    (WORK / target).mkdir(parents=True, exist_ok=True)
+    FOUND.mkdir(exist_ok=True)
+    code, said = child(
+        target, *LIMITS, f"-max_total_time={seconds}", f"-artifact_prefix={FOUND}/{target}-",
+        WORK / target, HERE / "corpus" / target,
+    )  # fmt: skip
+    count = [x.split()[-1] for x in said.splitlines() if "number_of_executed_units" in x]
+    print(f"{target}: {'no defect' if code == 0 else 'DEFECT'} in {(count or ['?'])[0]} runs")
+    if code:
+        print(said[-3000:])
+    return code == 0
+
+
+def merge(target):
+    """Put inputs into the corpus that reach code which no other there reaches."""
+    child(target, "-merge=1", f"-max_len={KEPT_BYTES}", HERE / "corpus" / target, WORK / target)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("targets", nargs="*", default=sorted(x.name for x in
+                        (HERE / "corpus").iterdir()))  # fmt: skip
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--merge", action="store_true")
+    parser.add_argument("--target", help=argparse.SUPPRESS)
+    chosen = parser.parse_args(sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else None)
+    if chosen.target:
+        sys.path.insert(0, str(HERE))
+        fuzz(chosen.target, sys.argv[sys.argv.index("--") + 1 :])
+    if chosen.merge:
+        for target in chosen.targets:
+            merge(target)
+        return 0
+    return 0 if all([run(target, chosen.seconds) for target in chosen.targets]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
