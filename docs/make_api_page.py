@@ -12,7 +12,7 @@ PAGE = Path(__file__).with_name("api.md")
 GROUPS = {
     "Read, write, convert": (
         "read write convert Conversion check_file FileCheck differences Difference features Ledger "
-        "Entry Status"
+        "Entry Status ORDER"
     ),
     "Simulate and verify": "simulate Simulator Simulation verify Verification",
     "The model": (
@@ -29,8 +29,8 @@ GROUPS = {
 }
 #: Public modules.
 MODULES = (
-    "document", "model", "pytree", "rewrites", "rules", "simulator", "spec", "storage", "templates",
-    "testing", "transfer", "wire",
+    "document", "model", "pytree", "rewrites", "rules", "simulator", "spec", "statedict",
+    "storage", "templates", "testing", "transfer", "wire",
 )  # fmt: skip
 #: Modules with names that others have, too: what links to such a name means the other one.
 NOT_LINKED = ("pytree", "transfer")

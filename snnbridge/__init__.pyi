@@ -20,7 +20,7 @@ from .errors import (
 )
 from .formats import EVERYTHING, Feature, Format, Option, Options, Probe
 from .hookspecs import hookimpl
-from .ledger import Entry, Ledger, Status
+from .ledger import ORDER, Entry, Ledger, Status
 from .model import (
     PER_STEP,
     UNKNOWN,
@@ -60,6 +60,7 @@ from .version import __version__
 
 __all__ = [
     "EVERYTHING",
+    "ORDER",
     "PER_STEP",
     "UNKNOWN",
     "AmbiguousFormat",

@@ -1,5 +1,7 @@
 """A rewritten network does the same: both sides are run, at the threshold above all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,8 +61,6 @@ def test_greater_becomes_greater_or_equal_without_a_different_spike(reset, dyadi
 
 
 def test_without_the_neighbouring_float_the_comparison_would_differ():
-    from dataclasses import replace
-
     source = net(leaky(reset_mechanism="zero"))
     lif = source.layers["lif"]
     naive = replace(lif, rule=replace(lif.rule, compare=Compare.GREATER_EQUAL))
@@ -142,7 +142,7 @@ def test_a_gain_that_is_a_power_of_two_is_folded_without_a_different_bit():
     lif = leaky()
     stated = replace(
         lif,
-        parameters={**lif.parameters, "gain": Parameter(np.float32(0.25))},
+        parameters={**lif.parameters, "gain": Parameter(np.float32(2))},
         rule=replace(lif.rule, input_gain=InputGain.STATED),
     )
     source = net(stated, dyadic=False, bias=True)
@@ -206,8 +206,6 @@ def test_what_has_no_other_form_is_refused(act, message):
 
 def test_a_dropped_input_has_no_immediate_form():
     synaptic = leaky(reset_mechanism="subtract")
-    from dataclasses import replace
-
     rule = replace(synaptic.rule, reset=Reset.SET)
     source = net(replace(synaptic, rule=rule))
     with pytest.raises(CheckpointError, match="no immediate form"):

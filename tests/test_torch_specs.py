@@ -94,5 +94,5 @@ def test_a_plain_state_dict_and_a_spec_do_what_the_net_did(folder, name, tmp_pat
         found = simulate(checkpoint, case.seen("input"), record={end: "spikes"}).spikes[end]
         assert np.array_equal(found, case.seen(f"{last}.spikes"))
     else:  # a readout
-        found = simulate(checkpoint, case.seen("input"), record={end: "v"}).v[end]
+        found = simulate(checkpoint, case.seen("input"), record={end: "v"}).traces[end, "v"]
         assert np.allclose(found, case.seen(f"{last}.v"), rtol=1e-5, atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,7 @@ from snnbridge.errors import LossyWrite
 
 if TYPE_CHECKING:
     from snnbridge.bridge import Conversion
-    from snnbridge.ledger import Ledger
+    from snnbridge.ledger import Entry, Ledger, Status
 
 #: The exit code of each verdict.
 CODES = {"identical": 0, "equivalent": 0, "different": 1, "indeterminate": 3, "": 0}
@@ -93,9 +94,18 @@ def _options(src: str, dst: str, given: dict[str, Any]) -> tuple[dict[str, str],
 
 
 def _print_ledger(ledger: Ledger) -> None:
-    rows = [(e.status.value, e.what, e.reason) for e in ledger]
+    """Show what became of each thing; neighbours with the same reason share a row."""
+    rows = [
+        (status.value, render.several((entry.what for _, entry in group), 100), reason)
+        for (status, reason, _), group in groupby(enumerate(ledger), key=_kinship)
+    ]
     columns = 3 if any(row[2] for row in rows) else 2
     render.print_table(("becomes", "what", "why")[:columns], [row[:columns] for row in rows])
+
+
+def _kinship(numbered: tuple[int, Entry]) -> tuple[Status, str, int]:
+    number, entry = numbered
+    return entry.status, entry.reason, -1 if entry.reason else number
 
 
 def _print(done: Conversion) -> None:

@@ -10,19 +10,15 @@ from typing import Any
 
 from snnbridge import rules
 from snnbridge.errors import CheckpointError
+from snnbridge.frameworks._standard import BUILT
 from snnbridge.model import (
     UNKNOWN,
-    Array,
-    AvgPool,
-    BatchNorm,
     Connection,
     Conv1d,
     Conv2d,
-    Flatten,
     Input,
     Layer,
     Linear,
-    MaxPool,
     Neuron,
     Scale,
     SNNCheckpoint,
@@ -99,14 +95,14 @@ class Builder:
     Parameters
     ----------
     name : str
-    neuron : function of (Group, whether it is the last), returning a module
+    neuron : function of a Group, returning a module
     sequential : function of an ordered dictionary of modules, returning a module
     plain : mapping of type of Layer to function of a layer
         Modules that the framework has of its own.
     """
 
     name: str
-    neuron: Callable[[Group, bool], Any]
+    neuron: Callable[[Group], Any]
     sequential: Callable[[Any], Any] | None = None
     plain: Mapping[type[Layer], Callable[[Any], Any]] = field(default_factory=dict)
 
@@ -130,21 +126,20 @@ class Builder:
             Naming the layer for which the framework has no module.
         """
         groups = _groups(checkpoint)
-        chain = list(_chain(checkpoint, groups))
+        chain = _chain(checkpoint, groups)
         modules = OrderedDict(
-            (layer.name.replace(".", "_"), self._module(layer, groups, layer is chain[-1]))
-            for layer in chain
+            (layer.name.replace(".", "_"), self._module(layer, groups)) for layer in chain
         )
         make = self.sequential or import_module("torch").nn.Sequential
         return make(modules)
 
-    def _module(self, layer: Layer, groups: Mapping[str, Group], last: bool) -> Any:
+    def _module(self, layer: Layer, groups: Mapping[str, Group]) -> Any:
         if layer.name in groups:
             group = groups[layer.name]
             if group.neuron.origin is None or group.neuron.origin.framework != self.name:
                 raise group.refuse(f"is no neuron of {self.name}; convert the checkpoint first")
-            return self.neuron(group, last)
-        make = self.plain.get(type(layer)) or PLAIN.get(type(layer))
+            return self.neuron(group)
+        make = self.plain.get(type(layer)) or BUILT.get(type(layer))
         if make is None:
             raise CheckpointError(f"layer {layer.name!r}: no module stands for a {layer.kind}")
         return make(layer)
@@ -225,95 +220,3 @@ def _chain(checkpoint: SNNCheckpoint, groups: Mapping[str, Group]) -> Iterator[L
         if not isinstance(layer, Input):
             yield layer
         name = follows.get(name)
-
-
-# Modules of PyTorch itself
-
-
-def tensor(array: Array, dtype: Any = None) -> Any:
-    """Return a tensor with a copy of an array's values."""
-    torch = import_module("torch")
-    if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.astype("float32")).to(torch.bfloat16)
-    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="))).to(dtype)
-
-
-def number(array: Array) -> float:
-    """Return the one number of an array; CheckpointError if it has several."""
-    if array.size != 1:
-        raise CheckpointError(f"the framework takes one number here, found {array.shape}")
-    return float(array.reshape(()))
-
-
-def filled(module: Any, layer: Any) -> Any:
-    """Put a layer's weight and bias into a module."""
-    torch = import_module("torch")
-    with torch.no_grad():
-        module.weight = torch.nn.Parameter(tensor(layer.weight.value))
-        if layer.bias is not None:
-            module.bias = torch.nn.Parameter(tensor(layer.bias.value))
-    return module
-
-
-def _linear(layer: Any) -> Any:
-    inputs, outputs = layer.size
-    nn = import_module("torch").nn
-    return filled(nn.Linear(inputs, outputs, bias=layer.bias is not None), layer)
-
-
-def _conv(layer: Any) -> Any:
-    nn = import_module("torch").nn
-    kind = nn.Conv1d if isinstance(layer, Conv1d) else nn.Conv2d
-    inputs, outputs = layer.size
-    module = kind(
-        inputs, outputs, layer.weight.value.shape[2:], layer.stride, symmetric(layer),
-        layer.dilation, layer.groups, bias=layer.bias is not None,
-    )  # fmt: skip
-    return filled(module, layer)
-
-
-def symmetric(layer: Any) -> Any:
-    """Return a window's padding as PyTorch takes it: the same on both sides."""
-    if layer.padding == "same" and set(getattr(layer, "stride", (1,))) == {1}:
-        return "same"
-    if layer.padding == "same" or any(before != after for before, after in layer.padding):
-        raise CheckpointError(f"layer {layer.name!r} pads its two sides differently")
-    return tuple(before for before, _ in layer.padding)
-
-
-def _average(layer: Any) -> Any:
-    nn = import_module("torch").nn
-    counts = layer.count_padding is True or not any(map(sum, layer.padding))
-    return nn.AvgPool2d(layer.window, layer.stride, symmetric(layer), count_include_pad=counts)
-
-
-def _largest(layer: Any) -> Any:
-    return import_module("torch").nn.MaxPool2d(layer.window, layer.stride, symmetric(layer))
-
-
-def _norm(layer: Any) -> Any:
-    nn = import_module("torch").nn
-    module = nn.BatchNorm2d(len(layer.mean.value), eps=number(layer.epsilon.value))
-    module.running_mean, module.running_var = tensor(layer.mean.value), tensor(layer.variance.value)
-    if layer.weight is not None:
-        filled(module, layer)
-    return module.eval()
-
-
-def _flatten(layer: Any) -> Any:
-    if layer.order != "channels first" and layer.order is not UNKNOWN:
-        raise CheckpointError(f"layer {layer.name!r} runs over its elements channels last")
-    start = layer.start + 1 if layer.start >= 0 else layer.start
-    return import_module("torch").nn.Flatten(start, layer.end)
-
-
-#: Modules of PyTorch itself, by the kind of layer.
-PLAIN: Mapping[type[Layer], Callable[[Any], Any]] = {
-    Linear: _linear,
-    Conv1d: _conv,
-    Conv2d: _conv,
-    AvgPool: _average,
-    MaxPool: _largest,
-    BatchNorm: _norm,
-    Flatten: _flatten,
-}

@@ -11,66 +11,27 @@ from itertools import pairwise
 from typing import Any
 
 from snnbridge import bridge, rules
+from snnbridge.frameworks._pieces import Piece, as_array, plain
+from snnbridge.frameworks._standard import READ
 from snnbridge.frameworks._tracing import traced
 from snnbridge.ledger import Ledger
 from snnbridge.model import (
     PER_STEP,
     UNKNOWN,
     Array,
-    AvgPool,
-    BatchNorm,
     Connection,
-    Conv1d,
-    Conv2d,
-    Flatten,
     Layer,
-    Linear,
-    MaxPool,
     Neuron,
     Opaque,
     Origin,
-    Parameter,
     Quantity,
     SNNCheckpoint,
-    SumPool,
     Synapse,
     TimeStep,
 )
 from snnbridge.spec.network import infer_shapes
 
 Arguments = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Piece:
-    """The layers that one module stands for.
-
-    Parameters
-    ----------
-    layers : list of Layer
-        None for a module that passes its input on.
-    edges : list of Connection
-        Between them.
-    entry, exit : str
-        The layers that take the module's input and give its output.
-    """
-
-    layers: list[Layer] = field(default_factory=list)
-    edges: list[Connection] = field(default_factory=list)
-    entry: str = ""
-    exit: str = ""
-
-    @classmethod
-    def of(cls, *chain: Layer) -> Piece:
-        """Make a piece of layers that feed each other in turn."""
-        edges = [Connection(a.name, b.name) for a, b in pairwise(chain)]
-        return cls(list(chain), edges, chain[0].name, chain[-1].name)
-
-    def feed_back(self, layer: Layer, *, before: bool = True) -> None:
-        """Add a layer from the exit to the entry; its bias waits if the delay stands behind it."""
-        self.layers.append(layer)
-        self.edges.append(Connection(self.exit, layer.name, 1 if before else 0))
-        self.edges.append(Connection(layer.name, self.entry, 0 if before else 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +123,8 @@ class Framework:
             return self.special[kind](name, module)
         if kind in self.neurons:
             return self._neuron(name, kind, module)
-        if kind in _PLAIN:
-            return _PLAIN[kind](name, module)
+        if kind in READ:
+            return READ[kind](name, module)
         if next(module.children(), None) is not None:
             return None
         held = {key: as_array(value) for key, value in module.state_dict().items()}
@@ -176,26 +137,6 @@ class Framework:
         if self.finish is not None:
             self.finish(name, module, piece)
         return piece
-
-
-def plain(value: Any) -> Any:
-    """Return a tensor as an array that shares its memory, and anything else as it is."""
-    return as_array(value) if hasattr(value, "detach") else value
-
-
-def as_array(tensor: Any) -> Array:
-    """Return a tensor as an array; on the CPU it shares the tensor's memory."""
-    held = tensor.detach().cpu()
-    name = str(held.dtype).removeprefix("torch.")
-    if name == "bfloat16" or name.startswith("float8"):
-        import ml_dtypes
-
-        torch = import_module("torch")
-        raw = held.view(torch.uint16 if held.element_size() == 2 else torch.uint8).numpy()
-        small: Array = raw.view(getattr(ml_dtypes, name))
-        return small
-    array: Array = held.numpy()
-    return array
 
 
 def _assembled(
@@ -305,89 +246,3 @@ def _found_in(
 
 def _place(array: Array) -> tuple[Any, ...]:
     return array.__array_interface__["data"][0], array.shape, array.strides
-
-
-# The modules of PyTorch itself, and those that other frameworks derive from them
-
-
-def _trained(tensor: Any) -> Any:
-    """Return a weight, and whether it is trained; None where there is none."""
-    if tensor is None:
-        return None
-    return Parameter(as_array(tensor), trainable=bool(tensor.requires_grad))
-
-
-def linear(name: str, module: Any) -> Piece:
-    """Return a Linear module."""
-    return Piece.of(Linear(name, _trained(module.weight), _trained(module.bias)))
-
-
-def _conv(name: str, module: Any) -> Piece:
-    kind: Any = {1: Conv1d, 2: Conv2d}[len(module.kernel_size)]
-    if module.padding_mode != "zeros":
-        return Piece.of(Opaque(name, {"weight": Parameter(as_array(module.weight))}))
-    padding = {"valid": 0}.get(module.padding, module.padding)
-    return Piece.of(
-        kind(
-            name,
-            _trained(module.weight),
-            _trained(module.bias),
-            stride=module.stride,
-            padding=padding,
-            dilation=module.dilation,
-            groups=module.groups,
-        )
-    )
-
-
-def _pair(value: Any) -> tuple[int, ...]:
-    return (value, value) if isinstance(value, int) else tuple(value)
-
-
-def _pool(kind: Any, **more: str) -> Callable[[str, Any], Piece]:
-    def read(name: str, module: Any) -> Piece:
-        window = _pair(module.kernel_size)
-        stride = _pair(module.stride) if module.stride is not None else window
-        padding = _pair(getattr(module, "padding", 0))
-        given = {key: getattr(module, attribute) for key, attribute in more.items()}
-        return Piece.of(kind(name, window, stride, padding, **given))
-
-    return read
-
-
-def _norm(name: str, module: Any) -> Piece:
-    return Piece.of(
-        BatchNorm(
-            name,
-            as_array(module.running_mean),
-            as_array(module.running_var),
-            _trained(module.weight),
-            _trained(module.bias),
-            module.eps,
-        )
-    )
-
-
-def _flatten(name: str, module: Any) -> Piece:
-    start = module.start_dim - 1 if module.start_dim > 0 else module.start_dim
-    return Piece.of(Flatten(name, start, module.end_dim, order="channels first"))
-
-
-def _passing(name: str, module: Any) -> Piece:
-    return Piece()
-
-
-_PLAIN: Mapping[str, Callable[[str, Any], Piece]] = {
-    "Linear": linear,
-    "Conv1d": _conv,
-    "Conv2d": _conv,
-    "AvgPool2d": _pool(AvgPool, count_padding="count_include_pad"),
-    "MaxPool2d": _pool(MaxPool),
-    "SumPool2d": _pool(SumPool),
-    "BatchNorm1d": _norm,
-    "BatchNorm2d": _norm,
-    "Flatten": _flatten,
-    "Identity": _passing,
-    "Dropout": _passing,
-    "Dropout2d": _passing,
-}

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._building import Builder, Group, tensor
-from snnbridge.frameworks._torch import Arguments, Framework, Piece, as_array
+from snnbridge.frameworks._building import Builder, Group
+from snnbridge.frameworks._pieces import Piece, as_array
+from snnbridge.frameworks._standard import tensor
+from snnbridge.frameworks._torch import Arguments, Framework
 from snnbridge.model import Connection, Linear, Quantity, Reset
 
 __all__ = ["build", "checkpoint_of", "export"]
@@ -79,7 +81,7 @@ _PARAMETERS = {"LIFBoxCell": "LIFBoxParameters", "IAFCell": "IAFParameters"}
 _PARAMETERS |= {"LICell": "LIParameters", "LIBoxCell": "LIBoxParameters"}
 
 
-def _neuron(group: Group, last: bool) -> Any:
+def _neuron(group: Group) -> Any:
     norse = import_module("norse.torch")
     given = {key: tensor(value) for key, value in group.arguments().items()}
     rest = group.value("v_rest")

@@ -10,8 +10,10 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._building import Builder, Group, tensor
-from snnbridge.frameworks._torch import Arguments, Framework, Piece, as_array
+from snnbridge.frameworks._building import Builder, Group
+from snnbridge.frameworks._pieces import Piece, as_array
+from snnbridge.frameworks._standard import tensor
+from snnbridge.frameworks._torch import Arguments, Framework
 from snnbridge.model import Linear, Origin, Quantity, Scheme
 
 __all__ = ["build", "checkpoint_of", "export"]
@@ -70,7 +72,7 @@ FRAMEWORK = Framework(
 )
 
 
-def _built(group: Group, last: bool) -> Any:
+def _built(group: Group) -> Any:
     modules = import_module("rockpool.nn.modules")
     shape = tuple(group.neuron.shape)
     given = {key: tensor(value) for key, value in group.arguments().items()}

@@ -6,8 +6,10 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._building import PLAIN, Builder, Group, tensor
-from snnbridge.frameworks._torch import Arguments, Framework, Piece, as_array
+from snnbridge.frameworks._building import Builder, Group
+from snnbridge.frameworks._pieces import Piece, as_array
+from snnbridge.frameworks._standard import BUILT, tensor
+from snnbridge.frameworks._torch import Arguments, Framework
 from snnbridge.model import InputGain, Linear, Reset, Scheme, SumPool
 
 __all__ = ["build", "checkpoint_of", "export"]
@@ -79,7 +81,7 @@ FRAMEWORK = Framework(
 )
 
 
-def _neuron(group: Group, last: bool) -> Any:
+def _neuron(group: Group) -> Any:
     layers = import_module("sinabs.layers")
     given: Arguments = {"norm_input": value} if (value := _norm(group)) is not None else {}
     if group.kind.startswith(("LIF", "ExpLeak")):
@@ -92,7 +94,7 @@ def _neuron(group: Group, last: bool) -> Any:
     if (floor := group.value("v_min")) is not None:
         given["min_v_mem"] = tensor(floor)
     if group.recurrent is not None:
-        given["rec_connect"] = PLAIN[Linear](group.recurrent)
+        given["rec_connect"] = BUILT[Linear](group.recurrent)
     module = getattr(layers, group.kind.replace("Squeeze", ""))(**given)
     return _with_decays(module, group)
 

@@ -11,8 +11,10 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._building import Builder, Group, filled, tensor
-from snnbridge.frameworks._torch import Arguments, Framework, Piece, as_array
+from snnbridge.frameworks._building import Builder, Group
+from snnbridge.frameworks._pieces import Piece, as_array
+from snnbridge.frameworks._standard import filled, tensor
+from snnbridge.frameworks._torch import Arguments, Framework
 from snnbridge.model import Conv2d, Linear, Reset, ResetTiming, Scale
 
 __all__ = ["build", "checkpoint_of", "export"]
@@ -69,7 +71,7 @@ FRAMEWORK = Framework(
 )  # fmt: skip
 
 
-def _neuron(group: Group, last: bool) -> Any:
+def _neuron(group: Group) -> Any:
     snn = import_module("snntorch")
     given = {key: tensor(value) for key, value in group.arguments().items()}
     factor = given.pop("graded_spikes_factor", None)

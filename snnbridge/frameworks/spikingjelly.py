@@ -7,8 +7,10 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._building import Builder, Group, number, tensor
-from snnbridge.frameworks._torch import Arguments, Framework, Piece, as_array
+from snnbridge.frameworks._building import Builder, Group
+from snnbridge.frameworks._pieces import Piece, as_array
+from snnbridge.frameworks._standard import number, tensor
+from snnbridge.frameworks._torch import Arguments, Framework
 from snnbridge.model import Connection, Linear, Reset
 
 __all__ = ["build", "checkpoint_of", "export"]
@@ -50,7 +52,7 @@ FRAMEWORK = Framework(
 )
 
 
-def _neuron(group: Group, last: bool) -> Any:
+def _neuron(group: Group) -> Any:
     neuron = import_module("spikingjelly.activation_based.neuron")
     given = dict(group.arguments())
     logit = given.pop("w", None)

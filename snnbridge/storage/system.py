@@ -60,7 +60,9 @@ def open_to_read(path: str | Path, *, follow: bool = True) -> int:
             raise ReadError(f"{shown!r} is a socket, not a file") from error
         if error.errno == errno.ENAMETOOLONG:
             raise FileNotFoundError(error.errno, error.strerror, shown) from error
-        raise
+        if isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
+            raise
+        raise ReadError(f"{shown!r} cannot be opened: {error.strerror}") from error
     mode = os.fstat(descriptor).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         os.close(descriptor)

@@ -3,8 +3,9 @@
     python tests/benchmarks/bench_files.py            # about three minutes
     python tests/benchmarks/bench_files.py --quick    # smaller files, for a look
     python tests/benchmarks/bench_files.py --peers    # beside the frameworks' own save and load
+    python tests/benchmarks/bench_files.py --peers --out docs/performance.md
 
-Prints a table (`--json` for machines). Peers run in the environments that
+Prints a table (`--json` for machines), or writes table and picture into a page. Peers run in the environments that
 fixtures/make/environments.py makes, where they are there. Memory is anonymous memory (RssAnon)
 above that of the process before the work; it is read on Linux only.
 """
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import page
 
 from snnbridge import Linear, SNNCheckpoint, convert, read, write
 
@@ -307,6 +308,23 @@ def show(row):
     return f"| {row['what']} | {value} | {goal} | {against} |"
 
 
+def drawn(rows):
+    """Draw every ratio beside its goal; the limit that it is a ratio to is 1."""
+    shown = [row for row in rows if "ratio" in row][::-1]
+    figure = page.figure(8.5, 0.6 + 0.24 * len(shown))
+    axes = figure.subplots()
+    for y, row in enumerate(shown):
+        ours = "goal" in row
+        axes.barh(y, row["ratio"], color=page.INK if ours else page.GREY, height=0.6)
+        if ours:
+            axes.plot([row["goal"]] * 2, [y - 0.42, y + 0.42], color=page.RED)
+    axes.axvline(1, color="black", linewidth=0.7)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(shown)), [row["what"] for row in shown], fontsize=7)
+    axes.set_xlabel("times the limit, log scale; goals are red, peers are grey", fontsize=8)
+    return figure
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
@@ -314,18 +332,19 @@ def main():
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--folder", help="where files are written; its file system is measured")
+    page.add_out(parser)
     arguments = parser.parse_args()
+    machine = page.machine()
     found = list(measure(arguments))
     if arguments.json:
-        print(json.dumps({"machine": platform.platform(), "rows": found}, indent=2))
+        print(json.dumps({"machine": machine, "rows": found}, indent=2))
         return
-    print(
-        f"{time.strftime('%Y-%m-%d')}, {platform.platform()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, numpy {np.__version__}\n"
-    )
-    print("| what | measured | goal | against |\n|---|---|---|---|")
-    for row in found:
-        print(show(row))
+    head = "| what | measured | goal | against |\n|---|---|---|---|"
+    text = f"{machine}\n\n" + "\n".join([head, *(show(row) for row in found)])
+    if arguments.out:
+        page.publish(arguments.out, "files", text, drawn(found), "times of files over their limits")
+    else:
+        print(text)
 
 
 if __name__ == "__main__":

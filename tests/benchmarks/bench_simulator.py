@@ -3,11 +3,12 @@
     python tests/benchmarks/bench_simulator.py               # all workloads, without peers
     python tests/benchmarks/bench_simulator.py --peers       # beside the frameworks
     python tests/benchmarks/bench_simulator.py W1 W5 --json
+    python tests/benchmarks/bench_simulator.py --peers --out docs/performance.md
 
-Prints a table, or JSON. Ours and a peer's runs are taken in turn; figures are medians, of runs of a
+Prints a table, or JSON, or writes table and picture into a page. Ours and a peer's runs are taken in turn; figures are medians, of runs of a
 network that is ready: preparation stands beside it, and peers make theirs before too. Peers run in
-the environments that fixtures/make/environments.py makes (`torch`, `brainpy-2.8`), where they are
-there. The bound is what the named resource alone allows: the weight rows of dense layers that
+the environments that fixtures/make/environments.py makes (`torch`, `brainpy-2.8`, `brian2`), where they are
+there; Brian2 has no batch, its samples run one after the other. The bound is what the named resource alone allows: the weight rows of dense layers that
 spikes touch over the bandwidth of this process, or multiply-adds over the peak of float64, both
 measured here.
 """
@@ -18,7 +19,6 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -28,6 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import page
 
 from snnbridge import Connection, Conv2d, Flatten, Input, Linear, SNNCheckpoint, SumPool, rules
 from snnbridge.model import Reset, ResetTiming
@@ -36,7 +37,11 @@ from snnbridge.simulator._kernel import instruction_sets
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS", ROOT / ".environments"))
-PEERS = {"torch": ("snntorch", "spikingjelly", "norse"), "brainpy-2.8": ("jax",)}
+PEERS = {
+    "torch": ("snntorch", "spikingjelly", "norse", "sinabs"),
+    "brainpy-2.8": ("brainpy", "jax scan"),
+    "brian2": ("brian2",),
+}
 RUNS = 7
 
 
@@ -180,7 +185,7 @@ def save(net, x, path):
 
 
 def peer(environment, name, workload, path):
-    """Run a peer in its own environment; return milliseconds of each run, or None."""
+    """Run a peer in its own environment; return its runs' milliseconds and version, or None."""
     python = ENVIRONMENTS / environment / ("Scripts" if os.name == "nt" else "bin") / "python"
     if not python.exists():
         return None
@@ -206,16 +211,21 @@ def measure(workload, with_peers):
     simulator = Simulator(net)
     found = simulator.run(x)
     ours = warm(lambda: simulator.run(x))
-    result = {"rates": {k: round(v, 3) for k, v in found.rates().items()}, "peers": {}}
+    result = {
+        "rates": {k: round(v, 3) for k, v in found.rates().items()},
+        "peers": {},
+        "versions": {},
+    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.npz"
         save(net, x, path)
         for environment, names in PEERS.items() if with_peers else ():
             for name in names:
-                times = peer(environment, name, workload, path)
+                done = peer(environment, name, workload, path)
                 ours += warm(lambda: simulator.run(x))
-                if times:
-                    result["peers"][name] = statistics.median(times)
+                if done:
+                    result["peers"][name] = statistics.median(done["ms"])
+                    result["versions"][name] = done["version"]
     result["ours"], result["best"] = statistics.median(ours), min(ours)
     result["prepare"] = statistics.median(ready)
     result["bound"], result["bound_ms"] = bound(net, x, found)
@@ -247,24 +257,54 @@ def table(results):
     return "\n".join(lines)
 
 
+def versions(results):
+    """Name the peers' versions."""
+    found = {}
+    for r in results.values():
+        found |= r["versions"]
+    return ", ".join(f"{name} {found[name]}" for name in sorted(found))
+
+
+def drawn(results):
+    """Draw the milliseconds of each workload: ours, the peers', and the bound."""
+    figure = page.figure()
+    axes = figure.subplots()
+    for x, r in enumerate(results.values()):
+        axes.plot([x] * len(r["peers"]), list(r["peers"].values()), "o", color=page.GREY)
+        for name, ms in r["peers"].items():
+            axes.annotate(name, (x, ms), (5, -3), textcoords="offset points", fontsize=6)
+        axes.plot([x], [r["ours"]], "D", color=page.INK)
+        if r["bound_ms"] is not None:
+            axes.hlines(r["bound_ms"], x - 0.2, x + 0.2, color=page.RED)
+    axes.set_yscale("log")
+    axes.set_ylabel("ms, log scale")
+    axes.set_xticks(range(len(results)), list(results))
+    axes.set_xlim(-0.5, len(results) - 0.2)
+    axes.set_title("snnbridge (diamonds), peers (dots), the machine's bound (lines)", fontsize=9)
+    return figure
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workloads", nargs="*", help=f"some of {', '.join(WORKLOADS)}")
     parser.add_argument("--peers", action="store_true", help="run the frameworks too")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    page.add_out(parser)
     options = parser.parse_args()
+    machine = f"{page.machine()}, {instruction_sets()[-1]}"
     results = {}
     for name in options.workloads or WORKLOADS:
         results[name] = measure(name, options.peers)
         print(f"{name} done", file=sys.stderr)
-    machine = {"machine": platform.processor() or platform.machine(), "cpus": os.cpu_count()}
-    machine["instructions"] = instruction_sets()[-1]
-    if hasattr(os, "getloadavg"):
-        machine["load"] = round(os.getloadavg()[0], 1)
     if options.json:
-        print(json.dumps({**machine, "workloads": results}, indent=1))
+        print(json.dumps({"machine": machine, "workloads": results}, indent=1))
+        return
+    text = f"{machine}\n{versions(results)}\n\n{table(results)}".replace("\n\n\n", "\n\n")
+    if options.out:
+        described = "milliseconds of each workload, of snnbridge and its peers"
+        page.publish(options.out, "simulator", text, drawn(results), described)
     else:
-        print(f"{machine}\n\n{table(results)}")
+        print(text)
 
 
 if __name__ == "__main__":

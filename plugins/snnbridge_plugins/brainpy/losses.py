@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from snnbridge import (
+    ORDER,
     UNKNOWN,
     CheckpointError,
     Layer,
@@ -19,9 +20,10 @@ from snnbridge import (
     SNNCheckpoint,
     StateVariable,
 )
-from snnbridge.ledger import ORDER
 from snnbridge.statedict import StateDict, class_of, from_tree
 
+#: Arrays of at most so many bytes are compared as soon as looked at.
+_SHORT = 64
 _Path = tuple[str, ...]
 _Record = Parameter | StateVariable
 _STATES = "a state dict of BrainPy holds variables only"
@@ -29,10 +31,13 @@ _ORDER = "a state dict of BrainPy keeps the order of its nodes only"
 _REST = "BrainPy saves it in no file of its own"
 _VERSION = "a state dict of BrainPy does not name its version"
 _LAYOUT = "a file of BrainPy has its own layout, and nothing of another format's"
+_TEMPLATE = "the template's own stands there"
 _TREES = "BrainPy's trees hold maps with text keys, numbers of 64 bits and arrays, nothing else"
 
 
-def lost(checkpoint: SNNCheckpoint, native: StateDict) -> Iterator[tuple[_Path, str]]:
+def lost(
+    checkpoint: SNNCheckpoint, native: StateDict, *, into_template: bool = False
+) -> Iterator[tuple[_Path, str]]:
     """Compare a checkpoint with what its tree alone would be read as.
 
     No array's content is looked at: those of the tree are the checkpoint's own memory.
@@ -42,6 +47,8 @@ def lost(checkpoint: SNNCheckpoint, native: StateDict) -> Iterator[tuple[_Path, 
     checkpoint : SNNCheckpoint
     native : StateDict
         Made of it.
+    into_template : bool
+        Whether what stands beside the network is another file's.
 
     Yields
     ------
@@ -64,7 +71,8 @@ def lost(checkpoint: SNNCheckpoint, native: StateDict) -> Iterator[tuple[_Path, 
     for name in ("connections", "dt", "step", "metadata", "frozen_layers", "ties"):
         if not _same(getattr(checkpoint, name), getattr(back, name)):
             yield (name,), _REST
-    yield from _lost_of_tree(("training",), checkpoint.training, back.training, _TREES)
+    beside = _TEMPLATE if into_template else _TREES
+    yield from _lost_of_tree(("training",), checkpoint.training, back.training, beside)
     yield from _lost_of_tree(("extras",), _extras(checkpoint), back.extras, _LAYOUT)
 
 
@@ -172,13 +180,13 @@ def _lost_of_tree(
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether two values are the same, and two arrays the same memory."""
+    """Whether two values are the same, and two arrays the same memory or short and equal."""
     if a is b:
         return True
     if type(a) is not type(b) and not (isinstance(a, Mapping) and isinstance(b, Mapping)):
         return False
     if isinstance(a, np.ndarray):
-        return _is_same_memory(a, b)
+        return _is_same_memory(a, b) or (a.nbytes <= _SHORT and _is_equal(a, b))
     if isinstance(a, Parameter):
         return a.unit == b.unit and a.trainable is b.trainable and _same(a.value, b.value)
     if isinstance(a, Mapping):
@@ -186,10 +194,14 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(_same, a, b))
     if isinstance(a, np.generic):
-        return bool(a.dtype == b.dtype) and a.tobytes() == b.tobytes()
+        return _is_equal(a, b)
     if is_dataclass(a):
         return all(_same(getattr(a, name), getattr(b, name)) for name in _names(a))
     return bool(a == b or (a != a and b != b))
+
+
+def _is_equal(a: Any, b: Any) -> bool:
+    return bool(a.dtype == b.dtype) and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
 def _is_same_memory(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:

@@ -132,8 +132,10 @@ def _is_large(entry: Mapping[str, Any]) -> bool:
 
 _NOTES: Mapping[Integrity, tuple[str, ...]] = {
     "changed": (
-        "another tool changed the file after snnbridge wrote it: the arrays are those that stand "
-        "there now, everything else is as snnbridge wrote it",
+        (
+            "another tool changed the file after snnbridge wrote it: the arrays are those that "
+            "stand there now, everything else is as snnbridge wrote it"
+        ),
     ),
     "unchecked": ("the file is large and was not held against its digest; do so with check=yes",),
 }

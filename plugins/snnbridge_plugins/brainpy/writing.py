@@ -43,7 +43,7 @@ def losses(
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """Say what a file would lose: nothing, unless it is bare."""
     if options.get("bare"):
-        yield from lost(checkpoint, _native(checkpoint, options))
+        yield from lost(checkpoint, _native(checkpoint, options), into_template="like" in options)
 
 
 def prepare(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from snnbridge import UNKNOWN, Layer, Neuron, SNNCheckpoint, Subgraph, differences
-from snnbridge.ledger import ORDER
+from snnbridge import ORDER, UNKNOWN, Layer, Neuron, SNNCheckpoint, Subgraph, differences
 from snnbridge.model import Path, Reset
 from snnbridge.storage import Target
 from snnbridge_plugins.nir.carry import describe

@@ -33,7 +33,7 @@ class Cycle:
         """Add the Scan, and hand its signals to the graph."""
         inner, graph = self.inner, self.graph
         for node in self.nodes:
-            inner.begin(node, top=False)
+            inner.begin(node)
         places = list(inner.states)
         starts = [inner.states[place] for place in places]
         for place, start in zip(places, starts, strict=True):
@@ -48,12 +48,12 @@ class Cycle:
             graph.end(inner.starts[place], self.lasts[place])
 
     def _clock(self) -> list[tuple[Term, Term]]:
-        if not any(
-            self.graph.recipes[n.key].timed for n in self.nodes if n.key in self.inner.recipes
-        ):
+        """Hand the index of the step in, if a rule reads it: (outside, inside)."""
+        outside = self.inner.time
+        if outside is None:
             return []
-        self.inner.time = self.body.term("time_now", "float32")
-        return [(self.graph.time(), self.inner.time)]
+        self.inner.time = self.body.term("time_now", outside.dtype)
+        return [(outside, self.inner.time)]
 
     def _scan(
         self,
@@ -69,8 +69,7 @@ class Cycle:
         shapes = [self._state_shape(place) for place in places]
         graph = loop_graph(
             self.body,
-            [(loop, None) for loop in loops],
-            [now for _, now in taken],
+            [*loops, *(now for _, now in taken)],
             [*ends, *(term for _, _, term, _ in wanted)],
             [*shapes, *(shape for _, _, _, shape in wanted)],
         )

@@ -161,6 +161,8 @@ class _Graph:
         value = next(x for x in self.graph["input"] if x.get("name", "") == part.state)
         name = self.unused(_name_of(part))
         self.layers[name] = found.layer(name, _shape_of(value))
+        if part.drive not in self.made:
+            raise ReadError(f"nobody defines the value {part.drive!r}, the input of {name!r}")
         self._connect(self.made[part.drive], name)
         self.made[spikes] = name
 

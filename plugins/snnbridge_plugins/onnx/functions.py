@@ -189,8 +189,7 @@ def _loop(function: _Function, prepared: Terms) -> None:
         scope,
         loop_graph(
             body,
-            [*zip(states, recipe.states, strict=True)],
-            [*now, *([] if time is None else [time])],
+            [*states, *now, *([] if time is None else [time])],
             [*ends, *outputs],
             [*(s.shape for s in recipe.states), *(shape for _, shape in recipe.outputs)],
         ),
@@ -210,8 +209,7 @@ def expanded_shape(scope: Scope, x: Term, shape: Sequence[int]) -> Term:
 
 def loop_graph(
     body: Scope,
-    states: Sequence[tuple[Term, Any]],
-    scanned: Sequence[Term],
+    inputs: Sequence[Term],
     results: Sequence[Term],
     shapes: Sequence[Sequence[int]],
 ) -> Message:
@@ -220,30 +218,24 @@ def loop_graph(
     Parameters
     ----------
     body : Scope
-    states : sequence of (Term, State)
-    scanned : sequence of Term
+    inputs : sequence of Term
+        The states, then what is scanned.
     results : sequence of Term
         The new states, then the outputs.
     shapes : sequence of tuple
         Of the results, without the batch: their number of axes is stated, since runtimes up to
         1.20 ask for it, and the lengths are not, since a function serves layers of any size.
     """
-    inputs = [term for term, _ in states] + list(scanned)
     outputs = [body.op("Identity", term, hint=f"{term.name}_next") for term in results]
     return {
         "node": body.nodes,
         "name": "step",
-        "input": [untyped(term) for term in inputs],
+        "input": [{"name": term.name} for term in inputs],  # the loop knows their types
         "output": [
             value_info(term.name, term.dtype, [None] * (len(shape) + 1))
             for term, shape in zip(outputs, shapes, strict=True)
         ],
     }
-
-
-def untyped(term: Term) -> Message:
-    """Return an input of a body, of which the loop knows the type."""
-    return {"name": term.name}
 
 
 def scan(

@@ -9,11 +9,13 @@ from typing import Any
 
 from snnbridge import IntegrityError, ReadError
 from snnbridge.storage import Source, dump_json, parse_json
-from snnbridge_plugins.onnx.protobuf import decode, wire_fields
+from snnbridge_plugins.onnx.protobuf import LENGTH, VARINT, decode, field_at
 from snnbridge_plugins.onnx.schema import KEY, MESSAGES, Message
 
 _KNOWN = {*MESSAGES["Model"], 20, 26}  # training information, configuration
 _GRAPH = 7
+#: The tag of the version of the IR, with which every model begins.
+_FIRST = b"\x08"
 
 
 @dataclass(frozen=True)
@@ -98,35 +100,26 @@ def open_model(source: Source) -> Model:
 
 
 def looks_like_a_model(head: bytes, size: int) -> bool:
-    """Tell whether a file may be a model: its first fields are, and one of them is a graph."""
+    """Tell whether a file may be a model: its first fields are, and one of them is a graph.
+
+    Parameters
+    ----------
+    head : bytes
+        Where the file begins.
+    size : int
+        Of the file.
+    """
     data, at = memoryview(head), 0
-    if not head.startswith(b"\x08"):
+    if not head.startswith(_FIRST):
         return False
-    try:
-        for number, _, _ in wire_fields(data[:2]):
-            at = number
-    except ReadError:
-        return False
-    return at == 1 and _reaches_a_graph(data, size)
-
-
-def _reaches_a_graph(data: memoryview, size: int) -> bool:
-    """Walk over the fields that stand in the head of a file."""
-    from snnbridge_plugins.onnx.protobuf import _varint
-
-    at = 0
     try:
         while at < len(data):
-            tag, at = _varint(data, at)
-            if tag >> 3 not in _KNOWN:
+            number, wire, start, end = field_at(data, at)
+            if number not in _KNOWN or wire not in (VARINT, LENGTH):
                 return False
-            value, at = _varint(data, at)
-            if tag & 7 == 2:
-                at += value
-            elif tag & 7:
-                return False
-            if tag >> 3 == _GRAPH:
-                return at <= size
-    except ReadError:
+            if number == _GRAPH:
+                return start <= end <= size
+            at = end
+    except ReadError:  # the head ends in the middle of a field
         return False
     return False

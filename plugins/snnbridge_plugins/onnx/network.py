@@ -44,7 +44,7 @@ def _over_time(graph: Graph) -> Signals:
 def _step(graph: Graph) -> Signals:
     signals = OneStep(graph, graph.scope)
     for node in graph.network.nodes:
-        signals.begin(node, top=True)
+        signals.begin(node)
     for node in graph.network.nodes:
         signals.add(node)
     signals.end_all()

@@ -16,8 +16,9 @@ from snnbridge import ReadError
 from snnbridge.storage.limits import TRUST
 from snnbridge_plugins.onnx.schema import MESSAGES, Field, Message
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-_WIRE = {"int": _VARINT, "float": _FIXED32}
+VARINT, _FIXED64, LENGTH, _FIXED32 = 0, 1, 2, 5
+_SIZES = {_FIXED64: 8, _FIXED32: 4}
+_WIRE = {"int": VARINT, "float": _FIXED32}
 _DEPTH = 64
 #: So many fields any model may have; more, if it has this many bytes for each.
 _FIELDS, _FIELD_BYTES = 500_000, 8
@@ -44,7 +45,7 @@ def varint(number: int) -> bytes:
 def prefix(kind: str, name: str, size: int) -> bytes:
     """Write what stands before the bytes of a field that has a length."""
     number = next(n for n, field in MESSAGES[kind].items() if field.name == name)
-    return varint(number << 3 | _LENGTH) + varint(size)
+    return varint(number << 3 | LENGTH) + varint(size)
 
 
 def encode(kind: str, message: Message) -> bytes:
@@ -65,7 +66,7 @@ def encode(kind: str, message: Message) -> bytes:
 
 
 def _add(pieces: list[bytes], number: int, field: Field, value: Any) -> None:
-    pieces.append(varint(number << 3 | _WIRE.get(field.kind, _LENGTH)))
+    pieces.append(varint(number << 3 | _WIRE.get(field.kind, LENGTH)))
     if field.kind == "int":
         pieces.append(varint(value))
         return
@@ -129,11 +130,11 @@ class _Decoder:
             raise ReadError(f"the file holds more fields than any model needs; {TRUST}")
 
     def _several(self, field: Field, wire: int, value: Any, depth: int) -> list[Any]:
-        if field.kind in _NUMBERS and wire == _LENGTH:
+        if field.kind in _NUMBERS and wire == LENGTH:
             if len(value) % _NUMBERS[field.kind]:
                 raise ReadError(f"{len(value)} bytes are no whole number of {field.kind}")
             return [value]
-        if field.kind == "int" and wire == _LENGTH:
+        if field.kind == "int" and wire == LENGTH:
             return [self._integer(x) for x in _varints(value)]
         return [self._one(field, wire, value, depth)]
 
@@ -145,7 +146,7 @@ class _Decoder:
         if field.kind in _NUMBERS:
             expected = _FIXED32 if field.kind == "float32s" else _FIXED64
         else:
-            expected = _WIRE.get(field.kind, _LENGTH)
+            expected = _WIRE.get(field.kind, LENGTH)
         if wire != expected:
             raise ReadError(f"the field {field.name!r} has the wire type {wire}, not {expected}")
         if field.kind == "int":
@@ -178,26 +179,38 @@ def wire_fields(data: memoryview) -> Iterator[tuple[int, int, Any]]:
     ReadError
         For bytes that end too early, or no field.
     """
-    at, end = 0, len(data)
-    while at < end:
-        tag, at = _varint(data, at)
-        number, wire = tag >> 3, tag & 7
-        if not 0 < number < 1 << 29:
-            raise ReadError(f"{number} is no number of a field; the file is no ONNX model")
-        if wire == _VARINT:
-            value, at = _varint(data, at)
-            yield number, wire, value
-            continue
-        if wire == _LENGTH:
-            size, at = _varint(data, at)
-        elif wire in (_FIXED32, _FIXED64):
-            size = 4 if wire == _FIXED32 else 8
-        else:
-            raise ReadError(f"field {number} has the wire type {wire}; the file is no ONNX model")
-        if size > end - at:
-            raise ReadError(f"field {number} claims {size} bytes, but {end - at} are left")
-        yield number, wire, data[at : at + size]
-        at += size
+    at = 0
+    while at < len(data):
+        number, wire, start, end = field_at(data, at)
+        if end > len(data):
+            raise ReadError(
+                f"field {number} claims {end - start} bytes, but {len(data) - start} are left"
+            )
+        value = _varint(data, start)[0] if wire == VARINT else data[start:end]
+        yield number, wire, value
+        at = end
+
+
+def field_at(data: memoryview, at: int) -> tuple[int, int, int, int]:
+    """Return a field's number, its wire type, and where its value starts and ends.
+
+    Raises
+    ------
+    ReadError
+        If there is none.
+    """
+    tag, start = _varint(data, at)
+    number, wire = tag >> 3, tag & 7
+    if not 0 < number < 1 << 29:
+        raise ReadError(f"{number} is no number of a field; the file is no ONNX model")
+    if wire == VARINT:
+        return number, wire, start, _varint(data, start)[1]
+    if wire == LENGTH:
+        size, start = _varint(data, start)
+        return number, wire, start, start + size
+    if wire not in _SIZES:
+        raise ReadError(f"field {number} has the wire type {wire}; the file is no ONNX model")
+    return number, wire, start, start + _SIZES[wire]
 
 
 def _varints(data: memoryview) -> Iterator[int]:

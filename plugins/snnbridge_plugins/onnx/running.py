@@ -13,7 +13,7 @@ from snnbridge.model import Array
 from snnbridge.storage import Source
 from snnbridge_plugins.onnx.models import Model, open_model
 from snnbridge_plugins.onnx.protobuf import encode
-from snnbridge_plugins.onnx.schema import DTYPES, Message
+from snnbridge_plugins.onnx.schema import Message
 
 
 def run(
@@ -139,6 +139,3 @@ def _by_layer(
                 value = found[name]
                 made[layer, variable] = value.astype(np.int32) if variable == "spikes" else value
     return made
-
-
-__all__ = ["DTYPES", "run"]

@@ -28,8 +28,8 @@ class OneStep(Signals):
         self.prepared: dict[Key, Terms] = {}
         self.time: Term | None = None
 
-    def begin(self, node: Node, *, top: bool) -> None:
-        """Make inputs for the states of a node; `top` where this is the graph itself."""
+    def begin(self, node: Node) -> None:
+        """Make inputs for the states of a node, and prepare its parameters."""
         graph = self.graph
         if node.what == "stimulus":
             name = graph.stimuli[node.key[0]]
@@ -45,7 +45,7 @@ class OneStep(Signals):
             self._begin(node, state, start, graph.expanded(start, node.shape, steps))
         if recipe is not None:
             self._prepare(node, recipe)
-            if recipe.timed and top:
+            if recipe.timed:
                 self.time = graph.time()
 
     def _begin(self, node: Node, state: State, start: Term, whole: Term) -> None:

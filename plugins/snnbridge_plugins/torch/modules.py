@@ -245,7 +245,7 @@ def _note(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array])
 
 
 def _add_plain(found: Found, name: str, arrays: Mapping[str, Array], modules: set[str]) -> None:
-    if name == "" or not _is_free(name, found):
+    if name == "" or name in found.layers:
         _add_opaque(found, name, arrays)
     elif "running_mean" in arrays and _is_norm(arrays):
         _add_norm(found, name, arrays)
@@ -255,10 +255,6 @@ def _add_plain(found: Found, name: str, arrays: Mapping[str, Array], modules: se
         found.places[f"{name}.V"] = found.places[f"{name.rpartition('.')[0]}.V"]
     else:
         _add_opaque(found, name, arrays)
-
-
-def _is_free(name: str, found: Found) -> bool:
-    return name not in found.layers
 
 
 def _is_norm(arrays: Mapping[str, Array]) -> bool:
