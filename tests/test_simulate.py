@@ -610,6 +610,21 @@ def test_a_run_that_hands_out_its_blocks_needs_the_memory_of_one(monkeypatch):
         simulate(NET, events, record=EVERYTHING, on_block=two)
 
 
+def test_a_long_list_of_spikes_is_laid_out_in_parts_with_the_same_bits(monkeypatch):
+    from snnbridge.simulator import sizes
+
+    times, indices = np.arange(200) * 2, np.arange(200) % 12
+    whole = simulate(NET, (times, indices), record=EVERYTHING)
+    monkeypatch.setattr(sizes, "_LAID_OUT", 12 * 50)
+    monkeypatch.setattr(sizes, "_SMALL", 1)
+    done = []
+    parts = simulate(
+        NET, (times, indices), record=EVERYTHING, progress=lambda step, steps: done.append(step)
+    )
+    assert len(done) > 5
+    same(whole, parts)
+
+
 def test_too_little_memory_is_told_beforehand(monkeypatch):
     from snnbridge.simulator import sizes
 

@@ -25,8 +25,9 @@ from snnbridge.rules import (
     spikingjelly,
     spyx,
 )
+from snnbridge.rules.arguments import REQUIRED, Argument
 from snnbridge.rules.releases import RuleTable, release
-from snnbridge.rules.table import REQUIRED, Argument, FrameworkClass
+from snnbridge.rules.table import FrameworkClass
 
 _MODULES = (
     brainpy, lava, nengo, nir, norse, rockpool, sc_neurocore, sinabs, snntorch, spikingjelly, spyx,

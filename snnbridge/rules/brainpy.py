@@ -15,53 +15,31 @@ from snnbridge.model import (
     Clock,
     Compare,
     Floor,
-    Form,
     InputGain,
     Inputs,
     Neuron,
     NeuronRule,
-    Parameter,
     Refractory,
     Reset,
     ResetTiming,
-    Scheme,
     SpikeSource,
     StateVariable,
-    Synapse,
-    SynapseKind,
-    SynapseOrder,
-    SynapseRule,
     Trace,
     Width,
-    parameter,
 )
-from snnbridge.model.values import SECONDS
+from snnbridge.rules.arguments import Argument
+from snnbridge.rules.brainpy_arguments import METHOD, SOURCE, time_constant
 from snnbridge.rules.brainpy_layers import LAYERS
+from snnbridge.rules.brainpy_synapses import SYNAPSES
 from snnbridge.rules.releases import named
-from snnbridge.rules.table import Argument, Derived, Evidence, FrameworkClass
+from snnbridge.rules.table import Derived, Evidence, FrameworkClass
 
-_DYN = "brainpy.dyn and brainpy.neurons; BrainPy 2.3.4 to 2.9.0"
-_EXPONENTIAL = {"scheme": Scheme.EXACT, "form": Form.EXPONENTIAL_EULER}
-_METHOD = Argument(
-    choices={
-        "exp_auto": _EXPONENTIAL,
-        "exp_euler_auto": _EXPONENTIAL,
-        "euler": {"scheme": Scheme.EULER, "form": Form.DERIVATIVE},
-        "rk4": {"scheme": Scheme.RUNGE_KUTTA_4, "form": Form.DERIVATIVE},
-    },
-    default="exp_auto",
-    help="integration method",
-)
 _V_REST = Argument(parameter="v_rest", default=0.0, help="resting potential")
 _R = Argument(parameter="resistance", default=1.0, help="membrane resistance")
 
 
-def _tau(default: float, parameter: str = "tau", help: str = "time constant") -> Argument:
-    return Argument(parameter=parameter, unit="ms", default=default, help=help)
-
-
-_TAU_REF = _tau(0.0, "tau_ref", "refractory period")
-_LEAK = {"tau": _tau(10.0, help="membrane time constant"), "V_rest": _V_REST, "R": _R}
+_TAU_REF = time_constant(0.0, "tau_ref", "refractory period")
+_LEAK = {"tau": time_constant(10.0, help="membrane time constant"), "V_rest": _V_REST, "R": _R}
 _LEVELS = {
     "V_reset": Argument(parameter="v_reset", default=-5.0, help="reset potential"),
     "V_th": Argument(parameter="threshold", default=20.0, help="threshold"),
@@ -103,10 +81,10 @@ def _neuron(
         framework="brainpy",
         kind=kind,
         layer=Neuron,
-        arguments={**arguments, "method": _METHOD},
+        arguments={**arguments, "method": METHOD},
         rule=rule,
         equation=equation,
-        source=_DYN,
+        source=SOURCE,
         **more,
     )
 
@@ -153,68 +131,8 @@ def _refractory(given: Mapping[str, Any]) -> Derived:
     return {}, {"refractory": Refractory.NONE if none else Refractory.HOLD_TESTED}
 
 
-def _synapse(
-    name: str,
-    kind: SynapseKind,
-    order: SynapseOrder,
-    equation: str,
-    arguments: Mapping[str, Argument],
-    input_gain: InputGain = InputGain.ONE,
-    **more: Any,
-) -> FrameworkClass:
-    return FrameworkClass(
-        framework="brainpy",
-        kind=name,
-        layer=Synapse,
-        arguments={**arguments, "method": _METHOD},
-        rule=SynapseRule(
-            kind=kind, order=order, input_gain=input_gain, inputs=Inputs.SUMMED, width=Width.FLOAT32
-        ),
-        equation=equation,
-        source=_DYN,
-        **more,
-    )
-
-
-def _as_it_is(given: Mapping[str, Any]) -> Derived:
-    """Raise h by the input as it is."""
-    return {"input_gain": 1.0}, {}
-
-
-def _alpha(given: Mapping[str, Any]) -> Derived:
-    """Say the alpha function of old as a double exponential with one time constant."""
-    if "tau_decay" not in given:
-        return {"input_gain": 1.0}, {}
-    tau = parameter(given["tau_decay"])
-    return {"input_gain": 1.0, "tau_rise": Parameter(tau.value, tau.unit or "ms")}, {}
-
-
-def _area(given: Mapping[str, Any]) -> Derived:
-    """Scale the difference of two exponentials as the releases up to 2.4.6 do."""
-    if not {"tau_decay", "tau_rise"} <= given.keys():
-        return {"gain": UNKNOWN}, {}
-    decay, rise = (_milliseconds(given[key]) for key in ("tau_decay", "tau_rise"))
-    if not (decay != rise).all():
-        raise ValueError("tau_decay and tau_rise must differ")
-    return {"gain": rise * decay / (decay - rise)}, {}
-
-
-def _milliseconds(value: Any) -> Any:
-    held = parameter(value)
-    if held.value is UNKNOWN or held.unit in (None, "ms"):
-        return held.value
-    return held.value * (SECONDS[str(held.unit)] / SECONDS["ms"])
-
-
-_RISE = {"tau_decay": _tau(10.0), "tau_rise": _tau(1.0, "tau_rise", "time constant of the rise")}
-# The last posts of 2.4.6 have double exponentials of their own.
-_LAST: dict[str, Any] = {"until": "2.4.6.post5"}
-_NEXT: dict[str, Any] = {"since": "2.5"}
 _HELD = f"{_LIF_STEP}; V keeps its value while t - t_last_spike <= tau_ref"
-_AMPLITUDE = "amplitude; normalised if none"
 _READ = "V += (dt*phi)*((-V + V_rest + R*I)/tau)"
-_DUAL = "g += (dt*phi_d)*(-g/tau_decay + h); h decays with tau_rise; h += {}x; returns g"
-_DIFFERENCE = "g_rise, g_decay decay, += x; returns {}*(g_decay - g_rise)"
 
 CLASSES = (
     *_spiking("Lif", _LIF, _LIF_STEP, _LEAK, {}),
@@ -231,74 +149,19 @@ CLASSES = (
     ),
     _neuron("IF", _READOUT, _READ, _LEAK),
     _neuron("IFLTC", _READOUT, _READ, _LEAK),
-    _neuron("Integrator", _READOUT, "x += (dt*phi)*((-x + I)/tau); returns x", {"tau": _tau(10.0)}),
+    _neuron(
+        "Integrator",
+        _READOUT,
+        "x += (dt*phi)*((-x + I)/tau); returns x",
+        {"tau": time_constant(10.0)},
+    ),
     _neuron(
         "Leaky",
         replace(_READOUT, input_gain=InputGain.ONE),
         "x += (dt*phi)*(-x/tau); x += I; returns x",
-        {"tau": _tau(10.0)},
+        {"tau": time_constant(10.0)},
     ),
-    _synapse(
-        "Expon",
-        SynapseKind.EXPONENTIAL,
-        SynapseOrder.DECAY_ADD_USE,
-        "g += (dt*phi)*(-g/tau); g += x; returns g",
-        {"tau": _tau(8.0)},
-    ),
-    _synapse(
-        "DualExpon",
-        SynapseKind.DUAL_EXPONENTIAL,
-        SynapseOrder.DECAY_USE_ADD,
-        _DUAL.format(""),
-        _RISE,
-        InputGain.STATED,
-        derive=_as_it_is,
-        **_LAST,
-    ),
-    _synapse(
-        "DualExpon",
-        SynapseKind.DUAL_EXPONENTIAL,
-        SynapseOrder.DECAY_USE_ADD,
-        _DUAL.format("a*"),
-        {**_RISE, "A": Argument(parameter="input_gain", default=None, help=_AMPLITUDE)},
-        **_NEXT,
-    ),
-    _synapse(
-        "DualExponV2",
-        SynapseKind.EXPONENTIAL_DIFFERENCE,
-        SynapseOrder.DECAY_ADD_USE,
-        _DIFFERENCE.format("tau_rise*tau_decay/(tau_decay - tau_rise)"),
-        _RISE,
-        derive=_area,
-        since="2.4.3",
-        **_LAST,
-    ),
-    _synapse(
-        "DualExponV2",
-        SynapseKind.EXPONENTIAL_DIFFERENCE,
-        SynapseOrder.DECAY_ADD_USE,
-        _DIFFERENCE.format("a"),
-        {**_RISE, "A": Argument(parameter="gain", default=None, help=_AMPLITUDE)},
-        **_NEXT,
-    ),
-    _synapse(
-        "Alpha",
-        SynapseKind.DUAL_EXPONENTIAL,
-        SynapseOrder.DECAY_USE_ADD,
-        "g += dt*phi*(-g/tau_decay + h); h decays, += x; returns g",
-        {"tau_decay": _tau(10.0)},
-        InputGain.STATED,
-        derive=_alpha,
-        **_LAST,
-    ),
-    _synapse(
-        "Alpha",
-        SynapseKind.ALPHA,
-        SynapseOrder.DECAY_USE_ADD,
-        "g += dt*phi*(-g/tau_decay + h/tau_decay); h decays, += x; returns g",
-        {"tau_decay": _tau(10.0)},
-        since="2.4.6.post5",
-    ),
+    *SYNAPSES,
     *LAYERS,
 )
 __getattr__ = named(CLASSES)

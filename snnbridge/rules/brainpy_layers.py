@@ -15,7 +15,8 @@ from snnbridge.model import (
     Linear,
     MaxPool,
 )
-from snnbridge.rules.table import Argument, FrameworkClass
+from snnbridge.rules.arguments import Argument
+from snnbridge.rules.table import FrameworkClass
 
 
 def _static(kind: str, layer: type[Layer], **arguments: Argument) -> FrameworkClass:

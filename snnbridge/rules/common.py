@@ -28,7 +28,8 @@ from snnbridge.model import (
     Trace,
     Width,
 )
-from snnbridge.rules.table import Argument, FrameworkClass
+from snnbridge.rules.arguments import Argument
+from snnbridge.rules.table import FrameworkClass
 
 #: A neuron that spikes at most once in a step and tells of it at once.
 SPIKING = NeuronRule(

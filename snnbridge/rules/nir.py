@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from snnbridge.model import Form, InputGain, Reset, Scheme, SynapseOrder
+from snnbridge.rules.arguments import Argument
 from snnbridge.rules.common import READOUT, SPIKING, Table, joint, stated
 from snnbridge.rules.releases import named
-from snnbridge.rules.table import Argument, Derived
+from snnbridge.rules.table import Derived
 
 _TABLE = Table("nir", "the nodes of nir 1.0.8")
 _COMPLEMENT: dict[str, Any] = {"input_gain": InputGain.COMPLEMENT}

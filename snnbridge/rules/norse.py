@@ -20,9 +20,10 @@ from snnbridge.model import (
     Scheme,
     SynapseOrder,
 )
+from snnbridge.rules.arguments import Argument
 from snnbridge.rules.common import READOUT, SPIKING, Table, joint, stated
 from snnbridge.rules.releases import named
-from snnbridge.rules.table import Argument, Derived
+from snnbridge.rules.table import Derived
 
 _TABLE = Table("norse", "norse.torch.module; Norse 1.1")
 _TAU_MEM = stated("tau_inv", 100.0, "inverse of the membrane time constant", unit="1/s")

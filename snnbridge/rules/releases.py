@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 from snnbridge.errors import SpecError
 from snnbridge.model import UNKNOWN, Layer, NeuronRule, SynapseRule
-from snnbridge.rules.table import REQUIRED, Argument, FrameworkClass
+from snnbridge.rules.arguments import REQUIRED, Argument
+from snnbridge.rules.table import FrameworkClass
 
 _NUMBERS = re.compile(r"v?(\d{1,9}(?:\.\d{1,9})*)[.-]?(a|b|rc|dev|post)?(\d{0,9})")
 _Key: TypeAlias = tuple[tuple[int, ...], int]

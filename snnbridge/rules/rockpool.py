@@ -16,9 +16,10 @@ from snnbridge.model import (
     SynapseOrder,
     parameter,
 )
+from snnbridge.rules.arguments import Argument
 from snnbridge.rules.common import SPIKING, Table, joint, stated
 from snnbridge.rules.releases import named
-from snnbridge.rules.table import Argument, Derived
+from snnbridge.rules.table import Derived
 
 _TABLE = Table("rockpool", "rockpool.nn.modules.torch; Rockpool 3.1")
 _SPIKING = replace(

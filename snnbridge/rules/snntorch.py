@@ -18,9 +18,10 @@ from snnbridge.model import (
     SynapseOrder,
     Trace,
 )
+from snnbridge.rules.arguments import Argument
 from snnbridge.rules.common import SPIKING, Table, joint, stated
 from snnbridge.rules.releases import named
-from snnbridge.rules.table import Argument, Derived
+from snnbridge.rules.table import Derived
 
 _TABLE = Table("snntorch", "snntorch._neurons; snnTorch 1.0")
 _BETA = stated("decay", help="decay of the membrane potential; clamped to 0 to 1")

@@ -17,9 +17,10 @@ from snnbridge.model import (
     SynapseOrder,
     parameter,
 )
+from snnbridge.rules.arguments import Argument
 from snnbridge.rules.common import READOUT, SPIKING, Table, joint, stated
 from snnbridge.rules.releases import named
-from snnbridge.rules.table import Argument, Derived
+from snnbridge.rules.table import Derived
 
 _TABLE = Table(
     "spikingjelly", "spikingjelly.activation_based.neuron; SpikingJelly 2.0, step modes s and m"

@@ -68,7 +68,8 @@ class Run:
         self.recording = Recording(lowering, self.program, record, self.batch)
         self.first_step = int(getattr(initial, "step", 0))
         self.threads = _thread_count(threads, self.batch)
-        self.sizes = Sizes(lowering, self.steps, self.batch, self.threads)
+        listed = sum(x.row_size for x in self.stimuli.values() if isinstance(x, Events))
+        self.sizes = Sizes(lowering, self.steps, self.batch, self.threads, listed)
         self.sizes.refuse_memory(self.recording, streamed=streamed)
         if self.sizes.block < self.steps:  # a single block finds them before it hands out anything
             refuse_odd(self.stimuli, lowering.width)

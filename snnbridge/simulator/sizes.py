@@ -14,12 +14,21 @@ _CACHE = 1 << 20
 _SMALL, _LARGE = 1 << 21, 1 << 23
 #: Bytes that are taken without a look at what is free: looking takes as long as a small run.
 _UNASKED = 1 << 25
+#: Numbers of a spike list that are laid out at once.
+_LAID_OUT = 1 << 22
 #: Multiply-adds after which control comes back to Python, to look for Ctrl-C.
 _PATIENCE = 1e9
 
 
 class Sizes:
     """The sizes of one run.
+
+    Parameters
+    ----------
+    lowering : Lowering
+    steps, batch, threads : int
+    listed : int
+        How many numbers a step of the spike lists has when they are laid out.
 
     Attributes
     ----------
@@ -29,9 +38,11 @@ class Sizes:
         After how many steps control comes back to Python.
     """
 
-    def __init__(self, lowering: Lowering, steps: int, batch: int, threads: int) -> None:
+    def __init__(
+        self, lowering: Lowering, steps: int, batch: int, threads: int, listed: int
+    ) -> None:
         self.lowering, self.network = lowering, lowering.network
-        self.batch, self.threads, self.all_steps = batch, threads, steps
+        self.batch, self.threads, self.all_steps, self.listed = batch, threads, steps, listed
         self.group, self.steps = self._shape_of_work()
         self.block = self._block_steps()
 
@@ -59,7 +70,10 @@ class Sizes:
             taken = sum(self.network.nodes[self.lowering.index[k]].size for k, _ in node.sources)
             dense = node.what == "layer" and isinstance(node.layer, Linear)
             work += node.size * (0.2 * taken if dense else 30)
-        whole = int(_PATIENCE * self.threads / (work * self.batch)) // self.steps * self.steps
+        most = _PATIENCE * self.threads / (work * self.batch)
+        if self.listed:
+            most = min(most, _LAID_OUT / self.listed)
+        whole = int(most) // self.steps * self.steps
         return min(max(whole, self.steps), self.all_steps)
 
     def refuse_memory(self, recording: Recording, *, streamed: bool) -> None:
@@ -75,7 +89,8 @@ class Sizes:
         buffers = self.threads * self.group * (self._row_bytes() * self.steps + 8 * history)
         kept = self.batch * (self.block if streamed else self.all_steps) * recording.row_bytes()
         state = 2 * 8 * self.batch * sum(node.size for node in self.network.nodes)
-        needed = buffers + kept + state
+        laid_out = self.listed * self.block * 8
+        needed = buffers + kept + state + laid_out
         there = available_memory() if needed > _UNASKED else None
         if there is not None and needed > there:
             raise CheckpointError(

@@ -64,12 +64,17 @@ class Events:
 
     times: Array
     places: Array
-    shape: tuple[int, ...]
+    shape: tuple[int, int]
+
+    @property
+    def row_size(self) -> int:
+        """How many numbers one step of all samples is."""
+        return self.shape[0] * self.shape[1]
 
     def block(self, first: int, steps: int) -> tuple[Array, int]:
         """Return the counts of spikes of some steps, uint8 where they fit, and 0."""
         start, end = np.searchsorted(self.times, (first, first + steps))
-        size = self.shape[0] * self.shape[1]
+        size = self.row_size
         places = (self.times[start:end] - first) * size + self.places[start:end]
         counts = np.bincount(places, minlength=steps * size).reshape(steps, *self.shape)
         return np.ascontiguousarray(counts, np.uint8 if counts.max(initial=0) < 256 else float), 0

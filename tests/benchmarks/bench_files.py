@@ -5,9 +5,9 @@
     python tests/benchmarks/bench_files.py --peers    # beside the frameworks' own save and load
     python tests/benchmarks/bench_files.py --peers --out docs/performance.md
 
-Prints a table (`--json` for machines), or writes table and picture into a page. Peers run in the environments that
-fixtures/make/environments.py makes, where they are there. Memory is anonymous memory (RssAnon)
-above that of the process before the work; it is read on Linux only.
+Prints a table (`--json` for machines), or writes table and picture into a page. Peers run in the
+environments that fixtures/make/environments.py makes, where they are there. Memory is anonymous
+memory (RssAnon) above that of the process before the work; it is read on Linux only.
 """
 
 from __future__ import annotations

@@ -21,15 +21,29 @@ import numpy as np
 import page
 from bench_files import FORMATS, model, peak_above, timed
 
-from snnbridge import Connection, Linear, SNNCheckpoint, differences, read, rules, simulate, write
+from snnbridge import (
+    Connection,
+    Input,
+    Linear,
+    SNNCheckpoint,
+    differences,
+    read,
+    rules,
+    simulate,
+    write,
+)
 from snnbridge.model import Scale
 
 RUNS = 3
 
 
+def scales(count):
+    return [Input("s0", (1,)), *(Scale(f"s{i}", np.float32(0.0625)) for i in range(1, count))]
+
+
 def chain(layers):
     """Return layers of one neuron, one after the other."""
-    found = [Scale(f"s{i}", np.float32(1)) for i in range(layers)]
+    found = scales(layers)
     edges = [Connection(f"s{i}", f"s{i + 1}") for i in range(layers - 1)]
     return SNNCheckpoint(found, connections=edges)
 
@@ -40,7 +54,8 @@ def meshed(connections):
     edges = [
         Connection(f"s{i - back}", f"s{i}") for i in range(17, layers) for back in range(1, 17)
     ]
-    found = [Scale(f"s{i}", np.float32(1)) for i in range(layers)]
+    edges += [Connection("s0", f"s{i}") for i in range(1, 17)]
+    found = scales(layers)
     return SNNCheckpoint(found, connections=edges)
 
 

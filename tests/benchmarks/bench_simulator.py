@@ -5,12 +5,13 @@
     python tests/benchmarks/bench_simulator.py W1 W5 --json
     python tests/benchmarks/bench_simulator.py --peers --out docs/performance.md
 
-Prints a table, or JSON, or writes table and picture into a page. Ours and a peer's runs are taken in turn; figures are medians, of runs of a
-network that is ready: preparation stands beside it, and peers make theirs before too. Peers run in
-the environments that fixtures/make/environments.py makes (`torch`, `brainpy-2.8`, `brian2`), where they are
-there; Brian2 has no batch, its samples run one after the other. The bound is what the named resource alone allows: the weight rows of dense layers that
-spikes touch over the bandwidth of this process, or multiply-adds over the peak of float64, both
-measured here.
+Prints a table, or JSON, or writes table and picture into a page. Ours and a peer's runs are taken
+in turn; figures are medians, of runs of a network that is ready: preparation stands beside it, and
+peers make theirs before too. Peers run in the environments that fixtures/make/environments.py
+makes (`torch`, `brainpy-2.8`, `brian2`), where they are there; Brian2 has no batch, its samples run
+one after the other. The bound is what the named resource alone allows: the weight rows of dense
+layers that spikes touch over the bandwidth of this process, or multiply-adds over the peak of
+float64, both measured here.
 """
 
 from __future__ import annotations
