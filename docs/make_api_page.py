@@ -77,8 +77,9 @@ def _module(name: str) -> str:
     again = sorted(x for x in getattr(module, "__all__", ()) if id(getattr(module, x)) in shown)
     excluded = f"   :exclude-members: {', '.join(again)}\n" if again else ""
     index = "   :no-index:\n" if name in NOT_LINKED else ""
+    inherited = "   :inherited-members: Exception, tuple\n" if name == "storage" else ""
     return f"### `snnbridge.{name}`\n\n" + _block(
-        f".. automodule:: snnbridge.{name}\n   :members:\n{excluded}{index}"
+        f".. automodule:: snnbridge.{name}\n   :members:\n{inherited}{excluded}{index}"
     )
 
 

@@ -21,7 +21,7 @@ from snnbridge.testing.samples import small
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SNN = FIXTURES / "brainpy-2.8.2/snn.bp"
-WITH_DIGESTS = (".npz", ".bp", ".h5", ".pt")
+WITH_DIGESTS = (".npz", ".bp", ".h5", ".nir", ".pt", ".safetensors")
 
 
 def flipped(path, where):
@@ -151,3 +151,39 @@ def test_the_same_conversion_gives_the_same_bytes(tmp_path):
         convert(SNN, tmp_path / folder / "net.npz")
     for name in ("net.npz", "net.json"):
         assert len({(tmp_path / folder / name).read_bytes() for folder in ("one", "two")}) == 1
+
+
+def test_a_nir_file_that_the_hdf5_library_wrote_to_has_no_digest_anymore(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "net.nir"
+    write(small(seed=3), path)
+    with h5py.File(path, "r+") as file:
+        file["node"].attrs["seen"] = 1
+    assert check_file(path).finding == "no digests"
+
+
+def test_a_safetensors_file_that_another_program_saved_again_is_changed(tmp_path):
+    safetensors = pytest.importorskip("safetensors")
+    numpy_files = pytest.importorskip("safetensors.numpy")
+    path = tmp_path / "net.safetensors"
+    write(small(seed=3), path)
+    with safetensors.safe_open(path, "np") as file:
+        metadata = file.metadata()
+    numpy_files.save_file(numpy_files.load_file(path), path, metadata)
+    assert check_file(path).finding == "changed"
+
+
+def test_an_onnx_model_whose_graph_another_program_changed_is_changed(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    from onnx_nets import plain
+
+    path = tmp_path / "net.onnx"
+    write(plain(), path)
+    assert check_file(path).finding == "intact"
+    model = onnx.load(path)
+    model.graph.doc_string = "seen"
+    onnx.save(model, path)
+    assert check_file(path).finding == "changed"
+    del model.metadata_props[:]
+    onnx.save(model, path)
+    assert check_file(path).finding == "changed"

@@ -41,6 +41,31 @@ def test_convert_says_what_became_of_everything(run, tmp_path, monkeypatch):
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_things_that_one_reason_drops_share_a_row_of_the_ledger(run, tmp_path):
+    out = run("convert", SNN, tmp_path / "snn.bp", "--spec", SPEC, "--bare")[1]
+    shared = [line.split() for line in out.splitlines() if "of 'Lif0'" in line]
+    assert [line[0] for line in shared if line[0] == "dropped"] == ["dropped"] * 3
+    assert ["v_rest", "of", "'Lif0'"] in [line[:3] for line in shared]
+
+
+def test_info_shows_what_an_opaque_layer_holds(run):
+    file = ROOT / "fixtures/brainpy-2.8.2/brainstate_lif_soft.msgpack"
+    assert "weight.bias float32[8]" in run("info", file)[1]
+    found = json.loads(run("info", file, "--json")[1])
+    assert found["layers"][0]["settings"]["weight.weight"] == "float32[12,8]"
+
+
+def test_info_names_the_framework_of_the_layers_where_the_file_names_none(run, tmp_path):
+    run("convert", SNN, tmp_path / "snn.h5", "--spec", SPEC)
+    found = json.loads(run("info", tmp_path / "snn.h5", "--json")[1])
+    assert (found["framework"], found["framework_version"]) == ("brainpy", "2.8.2")
+
+
+def test_info_shows_names_that_would_not_be_seen_in_quotes(run):
+    out = run("info", ROOT / "fixtures/sc-neurocore-3.16.0/odd_names.npz")[1]
+    assert "' ' " in out
+
+
 def test_convert_as_json_holds_ledger_and_verdict(run, tmp_path):
     code, out, _ = run("convert", SNN, tmp_path / "snn.npz", "--json")
     found = json.loads(out)

@@ -643,6 +643,21 @@ def test_a_checkpoint_is_written_into_a_templates_names(tmp_path):
     assert differences(checkpoint, opened(tmp_path / "x.bp")) == []
 
 
+def test_training_that_a_bare_file_takes_from_its_template_is_lost_unless_equal(tmp_path):
+    like = template(tmp_path)
+    checkpoint = replace(
+        read(like, registry=REGISTRY), training={"epoch": 0, "loss": np.float32(0.5)}
+    )
+    options = {"like": like}
+    ledger = write(
+        checkpoint, tmp_path / "x.bp", bare=True, allow_loss=True, options=options,
+        registry=REGISTRY,
+    )  # fmt: skip
+    assert {entry.path: entry.reason for entry in ledger.losses} == {
+        ("training", "loss"): "the template's own stands there"
+    }
+
+
 def test_a_template_that_does_not_fit_is_refused_with_both_sides(tmp_path):
     more = {"Dense1": {"Dense1.W": np.zeros((5, 5), np.float32)}}
     like = template(tmp_path, **more)

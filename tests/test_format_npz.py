@@ -395,6 +395,13 @@ def test_a_bare_pair_loses_what_the_ledger_says_and_no_more(tmp_path, dialect, c
         save_again(tmp_path / "net")
 
 
+def test_a_json_file_that_is_of_something_else_is_named(tmp_path):
+    np.savez(tmp_path / "net.npz", layer_0=np.ones((2, 3)))
+    (tmp_path / "net.json").write_text("[1]")
+    notes = read(tmp_path / "net.npz").source.notes
+    assert "'net.json' lacks 'layer_names': names, sizes and metadata are unknown" in notes
+
+
 @pytest.mark.parametrize(
     ("array", "end"),
     [(np.array([["a", "b"]]), ""), (np.array([["2026-01-01"]], "M8[D]"), ""), ([[1j]], "\n")],

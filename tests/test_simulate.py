@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from simulate_twin import Twin
 from snnbridge import rules
 from snnbridge.errors import CheckpointError, UnknownValue
 from snnbridge.model import (
+    PER_STEP,
     UNKNOWN,
     AvgPool,
     BatchNorm,
@@ -24,6 +26,7 @@ from snnbridge.model import (
     Conv2d,
     Delay,
     Flatten,
+    Floor,
     Input,
     Linear,
     MaxPool,
@@ -674,6 +677,44 @@ def test_coefficients_are_rounded_once_from_the_standard_librarys_exponential():
     assert found["leak"].dtype == np.float32
     beta = float(np.float32(math.exp(-1e-3 / 0.0131)))
     assert (found["leak"] == np.float32(1 - beta)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tau": 1e-320}, "too large for float32"),
+        ({"tau": 1.0, "r": 1e39}, "too large for float32"),
+        ({"tau": 1.0, "v_leak": np.nan}, "v_rest holds nan"),
+    ],
+    ids=["a quotient", "a factor", "no number"],
+)
+def test_a_coefficient_outside_the_networks_width_is_refused(arguments, message):
+    lif = rules.get("nir", "LIF").build("lif", shape=(1,), v_threshold=1.0, **arguments)
+    with pytest.raises(CheckpointError, match=message):
+        coefficients(lif, Quantity(1e-3, "s"))
+
+
+@pytest.mark.parametrize("kind", ["counted in steps", "in float32 time"])
+def test_a_refractory_period_that_no_clock_holds_is_refused(kind):
+    if kind == "counted in steps":
+        lif = rules.nengo.LIF("lif", shape=(1,), tau_rc=0.02, tau_ref=1e300)
+    else:
+        lif = rules.brainpy.LifRef("lif", shape=(1,), tau=10.0, tau_ref=1e300)
+    with pytest.raises(CheckpointError, match=r"tau_ref of .* is too long"):
+        coefficients(lif, Quantity(1.0, "ms"))
+
+
+@pytest.mark.parametrize("bound", [np.nan, np.inf])
+def test_a_floor_that_is_none_is_refused_and_minus_infinity_is_no_floor(bound):
+    lif = leaky("lif", 2)
+
+    def with_floor(value):
+        rule = replace(lif.rule, floor=Floor.MAXIMUM)
+        return replace(lif, parameters={**lif.parameters, "v_min": Parameter(value)}, rule=rule)
+
+    with pytest.raises(CheckpointError, match="v_min holds"):
+        coefficients(with_floor(np.float64(bound)), PER_STEP)
+    assert np.isneginf(coefficients(with_floor(np.float64(-np.inf)), PER_STEP)["floor"]).all()
 
 
 def test_units_do_not_change_a_number_that_needs_no_scaling():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from snnbridge import rules
-from snnbridge.model import Quantity, SNNCheckpoint
+from snnbridge.model import Form, Quantity, SNNCheckpoint
 from snnbridge.simulator import simulate
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "nir-paper"
@@ -49,15 +50,7 @@ def test_every_published_row_is_reproduced_to_the_last_bit(platform):
 def test_the_order_of_the_operations_decides_how_many_rows_agree():
     trace, _, _ = run("norse")
     affine = rules.get("nir", "LIF").build("lif", shape=(1,), tau=0.0025, v_threshold=0.1)
-    affine = affine.__class__("lif", (1,), affine.parameters, _affine(affine.rule))
+    affine = replace(affine, rule=replace(affine.rule, form=Form.AFFINE))
     net = SNNCheckpoint([affine], connections=(), dt=Quantity(1e-4, "s"))
     v = simulate(net, trace[:, :1, None], record={"lif": "v"}).traces["lif", "v"].ravel()
     assert (v == trace[:, 1].astype(np.float32)).sum() < 500
-
-
-def _affine(rule):
-    from dataclasses import replace
-
-    from snnbridge.model import Form
-
-    return replace(rule, form=Form.AFFINE)

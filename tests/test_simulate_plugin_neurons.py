@@ -129,6 +129,19 @@ def test_input_may_go_straight_to_a_plugin_s_neuron_as_a_list_of_spikes():
     assert found.spikes["lif"].sum(0).tolist() == [[0, 0, 1, 0]]
 
 
+def test_more_steps_than_memory_holds_are_refused_before_the_first():
+    net = network(lambda i: custom, CHAIN)
+    with pytest.raises(CheckpointError, match="MiB"):
+        simulate(net, ([0], [1]), steps=10**11, neurons=KINDS)
+
+
+def test_a_number_that_is_none_is_refused_before_the_first_step():
+    x = spikes_in(600)
+    x[599, 1, 2] = np.nan
+    with pytest.raises(CheckpointError, match=r"holds nan at step 599, sample 1, element \[2\]"):
+        simulate(network(lambda i: custom, CHAIN), x, neurons=KINDS, on_block=pytest.fail)
+
+
 def test_a_parameter_that_the_kind_needs_is_asked_for():
     net = SNNCheckpoint([Neuron("lif", (4,), {"beta": BETA}, model="twin")], [])
     with pytest.raises(UnknownValue, match="layer 'lif': threshold"):

@@ -11,9 +11,11 @@ import pytest
 from snnbridge import (
     CheckpointError,
     Connection,
+    Input,
     Linear,
     Parameter,
     SNNCheckpoint,
+    Subgraph,
     UnknownValue,
     read,
     rules,
@@ -208,6 +210,26 @@ def test_an_engine_that_does_the_same_is_equivalent(variables):
     assert [x.left for x in found.layers] == ["lif1", "lif2"]
     assert found.layers[0].largest_difference == (0.0 if "v" in variables else None)
     assert found.layers[0].spikes_left == found.layers[0].spikes_right > 0
+
+
+def test_layers_of_a_subgraph_are_judged_too_by_an_engine_and_by_the_simulator():
+    def nested(threshold):
+        lif = rules.snntorch.Leaky("lif", shape=(4,), beta=0.5, threshold=threshold)
+        block = Subgraph(
+            "block", [Input("a", (4,)), lif], [Connection("a", "lif")], {"x": "a"}, {"y": "lif"}
+        )
+        drive = [Input("in", (4,)), block]
+        return SNNCheckpoint(drive, [Connection("in", "block", target_port="x")])
+
+    def execute(inputs):
+        return simulate(nested(1.0), inputs, record={"block/lif": ("spikes", "v")}).traces
+
+    by_engine = verify(nested(1.0), execute)
+    assert [x.left for x in by_engine.layers] == ["block/lif"]
+    assert by_engine.verdict == "equivalent"
+    layer, first = verify(nested(1.0), nested(1.5)).first
+    assert layer.left == "block/lif"
+    assert first.left > 1.0
 
 
 def test_an_engine_that_spikes_otherwise_is_different_and_says_where():

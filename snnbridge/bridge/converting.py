@@ -124,9 +124,9 @@ def convert(
     if spec is not None:
         checkpoint = specs.apply(checkpoint, spec)
     info = checkpoint.source or SourceInfo()
+    goal = Destination.of(target, to, write_options, registry, bare=bare)
     if not allow_loss:
         _check_weights(checkpoint, info)
-    goal = Destination.of(target, to, write_options, registry, bare=bare)
     planned, ledger = goal.plan(checkpoint, allow_loss=allow_loss)
     if not force:
         goal.refuse_replacing(source=info)
@@ -154,10 +154,11 @@ def _check_weights(checkpoint: SNNCheckpoint, info: SourceInfo) -> None:
         and all(held.value is UNKNOWN for held in layer.parameters.values())
     ]
     if empty:
-        notes = "".join(f" {note};" for note in info.notes if repr(empty[0]) in note)
+        names = ", ".join(map(repr, empty[:8]))
+        notes = [note for note in info.notes if repr(empty[0]) in note]
+        reason = "; ".join(notes) or f"the file holds no weights of {names}"
         raise UnknownValue(
-            f"{info.path}: nothing was written, because the file holds no weights of "
-            f"{', '.join(map(repr, empty[:8]))};{notes} allow it with allow_loss=True or "
+            f"{info.path}: nothing was written: {reason}; allow it with allow_loss=True or "
             "--allow-loss",
             tuple((name, "weight") for name in empty),
         )

@@ -40,7 +40,11 @@ CODES = {"identical": 0, "equivalent": 0, "different": 1, "indeterminate": 3, ""
 )  # fmt: skip
 @click.option("--bare", is_flag=True, help="Write nothing but what the framework itself would.")
 @click.option("--allow-loss", is_flag=True, help="Convert also if something is lost.")
-@click.option("--force", is_flag=True, help="Replace also SRC itself, and files of other tools.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace also SRC by another format, and others' files beside DST.",
+)
 @click.option("--dry-run", is_flag=True, help="Show ledger and verdict, and write nothing.")
 @click.option("--no-verify", is_flag=True, help="Neither read back nor simulate.")
 @options.trusted
@@ -123,6 +127,8 @@ def _print(done: Conversion) -> None:
 def _meaning(done: Conversion) -> str:
     if done.verdict == "identical" and not done.files:
         return "nothing that bears on behaviour would change"
+    if done.verdict == "indeterminate" and not done.ledger.losses:
+        return "not certain for every input; verify it on yours"
     return _MEANINGS[done.verdict]
 
 

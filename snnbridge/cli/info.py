@@ -157,7 +157,7 @@ def _print(checkpoint: SNNCheckpoint) -> None:
 def _print_step(step: Mapping[str, Any], source: Mapping[str, Any]) -> None:
     """Show one link of the chain of conversions, with the digests of its source."""
     name, *rest = (str(value) for value in source.values() if isinstance(value, str))
-    render.paragraph(f"converted by {step.get('by')} from {name} ({', '.join(rest)})")
+    render.paragraph(f"converted by {step.get('by')} from {name} ({' '.join(dict.fromkeys(rest))})")
     digests = source.get("sha256")
     for file, digest in digests.items() if isinstance(digests, dict) else ():
         render.line(f"  {file} had sha256")

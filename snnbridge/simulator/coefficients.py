@@ -32,6 +32,9 @@ from snnbridge.simulator.decays import leak_numbers
 from snnbridge.simulator.numbers import Numbers, width_of
 from snnbridge.simulator.unknowns import refuse_unknown, unknown_of
 
+#: Steps of a refractory period that a counter holds.
+_LONGEST = 1 << 62
+
 __all__ = ["clock_step", "coefficients", "refuse_durations", "width_of"]
 
 
@@ -168,11 +171,15 @@ class _Coefficients(Numbers):
             raise self.refuse(f"tau_ref must be at least 0, found {period.min()}")
         unit = self.layer.parameters["tau_ref"].unit
         if clock == "float32 time":
+            if (period > np.finfo(np.float32).max).any():
+                raise self.refuse(f"tau_ref of {period.max():.3g} {unit} is too long")
             return np.ascontiguousarray(period.astype(np.float32))
         if unit != "step" and not isinstance(self.dt, PerStep):
             dt, scale = self._same_unit(unit)
             # A whole number of steps survives the rounding of its own division.
             period = np.floor(period * scale / dt + 1e-9)
+        if (period > _LONGEST).any():
+            raise self.refuse(f"tau_ref of {period.max():.3g} steps is too long")
         return np.ascontiguousarray(np.floor(period).astype(np.int64))
 
     def clock_step(self) -> np.float32:

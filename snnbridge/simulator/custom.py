@@ -8,6 +8,7 @@ step by step, and what leads back is handed on one step later with a delay that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -37,9 +38,10 @@ from snnbridge.simulator.result import (
     wanted_traces,
 )
 from snnbridge.simulator.run import Run, whole_steps
+from snnbridge.simulator.sizes import refuse_bytes
 from snnbridge.simulator.stimulus import Dense, Events, refuse_odd, stimuli_of
 
-#: Steps that a network without a way back runs at once when it streams its recordings.
+#: Steps that a network without a way back runs at once.
 _BLOCK = 256
 
 
@@ -158,7 +160,8 @@ class _CustomRun:
         on_block: Callable[[Block], object] | None,
         progress: Callable[[int, int], object] | None,
     ) -> Simulation:
-        size = 1 if self.whole.goes_back else (_BLOCK if on_block else self.steps)
+        size = 1 if self.whole.goes_back else _BLOCK
+        refuse_bytes((min(size, self.steps) if on_block else self.steps) * self._row_bytes())
         kept: list[dict[tuple[str, str], Array]] = []
         for first in range(0, self.steps, size):
             steps = min(size, self.steps - first)
@@ -172,6 +175,11 @@ class _CustomRun:
                 progress(first + steps, self.steps)
         traces = {key: np.concatenate([x[key] for x in kept]) for key in self.record if kept}
         return Simulation(self.steps, self.batch, traces, self.counts, self._state())
+
+    def _row_bytes(self) -> int:
+        """Return about what is recorded in one step."""
+        sizes = [math.prod(self.network.shapes_out[name]) for name, _ in self.record]
+        return self.batch * self.whole.width.itemsize * sum(sizes)
 
     def _block(self, first: int, steps: int) -> dict[tuple[str, str], Array]:
         """Run some steps of every part, and of the neurons between them."""

@@ -90,13 +90,23 @@ class Sizes:
         kept = self.batch * (self.block if streamed else self.all_steps) * recording.row_bytes()
         state = 2 * 8 * self.batch * sum(node.size for node in self.network.nodes)
         laid_out = self.listed * self.block * 8
-        needed = buffers + kept + state + laid_out
-        there = available_memory() if needed > _UNASKED else None
-        if there is not None and needed > there:
-            raise CheckpointError(
-                f"the simulation needs about {needed >> 20:,} MiB, but {there >> 20:,} MiB are "
-                "free; record less, take on_block, or fewer samples"
-            )
+        refuse_bytes(buffers + kept + state + laid_out)
+
+
+def refuse_bytes(needed: int) -> None:
+    """Refuse to take more memory than there is.
+
+    Raises
+    ------
+    CheckpointError
+        With both numbers.
+    """
+    there = available_memory() if needed > _UNASKED else None
+    if there is not None and needed > there:
+        raise CheckpointError(
+            f"the simulation needs about {needed >> 20:,} MiB, but {there >> 20:,} MiB are free; "
+            "record less, take on_block, or fewer samples"
+        )
 
 
 def available_memory() -> int | None:

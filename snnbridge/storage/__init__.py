@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from snnbridge.storage.commit import recover
+from snnbridge.storage.digests import BLANK, digest_of, digest_so_far
 from snnbridge.storage.jsontext import dump_json, parse_json
 from snnbridge.storage.limits import Limits
 from snnbridge.storage.sets import read_set
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from snnbridge.storage.zipwrite import StoredZip
 
 __all__ = [
+    "BLANK",
     "Limits",
     "Member",
     "NpyHeader",
@@ -40,6 +42,8 @@ __all__ = [
     "ZipReader",
     "array_bytes",
     "blocks",
+    "digest_of",
+    "digest_so_far",
     "dump_json",
     "nbytes",
     "npy_array",

@@ -52,7 +52,7 @@ class Execution:
         found = [agreement(self.network, name, name) for name in names]
         record = recorded(names, found)
         raw = simulate(self.raw, given, record=record, progress=_steps(progress)).traces
-        shown = simulate(self.left, given, record=_shown(self.left, record, returned)).traces
+        shown = simulate(self.left, given, record=_shown(network_of(self.left), record, returned)).traces
         for x in found:
             self._compare(x, returned, raw, shown, (steps, samples))
         return Verification.of(found, "name", steps, samples)
@@ -99,7 +99,7 @@ def _listed(pairs: Any) -> str:
 
 
 def _shown(
-    left: SNNCheckpoint, record: Mapping[str, Any], returned: Mapping[tuple[str, str], Array]
+    left: Network, record: Mapping[str, Any], returned: Mapping[tuple[str, str], Array]
 ) -> dict[str, tuple[str, ...]]:
     """Return the membranes that both sides can show."""
     return {

@@ -10,6 +10,7 @@ target, and the tests keep it.
 
 import argparse
 import atexit
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,9 @@ WORK = HERE / "work"
 FOUND = HERE / "found"
 #: Bytes of the longest input, seconds for one, MiB of the process: most of them are Python's.
 LIMITS = ("-max_len=65536", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1")
-KEPT_BYTES = 16384
+KEPT_BYTES, KEPT_FILES = 16384, 40
+TARGETS = ("npz", "npz-record", "brainpy", "hdf5", "nir", "onnx", "torch", "safetensors",
+           "safetensors-index", "journal", "spec-toml", "spec-json")  # fmt: skip
 
 
 def fuzz(target, arguments):
@@ -27,7 +30,7 @@ def fuzz(target, arguments):
     import atheris
 
     with atheris.instrument_imports(include=["snnbridge", "snnbridge_plugins"]):
-        from targets import attempt, clean_up
+        from fuzz.targets import attempt, clean_up
     atexit.register(clean_up)
     atheris.Setup([sys.argv[0], *arguments], lambda data: attempt(target, data))
     atheris.Fuzz()
@@ -56,20 +59,55 @@ def run(target, seconds):
 
 
 def merge(target):
-    """Put inputs into the corpus that reach code which no other there reaches."""
-    child(target, "-merge=1", f"-max_len={KEPT_BYTES}", HERE / "corpus" / target, WORK / target)
+    """Put inputs into the corpus that reach lines, from lines, that no smaller one there does."""
+    from fuzz.targets import attempt
+
+    place = HERE / "corpus" / target
+    place.mkdir(parents=True, exist_ok=True)
+    files = [path for folder in (place, WORK / target) for path in folder.iterdir()]
+    reached = set()
+    for path in sorted(files, key=lambda path: (path.parent != place, path.stat().st_size)):
+        data = path.read_bytes()
+        new = steps_of(lambda data=data: attempt(target, data)) - reached
+        if new and len(data) <= KEPT_BYTES and len(list(place.iterdir())) < KEPT_FILES:
+            reached |= new
+            (place / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+
+
+def steps_of(action):
+    """Return the steps from line to line that an action takes in this package."""
+    found = set()
+
+    def trace(frame, event, _):
+        if "snnbridge" not in frame.f_code.co_filename:
+            return None
+        last = None
+
+        def local(frame, event, _):
+            nonlocal last
+            found.add((frame.f_code, last, frame.f_lineno))
+            last = frame.f_lineno
+            return local
+
+        return local
+
+    sys.settrace(trace)
+    try:
+        action()
+    finally:
+        sys.settrace(None)
+    return found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("targets", nargs="*", default=sorted(x.name for x in
-                        (HERE / "corpus").iterdir()))  # fmt: skip
+    parser.add_argument("targets", nargs="*", default=TARGETS)
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--merge", action="store_true")
     parser.add_argument("--target", help=argparse.SUPPRESS)
     chosen = parser.parse_args(sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else None)
+    sys.path.insert(0, str(HERE.parent))
     if chosen.target:
-        sys.path.insert(0, str(HERE))
         fuzz(chosen.target, sys.argv[sys.argv.index("--") + 1 :])
     if chosen.merge:
         for target in chosen.targets:

@@ -162,12 +162,23 @@ class _Digest:
 
 
 def entry_of(tree: dict[str, Any]) -> dict[str, Any] | None:
-    """Take this package's entry out of a tree, if it is there."""
+    """Take this package's entry out of a tree, if it is there.
+
+    Raises
+    ------
+    IntegrityError
+        If its name, or that of a part of it, is another.
+    """
     entry = tree.get(RESERVED)
-    if not isinstance(entry, dict) or not isinstance(entry.get("document"), str):
-        return None
-    del tree[RESERVED]
-    return entry
+    if isinstance(entry, dict) and isinstance(entry.get("document"), str):
+        del tree[RESERVED]
+        return entry
+    for key, value in tree.items():
+        if isinstance(value, dict) and len(value.keys() & {*_COVERED, "sha256"}) > 3:
+            raise IntegrityError(
+                f"the entry {key!r} is what snnbridge adds to a file, but its names were damaged"
+            )
+    return None
 
 
 def is_unchanged(entry: Mapping[str, Any], data: memoryview) -> bool:

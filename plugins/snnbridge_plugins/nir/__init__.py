@@ -85,6 +85,12 @@ FORMAT = Format(
             direction="reading",
         ),
         Option(
+            "check",
+            "Whether to compare a large file with the digest behind its end.",
+            choices=("yes", "no"),
+            direction="reading",
+        ),
+        Option(
             "for",
             "The framework whose importer is to run the graph.",
             choices=_IMPORTERS,

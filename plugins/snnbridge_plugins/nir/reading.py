@@ -21,6 +21,7 @@ from snnbridge import (
 from snnbridge.model import Unknown
 from snnbridge.model.values import SECONDS
 from snnbridge.storage import Source
+from snnbridge_plugins.nir import seal
 from snnbridge_plugins.nir.carry import description, restore
 from snnbridge_plugins.nir.graph import Graph, Node, is_same
 from snnbridge_plugins.nir.importers import IMPORTERS
@@ -39,7 +40,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     ----------
     source : Source
     options : mapping
-        ``dt``, ``scheme`` and ``reset``; the format's declaration has their meaning.
+        ``dt``, ``scheme``, ``reset`` and ``check``; the format's declaration has their meaning.
 
     Raises
     ------
@@ -48,6 +49,8 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     OptionError
         For a time step that is none.
     """
+    asked = {"yes": True, "no": False}.get(options.get("check", ""))
+    integrity = seal.check(source.data, asked=asked)
     version, root = read_file(source)
     notes: list[str] = []
     checkpoint = None if options.get("scheme") else _described(root, notes)
@@ -65,6 +68,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
         framework="nir",
         framework_version=UNKNOWN if version is None else version,
         notes=tuple(notes),
+        integrity=integrity,
     )
     return checkpoint
 

@@ -35,7 +35,7 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any])
     graph = to_graph(checkpoint, IMPORTERS[name] if name else None)
     if not options.get("bare"):
         describe(checkpoint, graph, name)
-    write_file(target, _version(checkpoint), graph)
+    write_file(target, _version(checkpoint), graph, sealed=not options.get("bare"))
 
 
 def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from snnbridge import ReadError
 from snnbridge.storage import Source, Target, hdf5
+from snnbridge_plugins.nir import seal
 from snnbridge_plugins.nir.graph import Graph, Node, Value
 
 #: Names that fields had in NIR 0.0.
@@ -24,7 +25,7 @@ def read_file(source: Source) -> tuple[str | None, Node | Graph]:
     ReadError
         If it is no HDF5 file, no NIR file, or if an edge names no node.
     """
-    root = hdf5.open_file(source.data)
+    root = hdf5.open_file(source.data, limits=source.limits)
     version = root.get("version")
     stated = version.text() if isinstance(version, hdf5.Dataset) else None
     node = root.get("node")
@@ -114,12 +115,16 @@ def _value(item: hdf5.Dataset) -> Value:
     return item.read()
 
 
-def write_file(target: Target, version: str | None, root: Node | Graph) -> None:
-    """Write a file that every NIR from 0.2 on reads."""
+def write_file(
+    target: Target, version: str | None, root: Node | Graph, *, sealed: bool
+) -> None:
+    """Write a file that every NIR from 0.2 on reads, with or without a digest behind it."""
     stated = {} if version is None else {"version": hdf5.NewDataset(version)}
     top = hdf5.NewGroup({**stated, "node": _stored(root)})
     with target.open() as file:
         hdf5.write_file(file, top)
+        if sealed:
+            seal.add(file)
 
 
 def _stored(node: Node | Graph) -> hdf5.NewGroup:

@@ -34,6 +34,8 @@ class Pair:
         Whether the record proves by its digest that the archive is its own.
     limits : Limits
         Those of the file that was opened.
+    foreign : str
+        The JSON file of the same name that is no checkpoint's, if there is one.
     """
 
     archive: ZipReader
@@ -41,6 +43,7 @@ class Pair:
     name: str
     is_bound: bool = False
     limits: Limits = field(default_factory=Limits)
+    foreign: str = ""
 
 
 def base_name(name: str) -> str:
@@ -83,8 +86,8 @@ def open_pair(source: Source) -> Pair:
         if record is None and is_head:
             raise ReadError(f"{name!r} lacks 'layer_names': it is no checkpoint's JSON half")
         bound = record is not None and _is_bound(record, archive)
-        named = files[1] if record else files[0]
-        found[:] = [Pair(archive, record, named, bound, source.limits)]
+        named, foreign = (files[1], "") if record else files
+        found[:] = [Pair(archive, record, named, bound, source.limits, foreign)]
         return bound or archive.comment != COMMENT
 
     try:

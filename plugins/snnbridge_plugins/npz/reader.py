@@ -228,13 +228,13 @@ def _read_archive(pair: Pair, orientation: Any, *, check: bool) -> SNNCheckpoint
     for key, array in arrays.items():
         check_content(array, repr(key))
     if sorted(arrays) == sorted(f"layer_{i}" for i in range(len(arrays))):
-        return _read_headless(arrays, orientation)
+        return _read_headless(arrays, orientation, pair.foreign)
     if all(_ZOO.fullmatch(key) and array.ndim == 2 for key, array in arrays.items()):
         return _read_zoo(arrays, orientation or "in-out")
     return _read_foreign(arrays, orientation)
 
 
-def _read_headless(arrays: Mapping[str, Array], orientation: Any) -> SNNCheckpoint:
+def _read_headless(arrays: Mapping[str, Array], orientation: Any, foreign: str) -> SNNCheckpoint:
     ordered = [arrays[f"layer_{i}"] for i in range(len(arrays))]
     for name, array in arrays.items():
         check_numeric(array, name, real=False)
@@ -245,7 +245,8 @@ def _read_headless(arrays: Mapping[str, Array], orientation: Any) -> SNNCheckpoi
     checkpoint.source = SourceInfo(
         dialect="archive", framework=FRAMEWORK, notes=notes.text(orientation)
     )
-    return _noted(checkpoint, "the JSON file is missing: names, sizes and metadata are unknown")
+    missing = f"{foreign!r} lacks 'layer_names'" if foreign else "the JSON file is missing"
+    return _noted(checkpoint, f"{missing}: names, sizes and metadata are unknown")
 
 
 def _read_zoo(arrays: Mapping[str, Array], orientation: str) -> SNNCheckpoint:

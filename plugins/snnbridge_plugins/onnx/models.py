@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnbridge import IntegrityError, ReadError
+from snnbridge.model import Integrity
 from snnbridge.storage import Source, dump_json, parse_json
+from snnbridge_plugins.onnx.digest import DIGEST_KEY, is_right
 from snnbridge_plugins.onnx.protobuf import LENGTH, VARINT, decode, field_at
 from snnbridge_plugins.onnx.schema import KEY, MESSAGES, Message
 
@@ -67,6 +69,14 @@ class Model:
         if hashlib.sha256(dump_json(found)).hexdigest() != stated:
             raise IntegrityError(f"{where} differs from what was written; it was damaged")
         return found
+
+    def integrity(self) -> Integrity:
+        """Compare the file with its digest; the files of data beside it are not looked at."""
+        stated = self.metadata.get(DIGEST_KEY)
+        if stated is None:
+            wrote_it = KEY in self.metadata or self.message.get("producer_name") == "snnbridge"
+            return "changed" if wrote_it else ""
+        return "intact" if is_right(self.source, stated) else "changed"
 
     def described(self) -> Mapping[str, Any]:
         """Return what this package wrote about the graph.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from snnbridge import UNKNOWN, Options, ReadError, SNNCheckpoint, SourceInfo
 from snnbridge.document import from_document, from_inline
-from snnbridge.model import Array
+from snnbridge.model import Array, Integrity
 from snnbridge.storage import Source, blocks
 from snnbridge_plugins.onnx.arrays import Tensors
 from snnbridge_plugins.onnx.foreign import from_graph
@@ -37,9 +38,12 @@ def read(source: Source, options: Options) -> SNNCheckpoint:
     vet(model.message)
     tensors = Tensors(source, model.message["graph"])
     held = model.held()
+    integrity: Integrity = "unchecked" if options.get("check") == "no" else model.integrity()
     if held is None:
-        return from_graph(model, tensors)
-    return _Own(model, tensors, check=options.get("check") != "no").checkpoint(held["document"])
+        found = from_graph(model, tensors)
+        found.source = replace(found.source or SourceInfo(), integrity=integrity)
+        return found
+    return _Own(model, tensors, integrity).checkpoint(held["document"])
 
 
 class _Own:
@@ -49,12 +53,13 @@ class _Own:
     ----------
     model : Model
     tensors : Tensors
-    check : bool
-        Whether arrays are held against their digests.
+    integrity : str
+        What the digest of the whole model says; those of its arrays are compared, too, unless
+        it was not looked at.
     """
 
-    def __init__(self, model: Model, tensors: Tensors, *, check: bool) -> None:
-        self._model, self._tensors, self._check = model, tensors, check
+    def __init__(self, model: Model, tensors: Tensors, integrity: Integrity) -> None:
+        self._model, self._tensors, self._integrity = model, tensors, integrity
         self._notes: dict[str, None] = {}
 
     def checkpoint(self, document: Any) -> SNNCheckpoint:
@@ -67,7 +72,7 @@ class _Own:
             framework=framework,
             framework_version=version,
             notes=tuple(self._notes),
-            integrity="changed" if self._notes else "intact" if self._check else "unchecked",
+            integrity="changed" if self._notes else self._integrity,
         )
         return found
 
@@ -116,7 +121,7 @@ class _Own:
         if not isinstance(name, str) or name not in self._tensors:
             raise ReadError(f"there is no tensor {name!r}")
         array = self._tensors.array(name)
-        if self._check and _digest(name, array) != reference.get("sha256"):
+        if self._integrity != "unchecked" and _digest(name, array) != reference.get("sha256"):
             self._note(reference, "has changed")
             if "shape" in reference and array.dtype != "uint8":
                 return array

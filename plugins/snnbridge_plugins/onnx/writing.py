@@ -36,7 +36,8 @@ from snnbridge.simulator.lower import width_of
 from snnbridge.simulator.network import Network
 from snnbridge.simulator.simulator import prepared
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
-from snnbridge.storage import StagedFile, Target, dump_json
+from snnbridge.storage import BLANK, StagedFile, Target, dump_json
+from snnbridge_plugins.onnx.digest import DIGEST_KEY, write_digested
 from snnbridge_plugins.onnx.external import DataFile, data_file
 from snnbridge_plugins.onnx.graph import Graph, Style
 from snnbridge_plugins.onnx.network import fill
@@ -221,10 +222,13 @@ class _Model:
         imports += [{"domain": DOMAIN, "version": 1}] if functions else []
         tail = {
             "opset_import": imports,
-            "metadata_props": [{"key": KEY, "value": self._text(document)}],
+            "metadata_props": [
+                {"key": KEY, "value": self._text(document)},
+                {"key": DIGEST_KEY, "value": BLANK},
+            ],
             "functions": functions,
         }
-        file.write(encode("Model", tail))
+        write_digested(file, encode("Model", tail))
 
     def _write_graph(self, file: StagedFile) -> None:
         graph = encode("Graph", self._graph_message())

@@ -130,7 +130,15 @@ SAFETENSORS = Format(
     holds=EVERYTHING,
     holds_bare=_IN_A_STATE_DICT,
     losses=_losses_safetensors,
-    options=_TEMPLATE,
+    options=(
+        Option(
+            "check",
+            "Whether to compare a large file with the digests in its metadata.",
+            ("yes", "no"),
+            direction="reading",
+        ),
+        *_TEMPLATE,
+    ),
 )
 
 

@@ -69,6 +69,9 @@ def read_contents(data: memoryview, *, verify: bool, limits: Limits) -> Contents
 
 def _read_archive(data: memoryview, verify: bool, limits: Limits) -> Contents:
     archive = ZipReader(data, limits=limits)
+    if verify:
+        for name in archive.names:
+            archive.data(name, verify=True)
     roots = [n.removesuffix("/data.pkl") for n in archive.names if n.endswith("/data.pkl")]
     if len(roots) != 1:
         raise ReadError(f"an archive of torch.save has one data.pkl, found {len(roots)}")
@@ -79,7 +82,7 @@ def _read_archive(data: memoryview, verify: bool, limits: Limits) -> Contents:
     storages: dict[str, Storage] = {}
 
     def load(key: str) -> Callable[[], memoryview]:
-        return partial(archive.data, f"{root}/data/{key}", verify=verify)
+        return partial(archive.data, f"{root}/data/{key}")
 
     def persistent(identity: Any) -> Storage:
         key, dtype, count = _storage_id(identity)
@@ -87,7 +90,7 @@ def _read_archive(data: memoryview, verify: bool, limits: Limits) -> Contents:
             storages[key] = Storage(dtype, count, load(key), big)
         return _same(storages[key], dtype, count, key)
 
-    pickle = archive.data(f"{root}/data.pkl", verify=verify)
+    pickle = archive.data(f"{root}/data.pkl")
     return Contents(Machine(pickle, persistent).run(), root, archive)
 
 

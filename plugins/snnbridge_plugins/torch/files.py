@@ -59,7 +59,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     if contents.archive is None:
         integrity = ""
     elif "net" not in options:
-        described = _described(contents, tree, verify)
+        described = _described(contents, tree)
         if described is not None:
             described.source = SourceInfo(dialect="described", integrity=integrity)
             return described
@@ -70,7 +70,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     return checkpoint
 
 
-def _described(contents: Contents, tree: Any, verify: bool) -> SNNCheckpoint | None:
+def _described(contents: Contents, tree: Any) -> SNNCheckpoint | None:
     """Read a file that this package wrote."""
     archive, name = contents.archive, f"{contents.root}/{_DOCUMENT}"
     if archive is None or name not in archive:
@@ -78,9 +78,9 @@ def _described(contents: Contents, tree: Any, verify: bool) -> SNNCheckpoint | N
 
     def member(place: Mapping[str, Any]) -> Array:
         record = f"{contents.root}/snnbridge/{place['member']}"
-        return _record(archive.data(record, verify=verify), place, record)
+        return _record(archive.data(record), place, record)
 
-    text = archive.data(name, verify=verify)
+    text = archive.data(name)
     limits = Limits(json_bytes=len(text), json_items=max(Limits().json_items, len(text) // 8))
     document = parse_json(text, where=f"{name!r} in the archive", limits=limits)
     return from_document(document, fetching(tree, member))

@@ -23,13 +23,17 @@ from snnbridge.storage import (
     dump_json,
     parse_json,
 )
-from snnbridge_plugins.torch.files import fetching
+from snnbridge_plugins.torch.digests import DIGESTS, DOCUMENT, blank, compare, fill_in
+from snnbridge_plugins.torch.files import CHECKED_BYTES, fetching
 from snnbridge_plugins.torch.native import native_of
 from snnbridge_plugins.torch.reading import checkpoint_of
 from snnbridge_plugins.torch.tensors import WRITTEN, read_tensors, write_tensors
 from snnbridge_plugins.torch.trees import Notes
 
-_DOCUMENT = "snnbridge"
+_CHANGED = (
+    "another program changed the file after snnbridge wrote it, or it was damaged: the arrays are "
+    "those that stand there now, everything else is as snnbridge wrote it"
+)
 _SHARDS = 10_000
 _NOTES: Notes = {(): {"is": "OrderedDict"}}
 
@@ -51,8 +55,13 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
         tensors, metadata, dialect = *_read_index(source), "index"
     else:
         tensors, metadata, dialect = *read_tensors(source.data), "file"
-    if _DOCUMENT in metadata and not options.get("net"):
-        return _described(tensors, metadata[_DOCUMENT])
+    asked = options.get("check", "yes" if source.size <= CHECKED_BYTES else "no") == "yes"
+    integrity = compare(source.data, metadata, whole=asked)
+    if DOCUMENT in metadata and not options.get("net"):
+        notes = (_CHANGED,) if integrity == "changed" else ()
+        checkpoint = _described(tensors, metadata[DOCUMENT])
+        checkpoint.source = SourceInfo(dialect="described", integrity=integrity, notes=notes)
+        return checkpoint
     checkpoint = checkpoint_of(tensors, _NOTES, ".")
     checkpoint.metadata = {key: value for key, value in metadata.items() if key != "format"}
     checkpoint.source = replace(checkpoint.source or SourceInfo(), dialect=dialect)
@@ -80,17 +89,12 @@ def _read_index(source: Source) -> tuple[dict[str, Array], dict[str, Any]]:
     return {key: shards[name][key] for key, name in places.items()}, {}
 
 
-def _described(tensors: dict[str, Array], text: Any) -> SNNCheckpoint:
+def _described(tensors: dict[str, Array], text: str) -> SNNCheckpoint:
     """Read a file that this package wrote."""
-    if not isinstance(text, str):
-        raise ReadError(f"the metadata has no text under {_DOCUMENT!r}")
     data = text.encode("utf-8")
     limits = Limits(json_bytes=len(data), json_items=max(Limits().json_items, len(data)))
-    document = parse_json(data, where=f"{_DOCUMENT!r} in the metadata", limits=limits)
-    fetch = fetching(tensors, lambda place: from_inline(place["member"]))
-    checkpoint = from_document(document, fetch)
-    checkpoint.source = SourceInfo(dialect="described")
-    return checkpoint
+    document = parse_json(data, where=f"{DOCUMENT!r} in the metadata", limits=limits)
+    return from_document(document, fetching(tensors, lambda place: from_inline(place["member"])))
 
 
 def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any]) -> None:
@@ -106,9 +110,12 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any])
     metadata = {"format": "pt"}
     metadata |= {k: v for k, v in checkpoint.metadata.items() if isinstance(v, str)}
     if not options.get("bare"):
-        metadata[_DOCUMENT] = _document(checkpoint, native.places, tensors)
+        metadata[DOCUMENT] = _document(checkpoint, native.places, tensors)
+        metadata[DIGESTS] = blank(metadata[DOCUMENT])
     with target.open() as file:
-        write_tensors(tensors, metadata, file.write)
+        header = write_tensors(tensors, metadata, file.write)
+        if DIGESTS in metadata:
+            fill_in(file, header)
 
 
 def _is_tensor(value: Any) -> bool:

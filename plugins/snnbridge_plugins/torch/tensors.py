@@ -97,8 +97,13 @@ def _tensor(data: memoryview, key: str, entry: dict[str, Any]) -> Array:
 
 def write_tensors(
     tensors: Mapping[str, Array], metadata: Mapping[str, str], write: Callable[[Any], object]
-) -> None:
+) -> bytes:
     """Write a file: tensors in their own order in the header, large elements first behind it.
+
+    Returns
+    -------
+    bytes
+        What it begins with, up to the elements.
 
     Raises
     ------
@@ -106,11 +111,13 @@ def write_tensors(
         If the header would become larger than readers take.
     """
     order = sorted(tensors, key=lambda key: -tensors[key].dtype.itemsize)
-    header = _header(tensors, order, metadata)
-    write(_LENGTH.pack(len(header)) + header)
+    text = _header(tensors, order, metadata)
+    header = _LENGTH.pack(len(text)) + text
+    write(header)
     for key in order:
         for block in blocks(tensors[key]):
             write(block)
+    return header
 
 
 def _header(tensors: Mapping[str, Array], order: list[str], metadata: Mapping[str, str]) -> bytes:

@@ -1,0 +1,60 @@
+"""A network in the neurons of another framework.
+
+:func:`express` finds, for every neuron, the class and the arguments of the target framework that
+compute the same step: the same bits of behaviour, or the same in real arithmetic; what no class
+computes is refused with the reason. The steps are compared as numbers, whatever form the source
+states them in.
+"""
+
+from __future__ import annotations
+
+from snnbridge.errors import WriteError
+from snnbridge.express.classes import Classes
+from snnbridge.express.network import Target, expressed
+from snnbridge.express.step import Inexpressible, Step, step_of
+from snnbridge.express.targets import TARGETS
+from snnbridge.ledger import Entry
+from snnbridge.model import SNNCheckpoint
+
+__all__ = [
+    "TARGETS", "Classes", "Inexpressible", "Step", "Target", "express", "expressed", "step_of",
+]  # fmt: skip
+
+
+def express(checkpoint: SNNCheckpoint, framework: str) -> tuple[SNNCheckpoint, list[Entry]]:
+    """Return a network in the classes of a framework.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+        Its connections and rules known.
+    framework : str
+        One of :data:`TARGETS`.
+
+    Returns
+    -------
+    SNNCheckpoint
+        Neurons of the framework stay as they are.
+    list of Entry
+        What became of each layer that changed: rewritten or rounded.
+
+    Raises
+    ------
+    WriteError
+        Naming the first layer that the framework has no class for, and the reason.
+    UnknownValue
+        If a rule is not known.
+
+    Examples
+    --------
+    >>> from snnbridge import SNNCheckpoint, rules
+    >>> leaky = rules.snntorch.Leaky(
+    ...     "lif", shape=(2,), beta=0.5, reset_mechanism="zero", reset_delay=False
+    ... )
+    >>> net, ledger = express(SNNCheckpoint([leaky]), "spikingjelly")
+    >>> net.layers["lif"].origin.kind, ledger[0].status.value
+    ('CUBALIFNode', 'rewritten')
+    """
+    if framework not in TARGETS:
+        raise WriteError(f"no framework is called {framework!r}; known are {', '.join(TARGETS)}")
+    return expressed(checkpoint, TARGETS[framework])

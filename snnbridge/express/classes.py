@@ -1,0 +1,142 @@
+"""The classes of a framework as a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from snnbridge import rules
+from snnbridge.errors import WriteError
+from snnbridge.express.demands import Refused
+from snnbridge.express.graph import Loop
+from snnbridge.express.step import Inexpressible, Step, step_of
+from snnbridge.model import (
+    PER_STEP,
+    UNKNOWN,
+    AvgPool,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    Input,
+    Layer,
+    Linear,
+    MaxPool,
+    Neuron,
+    Output,
+    Quantity,
+    Shape,
+    SumPool,
+    Synapse,
+    TimeStep,
+)
+
+#: From a step, dt in seconds and the weights back to the neuron, to a class and its arguments.
+Neurons: TypeAlias = Callable[[Step, float, Loop | None], tuple[str, dict[str, Any]]]
+
+#: What PyTorch itself has modules for.
+PLAIN = frozenset({Linear, Conv1d, Conv2d, AvgPool, MaxPool, SumPool, BatchNorm, Flatten})
+#: A time step by whose inverse a product is not rounded, for a network that counts in steps.
+STEP = Quantity(2.0**-10, "s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """A framework's classes, as a target of :func:`snnbridge.express.expressed`.
+
+    Parameters
+    ----------
+    name : str
+        As in :mod:`snnbridge.rules`.
+    label : str
+        As people write it.
+    neurons : function
+        The inverse of the rules: refuses, with Refused, a step that no class computes.
+    plain : set of types of Layer
+        The layers without a state that it runs.
+    in_seconds : bool
+        Whether its neurons need a time step in seconds.
+    order : str
+        Of the axes that it flattens.
+    """
+
+    name: str
+    label: str
+    neurons: Neurons
+    plain: frozenset[type[Layer]] = PLAIN
+    in_seconds: bool = False
+    order: str = "channels first"
+
+    def time_step(self, dt: TimeStep) -> TimeStep:
+        """Return the time step that a network has there."""
+        if self.in_seconds:
+            return dt if isinstance(dt, Quantity) else STEP
+        return PER_STEP if dt is UNKNOWN else dt
+
+    def check(self, layer: Layer, shape: Shape | None, dt: TimeStep) -> None:
+        """Refuse a layer that the framework has no module for."""
+        own = layer.origin is not None and layer.origin.framework == self.name
+        if not own and type(layer) not in self.plain | {Input, Output}:
+            raise WriteError(f"layer {layer.name!r}: {self.label} has no {layer.kind} of that kind")
+
+    def chain(
+        self,
+        layer: Neuron,
+        synapse: Synapse | None,
+        loop: Loop | None,
+        shape: Shape | None,
+        dt: TimeStep,
+    ) -> tuple[tuple[Layer, ...], str]:
+        """Return a neuron as the framework's class that computes the same."""
+        if self._has(layer) and (synapse is None or self._has(synapse)):
+            return (layer,), ""
+        try:
+            return self._made(layer, synapse, loop, shape, dt)
+        except Inexpressible:
+            reason = "its rule is no linear step"
+        except Refused as refusal:
+            reason = str(refusal)
+        raise WriteError(f"layer {layer.name!r}: {self.label} has no such neuron: {reason}")
+
+    def _has(self, layer: Layer) -> bool:
+        known = rules.of(layer)
+        return known is not None and known.framework == self.name
+
+    def _made(
+        self,
+        layer: Neuron,
+        synapse: Synapse | None,
+        loop: Loop | None,
+        shape: Shape | None,
+        dt: TimeStep,
+    ) -> tuple[tuple[Layer, ...], str]:
+        known = layer.shape if layer.shape is not UNKNOWN else shape
+        if known is None or layer.model != "lif":
+            raise Refused("its shape is not known" if known is None else f"it is {layer.model!r}")
+        seconds = dt.seconds if isinstance(dt, Quantity) else 1.0
+        kind, given = self._called(step_of(layer, synapse, dt), seconds, loop)
+        arguments = {k: once(v) if isinstance(v, np.ndarray) else v for k, v in given.items()}
+        made = rules.get(self.name, kind).chain(layer.name, shape=known, **arguments)
+        return made, f"{kind} of {self.label}"
+
+    def _called(self, step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, Any]]:
+        """Find the class of a step, with its potentials as they are or counted from rest."""
+        try:
+            return self.neurons(step, dt, loop)
+        except Refused as refusal:
+            if step.rule.spiking is not True:
+                raise
+            try:
+                return self.neurons(step.shifted(), dt, loop)
+            except Refused:
+                raise refusal from None
+
+
+def once(value: Any) -> Any:
+    """Return an array in float32; one number where all are the same."""
+    found = np.asarray(value, np.float32)
+    same = found.size and bool((found == found.flat[0]).all())
+    return np.asarray(found.flat[0]) if same else found

@@ -1,0 +1,136 @@
+"""What a framework's neuron demands of a step, and the numbers that it is written with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from snnbridge.express.step import Step
+from snnbridge.model import (
+    UNKNOWN,
+    Array,
+    Compare,
+    Refractory,
+    Reset,
+    ResetTiming,
+    SpikeSource,
+)
+
+#: A time constant, in time steps, of what does not leak: the decay of a step is 1 in float64.
+ENDLESS = 1e30
+
+
+class Refused(Exception):
+    """A framework has no neuron that computes a step."""
+
+
+def uniform(value: Array, what: str) -> float:
+    """Return the one number that an array holds.
+
+    Raises
+    ------
+    Refused
+    """
+    flat = np.unique(value)
+    if flat.size != 1:
+        raise Refused(f"{what} is the same for all neurons")
+    return float(flat[0])
+
+
+def need(condition: Any, what: str) -> None:
+    """Refuse a step of which something does not hold.
+
+    Raises
+    ------
+    Refused
+    """
+    if not np.all(condition):
+        raise Refused(f"its neuron {what}")
+
+
+def need_plain(step: Step, delay: int = 0) -> None:
+    """Refuse graded spikes, refractory periods and late resets."""
+    rule = step.rule
+    need(step.output_gain == 1, "emits spikes of size 1")
+    when = "in the step in which it crosses" if delay == 0 else "one step after it crossed"
+    need(rule.output_delay == delay, f"spikes {when} the threshold")
+    if rule.spiking is not True:
+        return
+    need(rule.refractory in (Refractory.NONE, UNKNOWN), "has no refractory period")
+    need(rule.spike_from is SpikeSource.NEW, "compares the new potential")
+    need(rule.reset_timing is ResetTiming.NOW, "is reset in the step of its spike")
+
+
+def need_zero(step: Step, *names: str) -> None:
+    """Refuse potentials other than zero, where a neuron has no place for them."""
+    for name in names:
+        need(getattr(step, name) == 0, f"has no {name} other than 0")
+
+
+def need_hard(step: Step, compare: Compare) -> Array:
+    """Refuse all but one spike a step that sets the potential; return the threshold."""
+    rule = step.rule
+    need(rule.spiking is True, "spikes")
+    need(rule.reset is Reset.SET, "is set to a value by a spike, nothing is subtracted")
+    need(rule.max_spikes == 1, "spikes once a step")
+    return threshold_for(step, compare)
+
+
+def threshold_for(step: Step, compare: Compare) -> Array:
+    """Return the threshold for a comparison: the neighbouring float for the other one."""
+    if step.rule.compare is compare:
+        return step.threshold
+    theta = step.threshold.astype(np.float32)
+    towards = np.float32(np.inf if compare is Compare.GREATER_EQUAL else -np.inf)
+    return np.nextafter(theta, towards).astype(np.float64)
+
+
+def need_soft(step: Step, compare: Compare, most: int | None) -> Array:
+    """Refuse all but spikes that subtract the threshold; return it."""
+    rule = step.rule
+    need(rule.spiking is True, "spikes")
+    need(rule.reset is Reset.SUBTRACT, "loses a threshold by a spike, it is not set to a value")
+    many = "any number of times" if most is None else f"at most {most} times"
+    need(rule.max_spikes == most, f"spikes {many} in a step")
+    return threshold_for(step, compare) if most == 1 else step.threshold
+
+
+def same(a: Array, b: Array) -> bool:
+    """Whether two arrays agree to float32."""
+    return bool(np.allclose(a, b, rtol=1e-6, atol=0))
+
+
+def solved(function: Callable[[Array], Array], guess: Array, wanted: Array) -> Array:
+    """Return float32 numbers near a guess that a function maps to what is wanted, or nearest."""
+    best = np.asarray(guess, np.float32)
+    found = np.abs(function(best).astype(np.float64) - wanted)
+    for direction in (-np.inf, np.inf):
+        near = np.asarray(guess, np.float32)
+        for _ in range(8):
+            near = np.nextafter(near, np.float32(direction))
+            missed = np.abs(function(near).astype(np.float64) - wanted)
+            best, found = np.where(missed < found, near, best), np.minimum(missed, found)
+    return best
+
+
+def exponential_tau(decay: Array, dt: float) -> Array:
+    """Return tau in float32 so that ``exp(-dt/tau)``, in float32, is a decay."""
+    need((decay > 0) & (decay <= 1), "has a decay above 0, up to 1")
+    with np.errstate(divide="ignore"):
+        guess = np.where(decay == 1, ENDLESS * dt, -dt / np.log(decay))
+    return solved(lambda tau: np.exp(np.float32(-dt) / tau), guess, decay)
+
+
+def need_unbounded(step: Step) -> None:
+    """Refuse a lower bound of the potential."""
+    need(np.isneginf(step.floor), "has no lower bound of its potential")
+
+
+def time_constant(decay: Array, dt: float) -> Array:
+    """Return tau so that ``1 - dt/tau`` is a decay."""
+    need((decay >= 0) & (decay <= 1), "has a decay from 0 to 1")
+    with np.errstate(divide="ignore"):
+        tau = dt / (1.0 - decay)
+    return np.where(decay == 1, ENDLESS * dt, tau)

@@ -1,0 +1,109 @@
+"""What the graph says of its layers: their shapes, the synapse of a neuron, its way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from snnbridge.errors import CheckpointError
+from snnbridge.model import (
+    UNKNOWN,
+    Connection,
+    Conv1d,
+    Conv2d,
+    Layer,
+    Linear,
+    Neuron,
+    Scale,
+    Shape,
+    Synapse,
+)
+from snnbridge.model.values import Unknown
+from snnbridge.simulator.shapes import shape_in, shape_out
+
+#: What can lead from a neuron back to itself.
+WEIGHTED = (Linear, Conv1d, Conv2d, Scale)
+
+
+def shapes_of(
+    layers: Mapping[str, Layer], connections: Iterable[Connection]
+) -> tuple[dict[str, Shape], dict[str, Shape]]:
+    """Return the shapes that layers take and give, as far as they can be told."""
+    edges = list(connections)
+    sources: dict[str, list[str]] = {name: [] for name in layers}
+    for c in edges:
+        sources[c.target].append(c.source)
+    taken: dict[str, Shape] = {}
+    given: dict[str, Shape] = {}
+    # A graph is nearly in order; a second look reaches what a cycle or another order kept back.
+    for name, layer in chain(layers.items(), layers.items()):
+        known = (given[s] for s in sources[name] if s in given)
+        shape = next(known, None) or shape_in(layer)
+        if shape is not None:
+            taken[name] = shape
+        try:
+            out = shape_out(layer, shape)
+        except (CheckpointError, TypeError):  # does not fit, or a window is unknown
+            continue
+        if out is not None:
+            given[name] = out
+    return taken, given
+
+
+def own_synapses(
+    layers: Mapping[str, Layer], connections: Iterable[Connection] | Unknown
+) -> dict[str, str]:
+    """Return, by neuron, the synapse that alone feeds it and feeds nothing else."""
+    if isinstance(connections, Unknown):
+        return {}
+    into: dict[str, list[Connection]] = {}
+    out: dict[str, list[Connection]] = {}
+    for c in connections:
+        into.setdefault(c.target, []).append(c)
+        out.setdefault(c.source, []).append(c)
+    found = {}
+    for name, layer in layers.items():
+        feeding = into.get(name, [])
+        if isinstance(layer, Neuron) and len(feeding) == 1 and feeding[0].delay == 0:
+            source = layers[feeding[0].source]
+            if isinstance(source, Synapse) and len(out[source.name]) == 1:
+                found[name] = source.name
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Weights that lead from a neuron straight back to it, one step later.
+
+    Parameters
+    ----------
+    layer : Layer
+    waits : bool
+        Whether the delay stands behind them, so that their bias is silent at the first step too.
+    """
+
+    layer: Layer
+    waits: bool
+
+    @property
+    def biased(self) -> bool:
+        """Whether they have a bias other than 0."""
+        held = self.layer.parameters.get("bias")
+        return held is not None and (held.value is UNKNOWN or bool(held.value.any()))
+
+
+def loops_of(
+    layers: Mapping[str, Layer], connections: Iterable[Connection], synapses: Mapping[str, str]
+) -> dict[str, Loop]:
+    """Return, by neuron, the weights that feed its spikes back into it."""
+    edges = {(c.source, c.target): c.delay for c in connections}
+    found = {}
+    for (source, target), delay in edges.items():
+        layer = layers[target]
+        entry = synapses.get(source, source)
+        back = edges.get((target, entry))
+        loops = isinstance(layers[source], Neuron) and isinstance(layer, WEIGHTED)
+        if loops and (delay, back) in ((1, 0), (0, 1)):
+            found[source] = Loop(layer, waits=back == 1)
+    return found

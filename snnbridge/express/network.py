@@ -1,0 +1,223 @@
+"""A network in the form in which a target runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from snnbridge import rewrites
+from snnbridge.errors import CheckpointError, WriteError
+from snnbridge.express.graph import Loop, loops_of, own_synapses, shapes_of
+from snnbridge.express.matching import factor, status
+from snnbridge.express.step import Step, step_of
+from snnbridge.ledger import Entry, Status
+from snnbridge.model import (
+    UNKNOWN,
+    Connection,
+    Flatten,
+    Layer,
+    Neuron,
+    Shape,
+    SNNCheckpoint,
+    StateVariable,
+    Subgraph,
+    Synapse,
+    TimeStep,
+)
+
+
+class Target(Protocol):
+    """What runs a network in its own neurons: a framework, or its importer of some files.
+
+    Attributes
+    ----------
+    label : str
+        Its name in messages.
+    order : str
+        Of the axes that it flattens.
+    """
+
+    @property
+    def label(self) -> str:
+        """Its name."""
+
+    @property
+    def order(self) -> str:
+        """The order of axes."""
+
+    def time_step(self, dt: TimeStep) -> TimeStep:
+        """Return the time step that a network has there."""
+
+    def check(self, layer: Layer, shape: Shape | None, dt: TimeStep) -> None:
+        """Refuse, with WriteError, a layer without a state that it does not run."""
+
+    def chain(
+        self,
+        layer: Neuron,
+        synapse: Synapse | None,
+        loop: Loop | None,
+        shape: Shape | None,
+        dt: TimeStep,
+    ) -> tuple[tuple[Layer, ...], str]:
+        """Return a neuron, with the synapse before it, in its own terms, and how it is called.
+
+        Raises
+        ------
+        WriteError
+            If it has none that does the same.
+        """
+
+
+def expressed(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint, list[Entry]]:
+    """Put a network into the form that a target runs.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+        Its connections and rules known.
+    target : Target
+
+    Returns
+    -------
+    SNNCheckpoint
+    list of Entry
+        What became of each layer.
+
+    Raises
+    ------
+    WriteError
+        Naming the first layer that the target would leave out, refuse or run otherwise.
+    UnknownValue
+        If a rule is not known.
+    """
+    _check_graph(checkpoint, target)
+    checkpoint, entries = _flattened(checkpoint, target)
+    planned, more = _Expression(checkpoint, target).made()
+    return planned, [*entries, *more]
+
+
+def _check_graph(checkpoint: SNNCheckpoint, target: Target) -> None:
+    if checkpoint.connections is UNKNOWN:
+        raise WriteError(f"the connections are not known; {target.label} needs them")
+    for layer in checkpoint.layers.values():
+        if isinstance(layer, Subgraph):
+            raise WriteError(f"layer {layer.name!r}: {target.label} runs no graphs inside graphs")
+
+
+def _flattened(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint, list[Entry]]:
+    """Run over the elements of images in the target's order."""
+    entries = []
+    taken, _ = shapes_of(checkpoint.layers, checkpoint.connections)  # type: ignore[arg-type]
+    for name, layer in list(checkpoint.layers.items()):
+        if not isinstance(layer, Flatten) or layer.order in (target.order, UNKNOWN):
+            continue
+        stated = replace(layer, input_shape=taken.get(name, layer.input_shape))
+        checkpoint = replace(checkpoint, layers={**checkpoint.layers, name: stated})
+        try:
+            checkpoint, entry = rewrites.with_flatten_order(checkpoint, name, target.order)
+        except CheckpointError as error:
+            raise WriteError(f"{target.label} runs {target.order}: {error}") from error
+        entries.append(entry)
+    return checkpoint, entries
+
+
+class _Expression:
+    """A checkpoint whose neurons become those of a target."""
+
+    def __init__(self, checkpoint: SNNCheckpoint, target: Target) -> None:
+        self.source, self.target = checkpoint, target
+        self.dt = target.time_step(checkpoint.dt)
+        self.edges: tuple[Connection, ...] = checkpoint.connections  # type: ignore[assignment]
+        self.synapses = own_synapses(checkpoint.layers, self.edges)
+        self.loops = loops_of(checkpoint.layers, self.edges, self.synapses)
+        self.taken, _ = shapes_of(checkpoint.layers, self.edges)
+        self.layers: dict[str, Layer] = {}
+        self.entered: dict[str, str] = {}
+        self.state = dict(checkpoint.state)
+        self.entries: list[Entry] = []
+
+    def made(self) -> tuple[SNNCheckpoint, list[Entry]]:
+        alone = set(self.source.layers) - set(self.synapses.values())
+        for name, layer in self.source.layers.items():
+            if name in alone:
+                self._add(layer)
+        if self.dt != self.source.dt:
+            reason = f"{self.target.label} runs a step of {self.dt}"
+            self.entries.append(Entry(Status.REWRITTEN, ("dt",), "time step", reason))
+        planned = replace(
+            self.source,
+            layers=self.layers,
+            connections=tuple(self._connections()),
+            dt=self.dt,
+            state=self.state,
+        )
+        return planned, self.entries
+
+    def _add(self, layer: Layer) -> None:
+        shape = self.taken.get(self.synapses.get(layer.name, layer.name))
+        if not isinstance(layer, Neuron):
+            self.target.check(layer, shape, self.dt)
+            self.layers[layer.name] = layer
+            return
+        held = self.synapses.get(layer.name)
+        synapse = self.source.layers[held] if held is not None else None
+        assert synapse is None or isinstance(synapse, Synapse)
+        for made in self._chosen(layer, synapse, shape):
+            self.layers[made.name] = made
+
+    def _chosen(
+        self, layer: Neuron, synapse: Synapse | None, shape: Shape | None
+    ) -> tuple[Layer, ...]:
+        """Return the layers that the target runs for a neuron, its time step the source's."""
+        own = _at(layer, self.source.dt)
+        before = None if synapse is None else _at(synapse, self.source.dt)
+        loop = self.loops.get(layer.name)
+        chain, called = self.target.chain(own, before, loop, shape, self.dt)
+        if chain[-1] is own:  # it is one of the target's already
+            return (layer,) if synapse is None else (synapse, layer)
+        if synapse is not None and len(chain) == 2:
+            chain = (replace(chain[0], name=synapse.name), chain[1])
+        old = step_of(layer, synapse, self.source.dt)
+        new = step_of(chain[-1], chain[0] if len(chain) == 2 else None, self.dt)  # type: ignore[arg-type]
+        self._enter(layer.name, chain, synapse, self._told(layer.name, old, new), called)
+        self._rescale(layer.name, old, new)
+        return chain
+
+    def _told(self, name: str, old: Step, new: Step) -> Status:
+        found = status(old, new)
+        if found is None:
+            reason = f"what {self.target.label} makes of it is another step; please report it"
+            raise WriteError(f"layer {name!r}: {reason}")
+        return found
+
+    def _enter(
+        self, name: str, chain: tuple[Layer, ...], synapse: Synapse | None, how: Status, called: str
+    ) -> None:
+        """Note what becomes of a neuron, and where its input goes if it gains a synapse."""
+        if len(chain) == 2 and synapse is None:
+            self.entered[name] = chain[0].name
+        for made in (x for x in chain if x.name in self.source.layers):
+            path = ("layers", made.name)
+            self.entries.append(Entry(how, path, f"layer {made.name!r}", f"as {called}"))
+
+    def _rescale(self, name: str, old: Step, new: Step) -> None:
+        """Put the potential of the state into the units of the new neuron."""
+        held = self.state.get((name, "v"))
+        if held is not None:
+            v = new.rest + (held.value - old.rest) * (factor(new) / factor(old))
+            self.state[name, "v"] = StateVariable(
+                np.asarray(v).astype(held.value.dtype), held.batch_axis
+            )
+
+    def _connections(self) -> Iterator[Connection]:
+        for c in self.edges:
+            yield replace(c, target=self.entered.get(c.target, c.target))
+        for neuron, synapse in self.entered.items():
+            yield Connection(synapse, neuron)
+
+
+def _at(layer: Any, dt: TimeStep) -> Any:
+    return layer if layer.dt is not None else replace(layer, dt=dt)

@@ -1,0 +1,56 @@
+"""Rockpool 3.1: spikes subtract the threshold, as often as it fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snnbridge.express.classes import Classes
+from snnbridge.express.demands import (
+    exponential_tau,
+    need,
+    need_plain,
+    need_soft,
+    need_unbounded,
+    need_zero,
+    same,
+)
+from snnbridge.express.graph import Loop
+from snnbridge.express.step import Step
+from snnbridge.model import Compare, Linear
+
+#: Stands for no limit of the spikes in a step.
+_ENDLESS = (1 << 31) - 1
+
+
+def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, Any]]:
+    need(step.rule.spiking is True, "spikes")
+    need_plain(step)
+    need_unbounded(step)
+    current = step.current
+    step = step.scaled(1.0 if current is None else current.alpha)
+    need_zero(step, "initial")
+    given = _fire(step)
+    if current is None:
+        need(loop is None, "with weights of its own has a synapse")
+        return "LIFNeuronTorch", {**given, "tau_mem": exponential_tau(step.beta, dt)}
+    need(current.alpha > 0, "has a synapse that keeps some of what arrives")
+    need(loop is None or not loop.biased, "has no bias in the weights that feed its spikes back")
+    return "LIFTorch", {**given, "leak_mode": "decays", "alpha": step.beta, "beta": current.alpha}
+
+
+def _fire(step: Step) -> dict[str, Any]:
+    threshold = need_soft(step, Compare.GREATER_EQUAL, step.rule.max_spikes)  # type: ignore[arg-type]
+    need(same(step.amount, step.threshold), "loses the threshold by a spike, no other amount")
+    most = step.rule.max_spikes
+    bias = {} if not step.constant.any() else {"bias": step.constant}
+    most = _ENDLESS if most is None else most
+    return {"threshold": threshold, "max_spikes_per_dt": most, **bias}
+
+
+TARGET = Classes(
+    name="rockpool",
+    label="Rockpool",
+    neurons=_neuron,
+    plain=frozenset({Linear}),
+    in_seconds=True,
+)
