@@ -34,17 +34,19 @@ def component(name: str, held: Distribution) -> dict[str, object]:
     """Describe one distribution."""
     licence = held.metadata.get("License-Expression") or held.metadata.get("License")
     record = held.read_text("RECORD") or ""  # names every file with its digest
+    digest = hashlib.sha256(record.encode()).hexdigest()
     return {
         "type": "library",
         "name": name,
         "version": held.version,
         "purl": f"pkg:pypi/{name}@{held.version}",
-        "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(record.encode()).hexdigest()}],
+        "properties": [{"name": "snnbridge:installed-files-sha256", "value": digest}],
         **({"licenses": [{"license": {"name": licence.splitlines()[0]}}]} if licence else {}),
     }
 
 
 def main() -> None:
+    """Write the list."""
     found: dict[str, Distribution] = {}
     needed("snnbridge", found)
     own = found.pop("snnbridge")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -228,6 +229,24 @@ class Format:
             raise PluginError(f"format {self.name!r} can neither read nor write")
         if (self.run is None) != (not self.engine):
             raise PluginError(f"format {self.name!r}: run and engine are stated together or not")
+        self._check_types()
         wrong = [s for s in self.suffixes if not s.startswith(".")]
         if wrong:
             raise PluginError(f"format {self.name!r}: suffix {wrong[0]!r} must start with a dot")
+
+    def _check_types(self) -> None:
+        expected = {
+            "suffixes": (tuple, str), "options": (tuple, Option),
+            "holds": (Set, Feature), "holds_bare": (Set, Feature),
+        }  # fmt: skip
+        for field, (container, kind) in expected.items():
+            value = getattr(self, field)
+            if not isinstance(value, container) or any(not isinstance(x, kind) for x in value):
+                raise PluginError(
+                    f"format {self.name!r}: {field} must be a {container.__name__.lower()} of "
+                    f"{kind.__name__}, not {reprlib.repr(value)}"
+                )
+        for field in ("sniff", "read", "write", "run", "losses", "prepare"):
+            value = getattr(self, field)
+            if not callable(value) and (value is not None or field == "sniff"):
+                raise PluginError(f"format {self.name!r}: {field} must be a function")

@@ -62,5 +62,7 @@ class NeuronKind:
     def __post_init__(self) -> None:
         if not self.name or self.name == "lif" or not self.name.isprintable():
             raise PluginError(f"a neuron kind cannot be called {self.name!r}")
+        if not callable(self.step):
+            raise PluginError(f"neuron kind {self.name!r}: step must be a function")
         if "v" not in self.state:
             raise PluginError(f"neuron kind {self.name!r} has no membrane potential 'v' as state")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from snnbridge.errors import SNNBridgeError, WriteError
 from snnbridge.formats import EVERYTHING, Feature, Format, Options
 from snnbridge.ledger import ORDER, Entry, Ledger, Status
-from snnbridge.model import UNKNOWN, Layer, Path, SNNCheckpoint
+from snnbridge.model import PER_STEP, UNKNOWN, Layer, Path, SNNCheckpoint
 from snnbridge.usage import features
 
 
@@ -35,21 +37,36 @@ def plan(
     """
     changed: list[Entry] = []
     if format.prepare is not None:
-        checkpoint, entries = format.prepare(checkpoint, options)
-        changed = list(entries)
+        with _errors_of(format, "prepare"):
+            checkpoint, entries = format.prepare(checkpoint, options)
+            changed = list(entries)
     held = format.holds_bare if options.get("bare") else format.holds
     lost: list[Entry] = []
     if held != EVERYTHING:
         lost = list(_dropped(features(checkpoint), format, held, bare=bool(options.get("bare"))))
     if format.losses is not None:
-        lost += [
-            Entry(Status.DROPPED, path, _words(path), reason)
-            for path, reason in format.losses(checkpoint, options)
-        ]
+        with _errors_of(format, "losses"):
+            lost += [
+                Entry(Status.DROPPED, path, _words(path), reason)
+                for path, reason in format.losses(checkpoint, options)
+            ]
     told = [*_outermost(lost), *changed]
     snapshot = copy.copy(checkpoint)
     snapshot.layers = dict(checkpoint.layers)
     return checkpoint, Ledger(tuple(told), lambda: _kept(snapshot, told))
+
+
+@contextlib.contextmanager
+def _errors_of(format: Format, function: str) -> Iterator[None]:
+    """Map whatever a plugin's function raises to the family."""
+    try:
+        yield
+    except SNNBridgeError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise WriteError(
+            f"{function} of the format {format.name!r} failed: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _dropped(
@@ -117,7 +134,8 @@ def _things(checkpoint: SNNCheckpoint, told: _Told) -> Iterator[tuple[Path, str]
         if count or not checkpoint.connections:
             yield ("connections",), _count(count, "connection")
     if checkpoint.dt is not UNKNOWN:
-        yield ("dt",), f"time step {checkpoint.dt}"
+        counted = checkpoint.dt is PER_STEP
+        yield ("dt",), "time in steps" if counted else f"time step {checkpoint.dt}"
     kept = [path for path in checkpoint.state if not told.covers(("state", *path))]
     if kept:
         yield ("state",), _count(len(kept), "state variable")

@@ -65,7 +65,7 @@ class Registry:
             origin = _distribution(point)
             try:
                 registry._add(point.load(), origin)
-            except Exception as error:  # noqa: BLE001  # a stranger's code; the host goes on
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's; the host goes on
                 warnings.warn(
                     f"plugin {point.name!r} of {origin} cannot be used: "
                     f"{type(error).__name__}: {error}",
@@ -85,19 +85,16 @@ class Registry:
             raise PluginError(f"{origin}: {error}") from error
         formats = _records(manager.hook.snnbridge_formats, Format, origin)
         neurons = _records(manager.hook.snnbridge_neurons, NeuronKind, origin)
-        self._note(self._formats, formats, "format", origin)
-        self._note(self._neurons, neurons, "neuron kind", origin)
-
-    def _note(self, known: dict[str, Any], found: list[Any], what: str, origin: str) -> None:
-        for record in found:
-            if record.name in known:
-                raise PluginError(
-                    f"{origin}: {what} {record.name!r} is there already, from "
-                    f"{self._distributions[what, record.name]}"
-                )
-        for record in found:
-            known[record.name] = record
-            self._distributions[what, record.name] = origin
+        told = {("format", f.name) for f in formats} | {("neuron kind", n.name) for n in neurons}
+        if len(told) < len(formats) + len(neurons):
+            raise PluginError(f"{origin}: two of its formats or neuron kinds have the same name")
+        for what, name in sorted(told & self._distributions.keys()):
+            there = self._distributions[what, name]
+            raise PluginError(f"{origin}: {what} {name!r} is there already, from {there}")
+        # Only now: of a plugin that cannot be used, nothing is.
+        self._formats |= {f.name: f for f in formats}
+        self._neurons |= {n.name: n for n in neurons}
+        self._distributions |= dict.fromkeys(told, origin)
 
     def __iter__(self) -> Iterator[Format]:
         return iter([self._formats[name] for name in sorted(self._formats)])
@@ -243,7 +240,7 @@ def _records(hook: Any, kind: type[Any], origin: str) -> list[Any]:
 def _claims(format: Format, probe: Probe) -> bool:
     try:
         return bool(format.sniff(probe))
-    except Exception as error:  # noqa: BLE001  # a stranger's code must not hide other formats
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # must not hide other formats
         warnings.warn(
             f"format {format.name!r} failed to look at {probe.path}: "
             f"{type(error).__name__}: {error}",

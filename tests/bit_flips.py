@@ -1,7 +1,7 @@
 """Turns single bits of files, and tells what becomes of each; prints the table of docs/safety.md.
 
-    python tests/bit_flips.py            every bit of every format's small file
-    python tests/bit_flips.py npz hdf5
+python tests/bit_flips.py            every bit of every format's small file
+python tests/bit_flips.py npz hdf5
 """
 
 import sys

@@ -96,7 +96,7 @@ def updated(rule, p, v, x):
             f4 = ((rest - (v + k * f3)) + g * x) / tau
             return (v + (k * (((f1 + two * f2) + two * f3) + f4)) / six) + c
         case Form.DERIVATIVE if rule.input_gain is InputGain.TIME_STEP:
-            return (v + (((rest - v) * k) / tau + (g * x) * k)) + c
+            return (v + ((rest - v) * tau + (g * x) * k)) + c  # tau holds dt / tau
         case Form.DERIVATIVE if inside:
             return (v + k * (((rest - v) + g * x) / tau)) + c
         case Form.DERIVATIVE:

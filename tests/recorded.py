@@ -172,6 +172,8 @@ class Recorded:
             self.dt = Quantity(given["dt"], "s")
         if self.framework == "rockpool":
             self.dt = Quantity(0.001, "s")
+        if self.framework == "sc-neurocore" and "dt" in given:
+            self.dt = Quantity(given["dt"], "ms")
         shape = next(
             self.seen(f"{name}.{k}").shape[2:]
             for k in ("v", "spikes", "i")

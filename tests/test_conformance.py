@@ -21,13 +21,30 @@ class TestNpz(FormatConformance):
 
 class TestBrainpy(FormatConformance):
     format = INSTALLED.get("brainpy")
+    checks_integrity = True
 
 
 class TestNir(FormatConformance):
     format = INSTALLED.get("nir")
+    checks_integrity = True
 
 
 class TestHdf5(FormatConformance):
     format = INSTALLED.get("hdf5")
     read_options: ClassVar = {"check": "yes"}
+    checks_integrity = True
+
+
+class TestTorch(FormatConformance):
+    format = INSTALLED.get("torch")
+    checks_integrity = True
+
+
+class TestSafetensors(FormatConformance):
+    format = INSTALLED.get("safetensors")
+    checks_integrity = True
+
+
+class TestOnnx(FormatConformance):
+    format = INSTALLED.get("onnx")
     checks_integrity = True

@@ -5,7 +5,7 @@ import pytest
 import toy
 from broken_formats import BROKEN
 from snnbridge import SNNBridgeError
-from snnbridge.testing import ConformanceFailure, Subject, check_format, checks
+from snnbridge.testing import ConformanceFailure, Subject, check_format, checks, contract
 
 CHECKS = {check.name: check for check in checks()}
 
@@ -48,3 +48,15 @@ def test_the_report_names_the_check_and_the_sample():
     assert not report.passed
     found = {x["name"]: x for x in report.as_json()["checks"] if x["failed"]}
     assert any("frozen layers: " in message for message in found[caught_by]["messages"])
+
+
+@pytest.mark.parametrize("fault", [ValueError("odd"), SystemExit(3)])
+def test_a_format_that_raises_anything_is_a_finding_and_the_other_checks_go_on(fault, monkeypatch):
+    def raising(subject):
+        raise fault
+
+    others = CHECKS["unknown_options_are_refused"], CHECKS["a_missing_file_is_file_not_found"]
+    monkeypatch.setattr(contract, "_CHECKS", (contract.Check("raising", raising), *others))
+    report = check_format(toy.FORMAT)
+    assert [x.failed for x in report.findings] == [1, 0, 0]
+    assert report.findings[0].messages == (f"raised {fault!r}",)

@@ -4,21 +4,32 @@ import doctest
 import importlib
 import inspect
 import re
+import shlex
 import shutil
+from itertools import takewhile
 from pathlib import Path
 
+import click
 import pytest
 
 import snnbridge
+from snnbridge.cli import VERBS, _run, cli
+from snnbridge.templates import new_plugin
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^(?:\$ |    )?snnbridge ([a-z].*)$", re.MULTILINE)
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder with the fixtures in it, where the documentation's code may write."""
+    """A folder with the fixtures in it, where the documentation's code may write.
+
+    The plugin that ``snnbridge new-plugin mine`` makes can be imported.
+    """
+    new_plugin("mine", tmp_path / "mine")
+    monkeypatch.syspath_prepend(tmp_path / "mine")
     shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures", ignore=lambda *_: ["make"])
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -30,6 +41,34 @@ def test_every_block_of_python_in_the_documentation_runs(page, place):
     shared: dict[str, object] = {}
     for number, block in enumerate(blocks, 1):
         exec(compile(block, f"{page.name}, block {number}", "exec"), shared)
+
+
+def commands(page):
+    """Return the words of each command line of a page, up to a comment, a pipe or a redirection."""
+    lines = COMMAND.findall(page.read_text(encoding="utf-8"))
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [list(takewhile(lambda word: word not in ("|", ">", "&&"), line)) for line in words]
+
+
+def context(words):
+    """Parse a command line as the program does; an error if it has no such verb or option."""
+    whole = click.Context(cli, info_name="snnbridge")
+    name, verb, rest = cli.resolve_command(whole, words)
+    return verb.make_context(name, rest, parent=whole)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_command_is_one_that_the_program_takes_and_runs_where_its_files_ship(page, place):
+    for words in commands(page):
+        given = context(words).params
+        files = [given[name] for name in ("file", "src", "a", "b") if given.get(name)]
+        if files and all(Path(name).exists() for name in files):
+            assert _run(words) == 0, words
+
+
+def test_every_verb_is_shown_at_work_outside_of_its_own_page():
+    shown = {words[0] for page in PAGES if page.name != "cli.md" for words in commands(page)}
+    assert set(VERBS) - shown == {"completion"}  # stands in a line of its own shell
 
 
 def modules():
@@ -86,11 +125,14 @@ def test_the_error_tree_in_the_docstring_is_the_tree_of_the_classes():
     assert sorted(drawn) == sorted(classes)
 
 
-def test_every_format_has_its_page():
+def test_every_format_has_its_page_and_its_row():
     from snnbridge.registry import default
 
+    table = (ROOT / "docs/formats/index.md").read_text(encoding="utf-8")
     for format in default():
-        assert (ROOT / "docs/formats" / f"{format.name}.md").exists(), format.name
+        if format.read.__module__.startswith("snnbridge_plugins."):  # others may be installed
+            assert (ROOT / "docs/formats" / f"{format.name}.md").exists(), format.name
+            assert f"| [`{format.name}`]({format.name}.md) | `{format.suffixes[0]}`" in table
 
 
 GENERATED = {
@@ -120,6 +162,16 @@ def test_every_hook_stands_on_the_page_of_plugins():
     text = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
     hooks = [name for name in vars(hookspecs) if name.startswith("snnbridge_")]
     assert sorted(hooks) == sorted(re.findall(r"^\| `(snnbridge_\w+)`", text, re.MULTILINE))
+
+
+def test_the_picture_of_the_floors_is_drawn_from_the_import_contract(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    drawing = importlib.import_module("make_architecture_picture")
+    drawn = (ROOT / "docs/architecture.svg").read_text(encoding="utf-8")
+    assert drawn == drawing.picture(), "run: docs/make_architecture_picture.py"
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))))
+    assert told == {name for floor in drawing.floors() for name in floor}
 
 
 def test_the_readme_s_commands_name_files_that_ship():

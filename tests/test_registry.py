@@ -1,6 +1,7 @@
 """Formats are found by content, and a broken plugin never stops the others."""
 
 import os
+import sys
 from dataclasses import replace
 from importlib import metadata
 from types import SimpleNamespace
@@ -16,8 +17,13 @@ from snnbridge import (
     Probe,
     ReadError,
     Registry,
+    SNNCheckpoint,
     UnknownFormat,
+    WriteError,
+    convert,
     hookimpl,
+    read,
+    write,
 )
 
 
@@ -128,6 +134,12 @@ def test_a_sniffer_that_raises_is_a_warning_and_no_claim(toy_file):
         (lambda: variant("x", read=None, write=None), "neither read nor write"),
         (lambda: variant("x", suffixes=("toy",)), "must start with a dot"),
         (lambda: variant("x", engine="onnxruntime"), "run and engine are stated together"),
+        (lambda: variant("x", suffixes=".toy"), "suffixes must be a tuple of str"),
+        (lambda: variant("x", holds={"weights"}), "holds must be a set of Feature"),
+        (lambda: variant("x", options=("fast",)), "options must be a tuple of Option"),
+        (lambda: variant("x", sniff=None), "sniff must be a function"),
+        (lambda: variant("x", losses=[]), "losses must be a function"),
+        (lambda: Registry([plugin(variant("x"), variant("x"))]), "have the same name"),
     ],
 )
 def test_a_wrong_record_is_refused(make, message):
@@ -171,6 +183,49 @@ def test_a_plugin_that_cannot_be_used_is_a_warning_that_names_its_distribution(m
     with pytest.warns(RuntimeWarning, match="plugin 'bad' of"):
         registry = Registry.installed()
     assert [f.name for f in registry] == ["toy"]
+
+
+def failing(monkeypatch, load):
+    """Install a plugin whose entry point does something, beside one that works."""
+    good = metadata.EntryPoint("toy", "toy", "snnbridge")
+    bad = SimpleNamespace(name="bad", value="bad", dist=None, load=load)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [bad, good])
+
+
+def test_a_plugin_that_leaves_the_program_while_it_is_imported_is_a_warning(monkeypatch):
+    failing(monkeypatch, lambda: sys.exit("no licence"))
+    with pytest.warns(RuntimeWarning, match="SystemExit: no licence"):
+        assert [f.name for f in Registry.installed()] == ["toy"]
+
+
+def test_of_a_plugin_with_one_wrong_record_nothing_is_used(monkeypatch):
+    both = plugin(variant("fine"))
+
+    @hookimpl
+    def snnbridge_neurons():
+        return ["no kind"]
+
+    both.snnbridge_neurons = snnbridge_neurons
+    failing(monkeypatch, lambda: both)
+    with pytest.warns(RuntimeWarning, match="must return NeuronKind records"):
+        assert [f.name for f in Registry.installed()] == ["toy"]
+
+
+@pytest.mark.parametrize("function", ["prepare", "losses", "read", "write"])
+@pytest.mark.parametrize("fault", [lambda *_: 1 / 0, lambda *_: sys.exit(3)], ids=["raise", "exit"])
+def test_a_function_that_fails_is_an_error_that_names_its_format(function, fault, tmp_path):
+    broken = Registry([plugin(variant("broken", **{function: fault}))])
+    path = tmp_path / "a.toy"
+    write(SNNCheckpoint([]), path, registry=Registry([toy]))
+    with pytest.raises((ReadError, WriteError), match="broken"):
+        convert(path, tmp_path / "b.toy", from_="broken", to="broken", registry=broken)
+
+
+def test_a_reader_that_returns_no_checkpoint_is_a_read_error(tmp_path):
+    write(SNNCheckpoint([]), tmp_path / "a.toy", registry=Registry([toy]))
+    forgetful = Registry([plugin(variant("forgetful", read=lambda source, options: None))])
+    with pytest.raises(ReadError, match="returned None, not a checkpoint"):
+        read(tmp_path / "a.toy", registry=forgetful)
 
 
 def test_a_probe_never_opens_what_is_no_regular_file(tmp_path):

@@ -1,5 +1,6 @@
 """Neurons whose step a plugin defines, in the middle of any network."""
 
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -157,6 +158,24 @@ def test_a_step_that_changes_the_shape_is_a_fault_of_the_plugin():
     wrong = replace(TWIN, step=lambda x, state, parameters: (x[0] > 1, state))
     with pytest.raises(PluginError, match="'twin' gave its spikes another shape"):
         simulate(SNNCheckpoint([custom("lif")], []), spikes_in(2), neurons={"twin": wrong})
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (lambda x, state, parameters: 1 / 0, "ZeroDivisionError"),
+        (lambda x, state, parameters: None, "TypeError"),
+        (lambda x, state, parameters: (x, {}), "KeyError: 'v'"),
+        (lambda x, state, parameters: sys.exit(3), "SystemExit: 3"),
+    ],
+)
+def test_a_step_that_fails_is_an_error_that_names_its_kind(step, message):
+    with pytest.raises(PluginError, match=f"'twin' failed: {message}"):
+        simulate(
+            SNNCheckpoint([custom("lif")], []),
+            spikes_in(2),
+            neurons={"twin": replace(TWIN, step=step)},
+        )
 
 
 def test_a_registry_finds_the_kinds_of_its_plugins():

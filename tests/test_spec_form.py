@@ -84,6 +84,7 @@ def test_the_form_of_a_sc_neurocore_file_leads_to_a_simulation():
         .replace("# defaults", "defaults")
     )
     full = read(path, spec=stated)
+    assert any("'StochasticLIFNeuron' to what the file calls 'LIF'" in x for x in full.source.notes)
     inputs = full.layers[names[0]].size[0]
     assert simulate(full, np.ones((4, 1, inputs))).steps == 4
 

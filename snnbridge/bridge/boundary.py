@@ -64,7 +64,7 @@ def errors_of(format: Format, path: Path, kind: type[SNNBridgeError], verb: str)
         raise kind(f"{path}: {error}") from error
     except SNNBridgeError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # none of a plugin's functions may end the host
         raise kind(
             f"{path}: cannot be {verb} as {format.name}: {type(error).__name__}: {error}"
         ) from error

@@ -108,6 +108,8 @@ def read_as(format: Format, source: Source, options: Options, registry: Registry
     check_options(format, options, "reading")
     with errors_of(format, source.path, ReadError, "read"), without_collector():
         checkpoint = format.read(source, options)
+        if not isinstance(checkpoint, SNNCheckpoint):
+            raise TypeError(f"its read returned {checkpoint!r}, not a checkpoint")
     info = checkpoint.source or SourceInfo()
     checkpoint.source = replace(info, format=format.name, path=str(source.path))
     return checkpoint

@@ -14,7 +14,7 @@ from snnbridge.express.network import Target, expressed
 from snnbridge.express.step import Inexpressible, Step, step_of
 from snnbridge.express.targets import TARGETS
 from snnbridge.ledger import Entry
-from snnbridge.model import SNNCheckpoint
+from snnbridge.model import Neuron, SNNCheckpoint, Synapse
 
 __all__ = [
     "TARGETS", "Classes", "Inexpressible", "Step", "Target", "express", "expressed", "step_of",
@@ -57,4 +57,7 @@ def express(checkpoint: SNNCheckpoint, framework: str) -> tuple[SNNCheckpoint, l
     """
     if framework not in TARGETS:
         raise WriteError(f"no framework is called {framework!r}; known are {', '.join(TARGETS)}")
-    return expressed(checkpoint, TARGETS[framework])
+    target = TARGETS[framework]
+    if all(target.has(x) for x in checkpoint.layers.values() if isinstance(x, Neuron | Synapse)):
+        return checkpoint, []
+    return expressed(checkpoint, target)

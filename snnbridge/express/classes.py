@@ -10,7 +10,7 @@ import numpy as np
 
 from snnbridge import rules
 from snnbridge.errors import WriteError
-from snnbridge.express.demands import Refused
+from snnbridge.express.demands import Refused, from_rest
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Inexpressible, Step, step_of
 from snnbridge.model import (
@@ -57,6 +57,8 @@ class Classes:
         The inverse of the rules: refuses, with Refused, a step that no class computes.
     plain : set of types of Layer
         The layers without a state that it runs.
+    loops : set of types of Layer
+        The weights that its neurons can have back to themselves.
     in_seconds : bool
         Whether its neurons need a time step in seconds.
     order : str
@@ -67,6 +69,7 @@ class Classes:
     label: str
     neurons: Neurons
     plain: frozenset[type[Layer]] = PLAIN
+    loops: frozenset[type[Layer]] = frozenset({Linear})
     in_seconds: bool = False
     order: str = "channels first"
 
@@ -78,9 +81,8 @@ class Classes:
 
     def check(self, layer: Layer, shape: Shape | None, dt: TimeStep) -> None:
         """Refuse a layer that the framework has no module for."""
-        own = layer.origin is not None and layer.origin.framework == self.name
-        if not own and type(layer) not in self.plain | {Input, Output}:
-            raise WriteError(f"layer {layer.name!r}: {self.label} has no {layer.kind} of that kind")
+        if not self.has(layer) and type(layer) not in self.plain | {Input, Output}:
+            raise WriteError(f"layer {layer.name!r}: {self.label} has no module for a {layer.kind}")
 
     def chain(
         self,
@@ -91,7 +93,7 @@ class Classes:
         dt: TimeStep,
     ) -> tuple[tuple[Layer, ...], str]:
         """Return a neuron as the framework's class that computes the same."""
-        if self._has(layer) and (synapse is None or self._has(synapse)):
+        if self.has(layer) and (synapse is None or self.has(synapse)):
             return (layer,), ""
         try:
             return self._made(layer, synapse, loop, shape, dt)
@@ -101,9 +103,9 @@ class Classes:
             reason = str(refusal)
         raise WriteError(f"layer {layer.name!r}: {self.label} has no such neuron: {reason}")
 
-    def _has(self, layer: Layer) -> bool:
-        known = rules.of(layer)
-        return known is not None and known.framework == self.name
+    def has(self, layer: Layer) -> bool:
+        """Whether a layer is of the framework's classes already."""
+        return layer.origin is not None and layer.origin.framework == self.name
 
     def _made(
         self,
@@ -116,23 +118,14 @@ class Classes:
         known = layer.shape if layer.shape is not UNKNOWN else shape
         if known is None or layer.model != "lif":
             raise Refused("its shape is not known" if known is None else f"it is {layer.model!r}")
+        if loop is not None and type(loop.layer) not in self.loops:
+            raise Refused(f"it feeds no spikes back through a {loop.layer.kind}")
         seconds = dt.seconds if isinstance(dt, Quantity) else 1.0
-        kind, given = self._called(step_of(layer, synapse, dt), seconds, loop)
+        step = step_of(layer, synapse, dt)
+        kind, given = from_rest(lambda step: self.neurons(step, seconds, loop), step)
         arguments = {k: once(v) if isinstance(v, np.ndarray) else v for k, v in given.items()}
         made = rules.get(self.name, kind).chain(layer.name, shape=known, **arguments)
         return made, f"{kind} of {self.label}"
-
-    def _called(self, step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, Any]]:
-        """Find the class of a step, with its potentials as they are or counted from rest."""
-        try:
-            return self.neurons(step, dt, loop)
-        except Refused as refusal:
-            if step.rule.spiking is not True:
-                raise
-            try:
-                return self.neurons(step.shifted(), dt, loop)
-            except Refused:
-                raise refusal from None
 
 
 def once(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,12 +18,30 @@ from snnbridge.model import (
     SpikeSource,
 )
 
+Written = TypeVar("Written")
+
 #: A time constant, in time steps, of what does not leak: the decay of a step is 1 in float64.
 ENDLESS = 1e30
 
 
 class Refused(Exception):
     """A framework has no neuron that computes a step."""
+
+
+def from_rest(write: Callable[[Step], Written], step: Step) -> Written:
+    """Write a step with its potentials as they are, or else counted from rest.
+
+    Raises
+    ------
+    Refused
+        If neither can be written.
+    """
+    try:
+        return write(step)
+    except Refused:
+        if step.rule.spiking is not True:  # what it shows would be another potential
+            raise
+    return write(step.shifted())
 
 
 def uniform(value: Array, what: str) -> float:

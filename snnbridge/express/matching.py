@@ -59,21 +59,15 @@ def factor(step: Step) -> Any:
 
 def _pairs(old: Step, new: Step) -> Iterator[tuple[Any, Any]]:
     """Yield what decides two steps; thresholds for one comparison."""
-    subtracts = old.rule.reset is Reset.SUBTRACT
-    for name in (
-        "beta",
-        "gain",
-        "constant",
-        "initial",
-        "floor",
-        "amount" if subtracts else "reset",
-    ):
-        yield getattr(old, name), getattr(new, name)
-    compare = new.rule.compare
-    yield (
-        (threshold_for(old, compare) if isinstance(compare, Compare) else old.threshold),
-        new.threshold,
-    )
+    yield from ((getattr(old, n), getattr(new, n)) for n in ("beta", "gain", "constant", "initial"))
+    if old.rule.spiking is True:
+        after = "amount" if old.rule.reset is Reset.SUBTRACT else "reset"
+        yield from ((getattr(old, name), getattr(new, name)) for name in ("floor", after))
+        compare = new.rule.compare
+        yield (
+            threshold_for(old, compare) if isinstance(compare, Compare) else old.threshold,
+            new.threshold,
+        )
     if old.current is not None or new.current is not None:
         zero = np.zeros_like(old.beta)
         yield tuple(s.current.alpha if s.current else zero for s in (old, new))  # type: ignore[misc]

@@ -133,6 +133,7 @@ class _Expression:
         self.edges: tuple[Connection, ...] = checkpoint.connections  # type: ignore[assignment]
         self.synapses = own_synapses(checkpoint.layers, self.edges)
         self.loops = loops_of(checkpoint.layers, self.edges, self.synapses)
+        self.inner = {loop.layer.name for loop in self.loops.values()}
         self.taken, _ = shapes_of(checkpoint.layers, self.edges)
         self.layers: dict[str, Layer] = {}
         self.entered: dict[str, str] = {}
@@ -159,7 +160,8 @@ class _Expression:
     def _add(self, layer: Layer) -> None:
         shape = self.taken.get(self.synapses.get(layer.name, layer.name))
         if not isinstance(layer, Neuron):
-            self.target.check(layer, shape, self.dt)
+            if layer.name not in self.inner:
+                self.target.check(layer, shape, self.dt)
             self.layers[layer.name] = layer
             return
         held = self.synapses.get(layer.name)

@@ -10,22 +10,21 @@ from typing import Any
 
 from snnbridge import rules
 from snnbridge.errors import CheckpointError
+from snnbridge.express import express
+from snnbridge.express.graph import WEIGHTED
 from snnbridge.frameworks._standard import BUILT
 from snnbridge.model import (
     UNKNOWN,
     Connection,
-    Conv1d,
-    Conv2d,
     Input,
     Layer,
     Linear,
     Neuron,
-    Scale,
+    Output,
     SNNCheckpoint,
     Synapse,
 )
 
-_WEIGHTED = (Linear, Conv1d, Conv2d, Scale)
 _WITH_INPUT = ("LIFRecurrentCell",)
 
 
@@ -112,8 +111,8 @@ class Builder:
         Parameters
         ----------
         checkpoint : SNNCheckpoint
-            A chain of layers, recurrent weights within a neuron's class beside it; its neurons
-            must be of this framework's classes, everything that they run by stated.
+            A chain of layers, recurrent weights within a neuron's class beside it. Neurons of
+            another framework become those of this one, by :func:`snnbridge.express.express`.
 
         Returns
         -------
@@ -124,7 +123,12 @@ class Builder:
         ------
         CheckpointError
             Naming the layer for which the framework has no module.
+        WriteError
+            Naming the neuron that none of its classes computes, and why.
+        UnknownValue
+            If the rule of such a neuron is not known.
         """
+        checkpoint, _ = express(checkpoint, self.name)
         groups = _groups(checkpoint)
         chain = _chain(checkpoint, groups)
         modules = OrderedDict(
@@ -135,10 +139,7 @@ class Builder:
 
     def _module(self, layer: Layer, groups: Mapping[str, Group]) -> Any:
         if layer.name in groups:
-            group = groups[layer.name]
-            if group.neuron.origin is None or group.neuron.origin.framework != self.name:
-                raise group.refuse(f"is no neuron of {self.name}; convert the checkpoint first")
-            return self.neuron(group)
+            return self.neuron(groups[layer.name])
         make = self.plain.get(type(layer)) or BUILT.get(type(layer))
         if make is None:
             raise CheckpointError(f"layer {layer.name!r}: no module stands for a {layer.kind}")
@@ -176,7 +177,7 @@ def _find_recurrent(checkpoint: SNNCheckpoint, name: str, group: Group) -> None:
     for edge in _edges(checkpoint):
         if edge.source == name and edge.target in back:
             layer = checkpoint.layers[edge.target]
-            if not isinstance(layer, _WEIGHTED):
+            if not isinstance(layer, WEIGHTED):
                 raise group.refuse(f"feeds itself through {edge.target!r}, a {layer.kind}")
             group.recurrent, group.waits = layer, back[edge.target].delay == 1
 
@@ -217,6 +218,6 @@ def _chain(checkpoint: SNNCheckpoint, groups: Mapping[str, Group]) -> Iterator[L
     name: str | None = ends[0]
     while name is not None:
         layer = checkpoint.layers[name]
-        if not isinstance(layer, Input):
+        if not isinstance(layer, Input | Output):
             yield layer
         name = follows.get(name)

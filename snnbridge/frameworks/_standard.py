@@ -136,6 +136,8 @@ def filled(module: Any, layer: Any) -> Any:
         module.weight = torch.nn.Parameter(tensor(layer.weight.value))
         if layer.bias is not None:
             module.bias = torch.nn.Parameter(tensor(layer.bias.value))
+        elif module.bias is not None:  # of a class that always has one
+            module.bias.zero_()
     return module
 
 
@@ -148,12 +150,22 @@ def _make_linear(layer: Any) -> Any:
 def _make_conv(layer: Any) -> Any:
     nn = import_module("torch").nn
     kind = nn.Conv1d if isinstance(layer, Conv1d) else nn.Conv2d
+    uneven = _uneven(layer)
     inputs, outputs = layer.size
     module = kind(
-        inputs, outputs, layer.weight.value.shape[2:], layer.stride, symmetric(layer),
-        layer.dilation, layer.groups, bias=layer.bias is not None,
+        inputs, outputs, layer.weight.value.shape[2:], layer.stride,
+        0 if uneven else symmetric(layer), layer.dilation, layer.groups,
+        bias=layer.bias is not None,
     )  # fmt: skip
-    return filled(module, layer)
+    conv = filled(module, layer)
+    return nn.Sequential(getattr(nn, f"ZeroPad{layer.axes}d")(uneven), conv) if uneven else conv
+
+
+def _uneven(layer: Any) -> tuple[int, ...]:
+    """Return a padding that differs between two sides, the last axis first; else nothing."""
+    if layer.padding == "same" or all(before == after for before, after in layer.padding):
+        return ()
+    return tuple(n for sides in reversed(layer.padding) for n in sides)
 
 
 def symmetric(layer: Any) -> Any:
@@ -169,6 +181,11 @@ def _average(layer: Any) -> Any:
     nn = import_module("torch").nn
     counts = layer.count_padding is True or not any(map(sum, layer.padding))
     return nn.AvgPool2d(layer.window, layer.stride, symmetric(layer), count_include_pad=counts)
+
+
+def _sum(layer: Any) -> Any:
+    nn = import_module("torch").nn
+    return nn.AvgPool2d(layer.window, layer.stride, symmetric(layer), divisor_override=1)
 
 
 def _largest(layer: Any) -> Any:
@@ -197,6 +214,7 @@ BUILT: Mapping[type[Layer], Callable[[Any], Any]] = {
     Conv1d: _make_conv,
     Conv2d: _make_conv,
     AvgPool: _average,
+    SumPool: _sum,
     MaxPool: _largest,
     BatchNorm: _make_norm,
     Flatten: _make_flatten,

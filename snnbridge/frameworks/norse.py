@@ -117,6 +117,8 @@ def _method(group: Group) -> Any:
 def _cell(norse: Any, group: Group, given: Arguments, dt: float) -> Any:
     if group.input is None or group.recurrent is None:
         raise group.refuse("lacks its input weights or its recurrent ones")
+    if any(x.bias is not None and np.any(x.bias.value) for x in (group.input, group.recurrent)):
+        raise group.refuse("has weights with a bias, for which the cell has no place")
     torch = import_module("torch")
     size = group.input.size
     cell = norse.LIFRecurrentCell(*size, norse.LIFParameters(**given), autapses=True, dt=dt)

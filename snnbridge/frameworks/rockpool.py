@@ -76,13 +76,13 @@ def _built(group: Group) -> Any:
     modules = import_module("rockpool.nn.modules")
     shape = tuple(group.neuron.shape)
     given = {key: tensor(value) for key, value in group.arguments().items()}
-    given |= _times(group, "neuron", "mem")
+    if group.kind != "ExpSynTorch":
+        given |= _times(group, "neuron", "mem")
+        given["max_spikes_per_dt"] = group.neuron.rule.max_spikes
     if group.kind == "LIFTorch":
         given |= _times(group, "synapse", "syn")
         given["has_rec"] = group.recurrent is not None
         shape = (shape[0] * group.synapse.receptors, shape[0])
-    if group.kind != "ExpSynTorch":
-        given["max_spikes_per_dt"] = group.neuron.rule.max_spikes
     module = getattr(modules, group.kind)(shape, dt=_seconds(group), **given)
     if group.recurrent is not None:
         module.w_rec.data.copy_(tensor(group.recurrent.weight.value.T))

@@ -119,13 +119,17 @@ def _firing(group: Group) -> Arguments:
     reset = (
         activation.MembraneReset()
         if rule.reset is Reset.SET
-        else activation.MembraneSubtract(None if subtract is None else float(subtract))
+        else activation.MembraneSubtract(None if subtract is None else _amount(subtract))
     )
     return {
         "spike_threshold": tensor(group.value("threshold")),
         "spike_fn": spikes[most] if most in spikes else activation.MaxSpike(most),
         "reset_fn": reset,
     }
+
+
+def _amount(subtract: Any) -> Any:
+    return float(subtract.reshape(())) if subtract.size == 1 else tensor(subtract)
 
 
 def _with_decays(module: Any, group: Group) -> Any:

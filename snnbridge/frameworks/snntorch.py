@@ -76,11 +76,20 @@ def _neuron(group: Group) -> Any:
     given = {key: tensor(value) for key, value in group.arguments().items()}
     factor = given.pop("graded_spikes_factor", None)
     given |= {**_resetting(group), "init_hidden": True}
+    if group.kind == "Lapicque":
+        given |= _circuit(group)
+        given.pop("reset_delay", None)  # it is always late
     kind = getattr(snn, group.kind)
     module = kind(**given) if group.recurrent is None else _recurrent(kind, group.recurrent, given)
     if factor is not None:  # not every class takes it
         module.graded_spikes_factor = factor
     return module
+
+
+def _circuit(group: Group) -> Arguments:
+    dt = group.neuron.dt
+    given = {"R": tensor(group.value("resistance")), "C": tensor(group.value("capacitance"))}
+    return given if dt is None else {**given, "time_step": dt.value}
 
 
 def _resetting(group: Group) -> Arguments:

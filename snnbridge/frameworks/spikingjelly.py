@@ -54,18 +54,27 @@ FRAMEWORK = Framework(
 
 def _neuron(group: Group) -> Any:
     neuron = import_module("spikingjelly.activation_based.neuron")
-    given = dict(group.arguments())
-    logit = given.pop("w", None)
-    given = {k: v if isinstance(v, bool) else number(v) for k, v in given.items()}
+    given = {k: v if isinstance(v, bool) else number(v) for k, v in group.arguments().items()}
     if group.neuron.rule.spiking is True and group.kind != "HalfThresholdIFNode":
         soft = group.neuron.rule.reset is Reset.SUBTRACT
         given["v_reset"] = None if soft else number(group.value("v_reset"))
     module = getattr(neuron, group.kind)(**given)
-    if logit is not None:
+    if (logit := group.value("logit")) is not None:
         module.w.data.copy_(tensor(logit))
-    if group.recurrent is not None:
-        raise group.refuse("build its LinearRecurrentContainer by hand and load the state dict")
-    return module
+    return module if group.recurrent is None else _container(module, group.recurrent)
+
+
+def _container(module: Any, recurrent: Any) -> Any:
+    """Put a neuron into a container that adds what its last spikes give to the input."""
+    layer = import_module("spikingjelly.activation_based.layer")
+    torch = import_module("torch")
+    size, biased = recurrent.size[0], recurrent.bias is not None
+    container = layer.LinearRecurrentContainer(module, size, size, bias=biased)
+    both = torch.cat([torch.eye(size), tensor(recurrent.weight.value)], dim=1)
+    container.rc.weight = torch.nn.Parameter(both)
+    if biased:
+        container.rc.bias = torch.nn.Parameter(tensor(recurrent.bias.value))
+    return container
 
 
 checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export

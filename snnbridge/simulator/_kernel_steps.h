@@ -113,7 +113,7 @@ static void W(update)(const neuron_t *p, REAL *RESTRICT h, const REAL *v, const 
         break;
     case DERIVATIVE_STEP:
         for (j = 0; j < n; j++)
-            h[j] = (v[j] + (((rest[j] - v[j]) * k[j]) / tau[j] + (g[j] * x[j]) * k[j])) + c[j];
+            h[j] = (v[j] + ((rest[j] - v[j]) * tau[j] + (g[j] * x[j]) * k[j])) + c[j];
         break;
     case RUNGE_KUTTA:
         for (j = 0; j < n; j++) {

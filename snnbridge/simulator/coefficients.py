@@ -53,10 +53,11 @@ def coefficients(layer: Neuron | Synapse, dt: TimeStep) -> dict[str, Array]:
     dict of str to numpy.ndarray
         Each of the layer's shape (a synapse with several receptors has them as one more axis),
         in float32 or float64 as the rule's width says. ``leak`` is the number that the form
-        multiplies or divides by (the page on the dynamics lists it for each form), ``gain``,
-        ``rest`` and ``constant`` belong to the update; ``threshold``, ``amount``, ``reset``,
-        ``floor``, ``output_gain`` and ``initial`` are a neuron's; ``hold`` is its refractory
-        period, in steps (int64) or in the source's unit.
+        multiplies or divides by (the page on the dynamics lists it for each form), ``tau`` the
+        time constant of a form that is made of it, or dt / tau where the form multiplies by that;
+        ``gain``, ``rest`` and ``constant`` belong to the update; ``threshold``, ``amount``,
+        ``reset``, ``floor``, ``output_gain`` and ``initial`` are a neuron's; ``hold`` is its
+        refractory period, in steps (int64) or in the source's unit.
 
     Raises
     ------
@@ -137,11 +138,17 @@ class _Coefficients(Numbers):
             gain = self.get("resistance", 1.0) if inside else self._outer_gain(rule)
             constant = bias
         found = {"leak": leak, "gain": gain, "rest": rest, "constant": constant}
-        return {"tau": self._tau(rule.form), **{k: self.once(v) for k, v in found.items()}}
+        return {"tau": self._tau(rule), **{k: self.once(v) for k, v in found.items()}}
 
-    def _tau(self, form: Any) -> Array:
-        derivative = form in (Form.DERIVATIVE, Form.EXPONENTIAL_EULER)
-        return self.once(self.positive("tau") if derivative else np.ones(self.shape))
+    def _tau(self, rule: Any) -> Array:
+        """Return the time constant, or dt / tau where a form multiplies by that."""
+        if rule.form not in (Form.DERIVATIVE, Form.EXPONENTIAL_EULER):
+            return self.once(np.ones(self.shape))
+        tau = self.positive("tau")
+        outside = rule.form is Form.DERIVATIVE and rule.input_gain is InputGain.TIME_STEP
+        if outside and rule.scheme is not Scheme.RUNGE_KUTTA_4:
+            tau = self.time_step("tau") / tau
+        return self.once(tau)
 
     def _outer_gain(self, rule: Any) -> Array:
         if rule.input_gain is InputGain.STATED:
@@ -190,7 +197,7 @@ class _Coefficients(Numbers):
         rule = layer.rule
         assert isinstance(rule.scheme, Scheme)
         _, complement, leak = leak_numbers(self, rule.scheme, rule.form)
-        found = {"leak": self.once(leak), "tau": self._tau(rule.form)}
+        found = {"leak": self.once(leak), "tau": self._tau(rule)}
         gain = self.get("input_gain", 1.0)
         if rule.input_gain is InputGain.COMPLEMENT:
             gain = gain * complement

@@ -71,9 +71,15 @@ class PluginNeuron:
     def _step(
         self, x: Array, state: Mapping[str, Array], parameters: Mapping[str, Array]
     ) -> tuple[Array, dict[str, Array]]:
-        spikes, after = self.kind.step(x, state, parameters)
-        spikes = np.asarray(spikes)
-        made = {name: np.asarray(after[name]).astype(x.dtype) for name in self.kind.state}
+        try:
+            spikes, after = self.kind.step(x, state, parameters)
+            spikes = np.asarray(spikes)
+            made = {name: np.asarray(after[name]).astype(x.dtype) for name in self.kind.state}
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"the step of neuron kind {self.kind.name!r} failed: "
+                f"{type(error).__name__}: {error}"
+            ) from error
         wrong = [n for n, a in {"its spikes": spikes, **made}.items() if a.shape != x.shape]
         if wrong:
             raise PluginError(

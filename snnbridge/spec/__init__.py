@@ -149,6 +149,8 @@ def _noted(checkpoint: SNNCheckpoint, spec: Spec, shared: Shared, name: str) -> 
     if count:
         values = "values" if count > 1 else "value"
         notes.append(f"{name} states {count} {values} that the file does not")
+    for word, kind in shared.renamed:
+        notes.append(f"{name} gives the class {kind!r} to what the file calls {word!r}")
     for framework, names in shared.taken.items():
         if names:
             version = "" if shared.version is UNKNOWN else f" {shared.version}"

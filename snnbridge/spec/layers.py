@@ -33,6 +33,8 @@ class Shared:
         How many values layers took from the spec.
     taken : dict
         By framework, the arguments whose defaults were taken, in order.
+    renamed : dict
+        Words of the file for a class, and the class that the spec states instead, in order.
     """
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Shared:
     defaults: bool = False
     stated: int = 0
     taken: dict[str, dict[str, None]] = field(default_factory=dict)
+    renamed: dict[tuple[str, str], None] = field(default_factory=dict)
 
 
 def new_layer(name: str, stated: Mapping[str, Any]) -> Layer:
@@ -88,7 +91,10 @@ def apply_layer(
         For what the layer itself refuses.
     """
     where = f"layer {layer.name!r}"
+    held = layer.origin
     layer = with_class(_with_version(layer, shared.version, where), stated, where)
+    if held is not None and layer.origin is not None and held.kind != layer.origin.kind:
+        shared.renamed[held.kind, layer.origin.kind] = None
     everything = {
         **{k: v for k, v in shared.arguments.items() if takes(layer, k)},
         **{k: v for k, v in stated.items() if k not in ("kind", "class", "defaults")},

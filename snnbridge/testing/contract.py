@@ -199,6 +199,8 @@ def _finding(
             )
             try:
                 check.run(subject, *arguments)
-            except (ConformanceFailure, SNNBridgeError, OSError) as error:
-                messages.append(f"{name}: {error}" if name else str(error))
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # the other checks go on
+                told = isinstance(error, ConformanceFailure | SNNBridgeError | OSError)
+                message = str(error) if told else f"raised {error!r}"
+                messages.append(f"{name}: {message}" if name else message)
     return Finding(check.name, cases, len(messages), tuple(messages))

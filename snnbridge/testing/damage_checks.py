@@ -30,8 +30,8 @@ def a_shortened_file_is_refused(subject: Subject) -> None:
 
 
 def a_flipped_bit_is_found(subject: Subject) -> None:
-    """A turned bit never hangs or crashes a reader; a format with digests finds each."""
-    accepted = ["refused", "the same"] + ["changed"] * (not subject.checks_integrity)
+    """A turned bit never hangs or crashes a reader; a format with digests tells of each."""
+    accepted = ["refused", "told", "the same"] + ["changed"] * (not subject.checks_integrity)
     for path, sample in _damage_samples(subject):
         data = path.read_bytes()
         variants = dict(_flips(data))
@@ -64,6 +64,8 @@ def _tried(
             return _refusal(error)
         except (FileNotFoundError, PermissionError) as error:
             return f"raised {error!r}"
+        if back.source is not None and back.source.integrity == "changed":
+            return "told"
         return "changed" if differences(sample, back) else "the same"
 
     yield from outcomes(read, variants)

@@ -52,7 +52,8 @@ class Execution:
         found = [agreement(self.network, name, name) for name in names]
         record = recorded(names, found)
         raw = simulate(self.raw, given, record=record, progress=_steps(progress)).traces
-        shown = simulate(self.left, given, record=_shown(network_of(self.left), record, returned)).traces
+        both = _shown(network_of(self.left), record, returned)
+        shown = simulate(self.left, given, record=both).traces
         for x in found:
             self._compare(x, returned, raw, shown, (steps, samples))
         return Verification.of(found, "name", steps, samples)

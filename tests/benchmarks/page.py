@@ -43,7 +43,7 @@ def figure(width=7.5, height=4.0):
     import matplotlib
     from matplotlib.figure import Figure
 
-    matplotlib.rcParams["svg.hashsalt"] = "snnbridge"
+    matplotlib.rcParams.update({"svg.hashsalt": "snnbridge", "svg.fonttype": "none"})
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -1,7 +1,7 @@
 """Stops writers in every way, many times, and prints the table of docs/safety.md.
 
-    python tests/crashes/run.py                  some minutes
-    python tests/crashes/run.py --kills 1000 npz one format, many random kills
+python tests/crashes/run.py                  some minutes
+python tests/crashes/run.py --kills 1000 npz one format, many random kills
 """
 
 import argparse

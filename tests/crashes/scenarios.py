@@ -64,6 +64,10 @@ class Scenario:
         else:
             write(NEW, self.path, format=self.format)
 
+    def hidden(self):
+        """Return the names of what a writer has left."""
+        return [path.name for path in self.folder.iterdir() if path.name.startswith(".")]
+
     def found(self, folder=None):
         """Say which checkpoint a reader finds."""
         try:

@@ -30,7 +30,7 @@ def after_kill(scenario):
     """Say what is found, and that the next writer cleans up."""
     found = scenario.found()
     scenario.act()
-    hidden = [name for name in os.listdir(scenario.folder) if name.startswith(".")]
+    hidden = scenario.hidden()
     return found if not hidden and scenario.found() == "new" else f"left {hidden}"
 
 
@@ -117,4 +117,3 @@ def writes_in_pieces(scenario):
     with short_writes():
         scenario.act()
     return Counter([scenario.found()])
-

@@ -39,8 +39,8 @@ def fuzz(target, arguments):
 def child(target, *arguments):
     """Run one target in a process of its own."""
     command = [sys.executable, __file__, "--target", target, "--", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.returncode, done.stderr
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
 
 
 def run(target, seconds):
@@ -54,7 +54,7 @@ def run(target, seconds):
     count = [x.split()[-1] for x in said.splitlines() if "number_of_executed_units" in x]
     print(f"{target}: {'no defect' if code == 0 else 'DEFECT'} in {(count or ['?'])[0]} runs")
     if code:
-        print(said[-3000:])
+        print(said[:3000], said[-3000:])
     return code == 0
 
 
@@ -113,7 +113,8 @@ def main():
         for target in chosen.targets:
             merge(target)
         return 0
-    return 0 if all([run(target, chosen.seconds) for target in chosen.targets]) else 1
+    held = [run(target, chosen.seconds) for target in chosen.targets]
+    return 0 if all(held) else 1
 
 
 if __name__ == "__main__":

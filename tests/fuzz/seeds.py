@@ -17,9 +17,11 @@ RECORDED = {
 }  # fmt: skip
 TEXTS = {
     "journal": [
-        '{"version": 1, "files": [{"final": "set.npz", "staged": '
-        '".set.npz.0123456789abcdef.snnbtmp", "size": 2, "sha256": null}, {"final": "set.json", '
-        '"staged": ".set.json.0123456789abcdef.snnbtmp", "size": 2, "sha256": null}]}'
+        (
+            '{"version": 1, "files": [{"final": "set.npz", "staged": '
+            '".set.npz.0123456789abcdef.snnbtmp", "size": 2, "sha256": null}, {"final": "set.json", '
+            '"staged": ".set.json.0123456789abcdef.snnbtmp", "size": 2, "sha256": null}]}'
+        )
     ],
     "safetensors-index": ['{"metadata": {}, "weight_map": {"w": "safetensors.safetensors"}}'],
     "spec-json": ['{"dt": "1 ms", "layers": {"a": {"class": "LIF", "tau": 2.0}}}'],
@@ -28,7 +30,7 @@ TEXTS = {
 
 
 def written(folder):
-    """Write every small sample in every format; also without the digests that would be in the way."""
+    """Write every sample in every format; also without the digests, which are in the way."""
     for format, suffix in SUFFIXES.items():
         for name, sample in samples().items():
             path = folder / format / f"{name.replace(' ', '_')}{suffix}"

@@ -17,7 +17,7 @@ import numpy as np
 from snnbridge import CheckpointError, OptionError, ReadError, Registry, SpecError
 from snnbridge.formats import Probe
 from snnbridge.spec.loading import load
-from snnbridge.storage import Source, read_set
+from snnbridge.storage import Source, read_set, sets
 
 HERE = Path(__file__).parent
 FIXTURES = HERE.parents[1] / "fixtures"
@@ -27,6 +27,7 @@ REFUSALS = (ReadError, CheckpointError, OptionError, SpecError, FileNotFoundErro
 PLACE = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
 
 FORMATS = Registry.installed()
+sets._FIRST_PAUSE = 0.0  # nobody is writing
 
 
 def reader(format: str, suffix: str) -> Callable[[bytes], object]:

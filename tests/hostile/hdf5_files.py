@@ -110,9 +110,9 @@ def aliases(at, folder, name):
 
 @hdf5_case
 def bomb(at, folder, name):
-    at.create_dataset(
-        name, (300 << 20,), "u1", chunks=(1 << 20,), compression="gzip", fillvalue=0
-    )[: 4 << 20] = 0
+    at.create_dataset(name, (300 << 20,), "u1", chunks=(1 << 20,), compression="gzip", fillvalue=0)[
+        : 4 << 20
+    ] = 0
 
 
 @hdf5_case

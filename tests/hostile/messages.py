@@ -58,8 +58,13 @@ content(
         "bytes behind the end": tree(array(TWO)) + b"\x00",
         "text that is no UTF-8": b"\x81\xa2\xff\xfe\xc0",
         "chunks of an array that are junk": tree(
-            b"\x83" + text("__msgpack_chunked_array__") + b"\xc3" + text("shape") + b"\xa1x"
-            + text("chunks") + b"\x07"
+            b"\x83"
+            + text("__msgpack_chunked_array__")
+            + b"\xc3"
+            + text("shape")
+            + b"\xa1x"
+            + text("chunks")
+            + b"\x07"
         ),
         "a placeholder for a file elsewhere": tree(text("//GDAPlaceholder:../secret")),
         "a reserved byte": tree(b"\xc1"),

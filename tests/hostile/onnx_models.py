@@ -160,4 +160,3 @@ outside("of another length", length="1000000")
 outside("of a length that is no number", length="x")
 outside("with a wrong checksum", checksum="0" * 40, harmless=True)
 outside("that 2000 tensors share", count=2000, harmless=True)
-

@@ -61,7 +61,11 @@ def doubled_lists():
     """A list of twice a list of twice ...: 2 to the 40 paths."""
     body = b"]"
     for i in range(40):
-        body += b"r" + struct.pack("<I", i) + b"0](h\x00h\x00e".replace(b"h\x00", b"j" + struct.pack("<I", i))
+        body += (
+            b"r"
+            + struct.pack("<I", i)
+            + b"0](h\x00h\x00e".replace(b"h\x00", b"j" + struct.pack("<I", i))
+        )
     return saved(tree(body))
 
 

@@ -1,4 +1,4 @@
-"""The tutorial, from its first line to its last: scripts in the frameworks, commands, and output."""
+"""The tutorial from end to end: scripts in the frameworks, commands, and what they show."""
 
 import os
 import re

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from snnbridge import UNKNOWN, CheckpointError, Neuron, Synapse, UnknownValue
+from snnbridge.express import Inexpressible
+from snnbridge.express.demands import ENDLESS
+from snnbridge.express.step import Current, Step, current_of, step_of
 from snnbridge.model import (
     Array,
     InputGain,
@@ -16,13 +19,10 @@ from snnbridge.model import (
     TimeStep,
 )
 from snnbridge_plugins.nir.graph import Node, Value
-from snnbridge_plugins.nir.nodes import Inexpressible, foreign, seconds, spread, stated
-from snnbridge_plugins.nir.step import Current, Step, current_of, step_of
+from snnbridge_plugins.nir.nodes import foreign, seconds, spread, stated
 
 #: The time step in seconds that a network in steps is written with: the importers' own.
 STEP = 1e-4
-#: A time constant, in time steps, of what does not leak: the decay of a step is 1 in float64.
-ENDLESS = 1e30
 
 
 def step_seconds(dt: TimeStep) -> float:

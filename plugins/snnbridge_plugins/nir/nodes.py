@@ -27,16 +27,13 @@ from snnbridge import (
     Scale,
     SumPool,
 )
+from snnbridge.express import Inexpressible
 from snnbridge.model import Array, Shape
 from snnbridge.model.values import SECONDS
 from snnbridge_plugins.nir.graph import Node, Value
 
 #: What the types of nodes that NIR lacks begin with.
 FOREIGN = "snnbridge."
-
-
-class Inexpressible(Exception):
-    """NIR has no node for a layer."""
 
 
 def to_node(layer: Layer, shape: Shape | None, step: float) -> Node:

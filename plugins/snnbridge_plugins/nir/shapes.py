@@ -1,18 +1,16 @@
-"""The shapes along the edges of a graph, and layers that are given the shape they run with."""
+"""Layers that are given the shape they run with."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from snnbridge import (
     UNKNOWN,
-    CheckpointError,
     Connection,
     Conv1d,
     Conv2d,
@@ -24,35 +22,11 @@ from snnbridge import (
     Parameter,
     Synapse,
 )
+from snnbridge.express.graph import shapes_of
 from snnbridge.model import Shape
-from snnbridge.simulator.shapes import shape_in, shape_out
+from snnbridge.simulator.shapes import shape_in
 
 _Own = Neuron | Synapse | Input
-
-
-def shapes_of(
-    layers: Mapping[str, Layer], connections: Iterable[Connection]
-) -> tuple[dict[str, Shape], dict[str, Shape]]:
-    """Return the shapes that layers take and give, as far as they can be told."""
-    edges = list(connections)
-    sources: dict[str, list[str]] = {name: [] for name in layers}
-    for c in edges:
-        sources[c.target].append(c.source)
-    taken: dict[str, Shape] = {}
-    given: dict[str, Shape] = {}
-    # A graph is nearly in order; a second look reaches what a cycle or another order kept back.
-    for name, layer in chain(layers.items(), layers.items()):
-        known = (given[s] for s in sources[name] if s in given)
-        shape = next(known, None) or shape_in(layer)
-        if shape is not None:
-            taken[name] = shape
-        try:
-            out = shape_out(layer, shape)
-        except (CheckpointError, TypeError):  # does not fit, or a window is unknown
-            continue
-        if out is not None:
-            given[name] = out
-    return taken, given
 
 
 def shaped(layers: Mapping[str, Layer], connections: Iterable[Connection]) -> dict[str, Layer]:

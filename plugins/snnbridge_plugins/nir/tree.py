@@ -115,9 +115,7 @@ def _value(item: hdf5.Dataset) -> Value:
     return item.read()
 
 
-def write_file(
-    target: Target, version: str | None, root: Node | Graph, *, sealed: bool
-) -> None:
+def write_file(target: Target, version: str | None, root: Node | Graph, *, sealed: bool) -> None:
     """Write a file that every NIR from 0.2 on reads, with or without a digest behind it."""
     stated = {} if version is None else {"version": hdf5.NewDataset(version)}
     top = hdf5.NewGroup({**stated, "node": _stored(root)})

@@ -9,7 +9,6 @@ import numpy as np
 
 from snnbridge import (
     UNKNOWN,
-    Connection,
     Input,
     Layer,
     Neuron,
@@ -18,13 +17,13 @@ from snnbridge import (
     Subgraph,
     Synapse,
 )
-from snnbridge.model import TimeStep, Unknown
+from snnbridge.express.graph import own_synapses, shapes_of
+from snnbridge.model import TimeStep
 from snnbridge_plugins.nir.continuous import neuron_node, step_seconds, synapse_node
 from snnbridge_plugins.nir.graph import Graph, Node
 from snnbridge_plugins.nir.importers.names import usable_names
 from snnbridge_plugins.nir.native import ROOT
 from snnbridge_plugins.nir.nodes import to_node
-from snnbridge_plugins.nir.shapes import shapes_of
 
 if TYPE_CHECKING:
     from snnbridge_plugins.nir.importers import Importer
@@ -51,27 +50,6 @@ def to_graph(checkpoint: SNNCheckpoint, importer: Importer | None = None) -> Nod
     return graph
 
 
-def fused(
-    layers: Mapping[str, Layer], connections: tuple[Connection, ...] | Unknown
-) -> dict[str, str]:
-    """Return, by neuron, the synapse that alone feeds it and feeds nothing else."""
-    if connections is UNKNOWN:
-        return {}
-    into: dict[str, list[Connection]] = {}
-    out: dict[str, list[Connection]] = {}
-    for c in connections:
-        into.setdefault(c.target, []).append(c)
-        out.setdefault(c.source, []).append(c)
-    found = {}
-    for name, layer in layers.items():
-        feeding = into.get(name, [])
-        if isinstance(layer, Neuron) and len(feeding) == 1 and feeding[0].delay == 0:
-            source = layers[feeding[0].source]
-            if isinstance(source, Synapse) and len(out[source.name]) == 1:
-                found[name] = source.name
-    return found
-
-
 class _Net:
     """A graph of layers that is being written.
 
@@ -94,7 +72,7 @@ class _Net:
         self.layers, self.dt, self.importer, self.beside = held.layers, dt, importer, beside
         self.edges = () if held.connections is UNKNOWN else held.connections
         self.taken, self.given = shapes_of(self.layers, self.edges)
-        self.synapses = fused(self.layers, held.connections)
+        self.synapses = own_synapses(self.layers, held.connections)
         inner = set(self.synapses.values())
         self.outer = {name: layer for name, layer in self.layers.items() if name not in inner}
         self.names = _names(self.outer) if importer is None else usable_names(self.outer)

@@ -185,7 +185,7 @@ def _updated(rule: NeuronRule, p: Coefficients, v: Term, x: Term) -> Term:
     if rule.form is Form.DERIVATIVE and rule.scheme is Scheme.RUNGE_KUTTA_4:
         return _plus(_runge_kutta(p, v, drive), p.get("constant"))
     if rule.form is Form.DERIVATIVE and rule.input_gain is InputGain.TIME_STEP:
-        leak = ((p["rest"] - v) * p["leak"]) / p["tau"]
+        leak = (p["rest"] - v) * p["tau"]  # which holds dt / tau
         return _plus(v + (leak + drive * p["leak"]), p.get("constant"))
     inside = rule.input_gain is InputGain.COMPLEMENT
     if rule.form is Form.BOX and inside:

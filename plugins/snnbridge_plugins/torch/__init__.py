@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
 
 if TYPE_CHECKING:
-    from snnbridge import Options, SNNCheckpoint
+    from snnbridge import Entry, Options, SNNCheckpoint
     from snnbridge.model import Path
     from snnbridge.storage import Source, Target
 
@@ -88,7 +88,22 @@ def _losses_safetensors(checkpoint: SNNCheckpoint, options: Options) -> Iterable
     return losses(checkpoint, options)
 
 
-_TEMPLATE = (
+def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
+    from snnbridge.express import express
+
+    framework = options.get("for")
+    return express(checkpoint, framework) if framework else (checkpoint, ())
+
+
+#: The keys of snnbridge.express.TARGETS, which is slow to import.
+_FRAMEWORKS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly")
+_WRITING = (
+    Option(
+        "for",
+        "The framework whose neurons the network is expressed in.",
+        choices=_FRAMEWORKS,
+        direction="writing",
+    ),
     Option("like", "A state dict whose keys, shapes and dtypes are taken.", direction="writing"),
     Option(
         "map",
@@ -107,6 +122,7 @@ FORMAT = Format(
     holds=EVERYTHING,
     holds_bare=_IN_A_STATE_DICT,
     losses=_losses,
+    prepare=_prepare,
     options=(
         Option(
             "net",
@@ -116,7 +132,7 @@ FORMAT = Format(
         Option(
             "check", "Compare every record with its checksum.", ("yes", "no"), direction="reading"
         ),
-        *_TEMPLATE,
+        *_WRITING,
     ),
 )
 
@@ -130,6 +146,7 @@ SAFETENSORS = Format(
     holds=EVERYTHING,
     holds_bare=_IN_A_STATE_DICT,
     losses=_losses_safetensors,
+    prepare=_prepare,
     options=(
         Option(
             "check",
@@ -137,7 +154,7 @@ SAFETENSORS = Format(
             ("yes", "no"),
             direction="reading",
         ),
-        *_TEMPLATE,
+        *_WRITING,
     ),
 )
 

@@ -17,7 +17,7 @@ from snnbridge.express.demands import (
 )
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Step
-from snnbridge.model import Compare, Reset
+from snnbridge.model import Compare, Conv2d, Linear, Reset, Scale
 
 
 def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, Any]]:
@@ -58,4 +58,6 @@ def _fire(step: Step, kind: str, loop: Loop | None) -> dict[str, Any]:
     return {"threshold": threshold, "reset_mechanism": "subtract"}
 
 
-TARGET = Classes(name="snntorch", label="snnTorch", neurons=_neuron)
+TARGET = Classes(
+    name="snntorch", label="snnTorch", neurons=_neuron, loops=frozenset({Linear, Conv2d, Scale})
+)

@@ -20,6 +20,11 @@ from snnbridge import (
     WriteError,
     rules,
 )
+from snnbridge.express import Inexpressible
+from snnbridge.express.classes import once
+from snnbridge.express.demands import Refused, from_rest
+from snnbridge.express.graph import Loop
+from snnbridge.express.step import Step, step_of
 from snnbridge.model import (
     Array,
     Quantity,
@@ -28,10 +33,8 @@ from snnbridge.model import (
 )
 from snnbridge_plugins.nir.fields import Fields
 from snnbridge_plugins.nir.graph import Node
-from snnbridge_plugins.nir.importers.demands import Refused
 from snnbridge_plugins.nir.layers import to_layers
-from snnbridge_plugins.nir.nodes import FOREIGN, Inexpressible, spread, to_node
-from snnbridge_plugins.nir.step import Step, step_of
+from snnbridge_plugins.nir.nodes import FOREIGN, spread, to_node
 
 #: From a node's name, its arrays of one shape, and dt in seconds, to the layers that an importer
 #: builds.
@@ -99,6 +102,11 @@ class Importer:
         """Return the call that loads a file in a time step."""
         return self.call.format(dt=self.seconds(dt))
 
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"the importer of {self.name}"
+
     def time_step(self, dt: TimeStep) -> TimeStep:
         """Return the time step that a network has behind the importer."""
         if self.in_steps:
@@ -139,6 +147,23 @@ class Importer:
     def _ordered(self, layer: Layer) -> Layer:
         return replace(layer, order=self.order) if isinstance(layer, Flatten) else layer  # type: ignore[arg-type]
 
+    def check(self, layer: Layer, shape: Shape | None, dt: TimeStep) -> None:
+        """Refuse a layer without a state that it does not take."""
+        self.node(layer, None, shape, dt)
+
+    def chain(
+        self,
+        layer: Neuron,
+        synapse: Synapse | None,
+        loop: Loop | None,
+        shape: Shape | None,
+        dt: TimeStep,
+    ) -> tuple[tuple[Layer, ...], str]:
+        """Return what it builds of the node that a neuron is written as."""
+        node = self.node(layer, synapse, shape, dt)
+        called = f"the {node.kind} that the importer of {self.name} runs"
+        return self.layers(layer.name, node, dt), called
+
     def node(self, layer: Layer, synapse: Layer | None, shape: Shape | None, dt: TimeStep) -> Node:
         """Return the node that the importer reads as a layer.
 
@@ -166,20 +191,9 @@ class Importer:
         assert synapse is None or isinstance(synapse, Synapse)
         if known is None:
             raise Refused("its shape is not known")
-        kind, fields = self._written(step_of(layer, synapse, dt), self.seconds(dt))
+        seconds, step = self.seconds(dt), step_of(layer, synapse, dt)
+        kind, fields = from_rest(lambda step: self.writes(step, seconds), step)
         return Node(kind, {key: spread(np.asarray(v), known) for key, v in fields.items()})
-
-    def _written(self, step: Step, dt: float) -> tuple[str, dict[str, Array]]:
-        """Write a step, with its potentials as they are or counted from rest."""
-        try:
-            return self.writes(step, dt)
-        except Refused as refusal:
-            if step.rule.spiking is not True:
-                raise
-            try:
-                return self.writes(step.shifted(), dt)
-            except Refused:
-                raise refusal from None
 
     def _plain(self, layer: Layer, shape: Shape | None) -> Node:
         if self.biased and isinstance(layer, Linear) and layer.bias is None and layer.size[1]:
@@ -226,10 +240,3 @@ def framework(
         k: once(v) if isinstance(v, np.ndarray) else v for k, v in arguments.items()
     }
     return rules.get(name, kind).chain(layer, shape=shape, **rounded)
-
-
-def once(value: Array) -> Array:
-    """Return an array in float32; one number where all are the same."""
-    found = np.asarray(value, np.float32)
-    same = found.size and bool((found == found.flat[0]).all())
-    return np.asarray(found.flat[0]) if same else found

@@ -9,6 +9,17 @@ from typing import Any
 import numpy as np
 
 from snnbridge import Layer, Neuron, Parameter, Synapse, SynapseRule
+from snnbridge.express.classes import once
+from snnbridge.express.demands import (
+    Refused,
+    need,
+    need_hard,
+    need_plain,
+    need_unbounded,
+    need_zero,
+    solved,
+)
+from snnbridge.express.step import Step
 from snnbridge.model import (
     Array,
     Compare,
@@ -20,17 +31,7 @@ from snnbridge.model import (
     SynapseOrder,
     Width,
 )
-from snnbridge_plugins.nir.importers.base import Importer, framework, once
-from snnbridge_plugins.nir.importers.demands import (
-    Refused,
-    need,
-    need_hard,
-    need_plain,
-    need_unbounded,
-    need_zero,
-    solved,
-)
-from snnbridge_plugins.nir.step import Step
+from snnbridge_plugins.nir.importers.base import Importer, framework
 
 
 def _inverse(tau: Array) -> Array:

@@ -8,9 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from snnbridge import Layer, Quantity
-from snnbridge.model import Array, Compare
-from snnbridge_plugins.nir.importers.base import Importer, framework
-from snnbridge_plugins.nir.importers.demands import (
+from snnbridge.express.demands import (
     exponential_tau,
     need,
     need_plain,
@@ -19,7 +17,9 @@ from snnbridge_plugins.nir.importers.demands import (
     need_zero,
     same,
 )
-from snnbridge_plugins.nir.step import Step
+from snnbridge.express.step import Step
+from snnbridge.model import Array, Compare
+from snnbridge_plugins.nir.importers.base import Importer, framework
 
 
 def _cuba(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from snnbridge import Layer
-from snnbridge.model import Array, Compare
-from snnbridge_plugins.nir.importers.base import Importer, framework
-from snnbridge_plugins.nir.importers.demands import (
+from snnbridge.express.demands import (
     Refused,
     exponential_tau,
     need,
@@ -19,7 +17,9 @@ from snnbridge_plugins.nir.importers.demands import (
     need_zero,
     same,
 )
-from snnbridge_plugins.nir.step import Step
+from snnbridge.express.step import Step
+from snnbridge.model import Array, Compare
+from snnbridge_plugins.nir.importers.base import Importer, framework
 
 
 def _lif(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:

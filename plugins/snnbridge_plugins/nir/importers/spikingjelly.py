@@ -7,9 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from snnbridge import Layer
-from snnbridge.model import Array, Compare, Form, InputGain
-from snnbridge_plugins.nir.importers.base import Importer, framework
-from snnbridge_plugins.nir.importers.demands import (
+from snnbridge.express.demands import (
     Refused,
     need,
     need_hard,
@@ -19,7 +17,9 @@ from snnbridge_plugins.nir.importers.demands import (
     time_constant,
     uniform,
 )
-from snnbridge_plugins.nir.step import Step
+from snnbridge.express.step import Step
+from snnbridge.model import Array, Compare, Form, InputGain
+from snnbridge_plugins.nir.importers.base import Importer, framework
 
 
 def _close(value: float, wanted: float) -> bool:

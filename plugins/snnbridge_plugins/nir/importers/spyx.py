@@ -7,9 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from snnbridge import Layer
-from snnbridge.model import Array, Compare
-from snnbridge_plugins.nir.importers.base import Importer, framework
-from snnbridge_plugins.nir.importers.demands import (
+from snnbridge.express.demands import (
     need,
     need_plain,
     need_soft,
@@ -18,7 +16,9 @@ from snnbridge_plugins.nir.importers.demands import (
     same,
     time_constant,
 )
-from snnbridge_plugins.nir.step import Step
+from snnbridge.express.step import Step
+from snnbridge.model import Array, Compare
+from snnbridge_plugins.nir.importers.base import Importer, framework
 
 
 def _lif(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:

@@ -1,0 +1,86 @@
+"""The ``rockpool`` format: the JSON files of Rockpool's own ``net.save(path)``.
+
+``docs/formats/rockpool.md`` has the layout. The modules, from the bottom up: ``values`` (numbers
+in text in text), ``modules`` (Rockpool's classes as layers), ``entries`` (and back), ``files``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
+
+if TYPE_CHECKING:
+    from snnbridge import Options, SNNCheckpoint
+    from snnbridge.model import Path
+    from snnbridge.storage import Source, Target
+
+#: What the modules' parameters can tell; the losses of a checkpoint say which of it they do.
+_IN_A_FILE = EVERYTHING - {
+    Feature.DELAY,
+    Feature.FLATTEN,
+    Feature.FROZEN,
+    Feature.METADATA,
+    Feature.POOL,
+    Feature.PORTS,
+    Feature.STATE,
+    Feature.SUBGRAPH,
+    Feature.TIES,
+    Feature.TRAINABLE,
+    Feature.TRAINING,
+}
+_FIRST_MODULE = re.compile(rb'\s*\{\s*"[0-9]+_[A-Za-z]\w*"\s*:\s*\{\s*"\w+"\s*:\s*["n{]')
+
+
+def _sniff(probe: Probe) -> bool:
+    """Whether the first module stands under its number and class, its values as text."""
+    from snnbridge_plugins.beside import is_described
+
+    return bool(_FIRST_MODULE.match(probe.head)) or is_described(probe, "rockpool")
+
+
+def _read(source: Source, options: Options) -> SNNCheckpoint:
+    from snnbridge_plugins.rockpool.files import read
+
+    return read(source, options)
+
+
+def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
+    from snnbridge_plugins.rockpool.files import write
+
+    write(checkpoint, target, options)
+
+
+def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
+    from snnbridge_plugins.rockpool.files import losses
+
+    return losses(checkpoint, options)
+
+
+FORMAT = Format(
+    name="rockpool",
+    summary="Rockpool's own JSON, as net.save writes it and net.load reads it",
+    suffixes=(".json",),
+    sniff=_sniff,
+    read=_read,
+    write=_write,
+    holds=EVERYTHING,
+    holds_bare=_IN_A_FILE,
+    losses=_losses,
+    options=(
+        Option(
+            "description",
+            "Whether to read the file .snnbridge beside it.",
+            ("yes", "no"),
+            direction="reading",
+        ),
+    ),
+)
+
+
+@hookimpl
+def snnbridge_formats() -> list[Format]:
+    """Return the format."""
+    return [FORMAT]

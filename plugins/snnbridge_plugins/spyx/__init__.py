@@ -1,0 +1,109 @@
+"""The ``spyx`` format: parameters of Spyx nets as flax writes them in msgpack.
+
+``docs/formats/spyx.md`` has the layout. The modules, from the bottom up: ``keys`` (the names in
+the tree), ``reading`` (a tree as layers), ``native`` (and back), ``layouts`` (images channels
+last), ``files``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
+
+if TYPE_CHECKING:
+    from snnbridge import Entry, Options, SNNCheckpoint
+    from snnbridge.model import Path
+    from snnbridge.storage import Source, Target
+
+#: What keys and arrays can tell; the losses of a checkpoint say which of it they do.
+_IN_A_TREE = EVERYTHING - {
+    Feature.CONNECTIONS,
+    Feature.DELAY,
+    Feature.DT,
+    Feature.FLATTEN,
+    Feature.FROZEN,
+    Feature.METADATA,
+    Feature.POOL,
+    Feature.PORTS,
+    Feature.STATE,
+    Feature.SUBGRAPH,
+    Feature.TIES,
+    Feature.TRAINABLE,
+}
+#: An array under a name that flax gives to weights or Spyx to a neuron's parameter.
+_ARRAY = re.compile(
+    rb"(?:\xa6kernel|\xa4beta|\xa5alpha|\xabrecurrent_w)"
+    rb"(?:\xc7.|\xc8..|\xc9....|[\xd4-\xd8])\x01\x93",
+    re.S,
+)
+
+
+def _sniff(probe: Probe) -> bool:
+    """Whether a msgpack map has a Sequential's layers, or arrays of flax and Spyx by name."""
+    from snnbridge_plugins.beside import is_described
+
+    head = probe.head
+    is_map = 0x80 < head[0] <= 0x8F or head[0] in (0xDE, 0xDF) if head else False
+    if is_map and _ARRAY.search(head):
+        return True
+    return is_described(probe, "spyx")
+
+
+def _read(source: Source, options: Options) -> SNNCheckpoint:
+    from snnbridge_plugins.spyx.files import read
+
+    return read(source, options)
+
+
+def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
+    from snnbridge_plugins.spyx.files import write
+
+    write(checkpoint, target, options)
+
+
+def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
+    from snnbridge_plugins.spyx.layouts import channels_last
+
+    return channels_last(checkpoint)
+
+
+def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
+    from snnbridge_plugins.spyx.files import losses
+
+    return losses(checkpoint, options)
+
+
+FORMAT = Format(
+    name="spyx",
+    summary="parameters of Spyx nets, saved by flax.serialization (.msgpack)",
+    suffixes=(".msgpack",),
+    sniff=_sniff,
+    read=_read,
+    write=_write,
+    holds=EVERYTHING,
+    holds_bare=_IN_A_TREE,
+    losses=_losses,
+    prepare=_prepare,
+    options=(
+        Option(
+            "net",
+            "The keys under which the net stands, joined by /; . for the top.",
+            direction="reading",
+        ),
+        Option(
+            "description",
+            "Whether to read the file .snnbridge beside it.",
+            ("yes", "no"),
+            direction="reading",
+        ),
+    ),
+)
+
+
+@hookimpl
+def snnbridge_formats() -> list[Format]:
+    """Return the format."""
+    return [FORMAT]

@@ -1,0 +1,123 @@
+"""A checkpoint as the tree that Spyx' users save, sorted by its keys as flax does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from snnbridge import (
+    UNKNOWN,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Input,
+    Layer,
+    Linear,
+    Neuron,
+    Opaque,
+    Output,
+    SNNCheckpoint,
+)
+from snnbridge.model import Path
+from snnbridge_plugins.spyx.keys import FORMS, NEURONS, NORM, PLACES
+from snnbridge_plugins.spyx.reading import NAME
+from snnbridge_plugins.torch.forms import AS_IT_IS, Form
+
+_KEYS = {"weight": "kernel", "bias": "bias"}
+
+
+@dataclass(slots=True)
+class Native:
+    """A file's tree, and where each array of the checkpoint stands in it."""
+
+    tree: dict[str, Any] = field(default_factory=dict)
+    places: dict[Path, tuple[Path, Form]] = field(default_factory=dict)
+
+
+def native_of(checkpoint: SNNCheckpoint) -> Native:
+    """Return the tree of a checkpoint; what no key stands for is left out.
+
+    The tree of a net that was read has its keys, and beside them what the training script kept. Any
+    other is that of a ``spyx.nn.Sequential`` of the layers in their order.
+    """
+    held = checkpoint.extras.get(NAME)
+    layout: Mapping[str, Any] = held if isinstance(held, Mapping) else {}
+    net = tuple(layout.get("net", ("layers",)))
+    native = Native(_merged({}, checkpoint.training) if "net" in layout else {})
+    for key, layer in _keyed(checkpoint, layout):
+        for own, (path, array, form) in _arrays(checkpoint, layer).items():
+            at = (*net, *key, own)
+            if _put(native.tree, at, form.stored(array)):
+                native.places[path] = (at, form)
+    native.tree = _sorted(native.tree)
+    return native
+
+
+def _merged(into: dict[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in tree.items():
+        into[key] = _merged({}, value) if isinstance(value, Mapping) else value
+    return into
+
+
+def _put(tree: dict[str, Any], at: Path, value: Any) -> bool:
+    for key in at[:-1]:
+        tree = tree.setdefault(key, {})
+        if not isinstance(tree, dict):
+            return False  # a value of the training script has that name
+    return tree.setdefault(at[-1], value) is value
+
+
+def _sorted(tree: dict[str, Any]) -> dict[str, Any]:
+    return {k: _sorted(v) if isinstance(v, dict) else v for k, v in sorted(tree.items())}
+
+
+def _keyed(
+    checkpoint: SNNCheckpoint, layout: Mapping[str, Any]
+) -> Iterator[tuple[Path, Layer]]:
+    """Give the layers that are modules, and the keys above their arrays."""
+    units = [x for x in checkpoint.layers.values() if not isinstance(x, Input | Output)]
+    units = [x for x in units if not _is_inside(checkpoint, x)]
+    named = "net" in layout or all(x.name.isdecimal() for x in units)
+    stated = layout.get("keys", {})
+    for number, layer in enumerate(units):
+        usual = layer.name.split(".") if named else (str(number),)
+        yield tuple(stated.get(layer.name, usual)), layer
+
+
+def _is_inside(checkpoint: SNNCheckpoint, layer: Layer) -> bool:
+    """Whether a layer belongs to a neuron: its synapse, its recurrent weights."""
+    name, _, own = layer.name.rpartition(".")
+    keys = NEURONS.get(_kind(checkpoint.layers.get(name)), ())
+    return any(PLACES[key][0] == f".{own}" for key in keys)
+
+
+def _kind(layer: Layer | None) -> str:
+    known = isinstance(layer, Neuron) and layer.origin and layer.origin.framework == NAME
+    return layer.origin.kind if known and layer and layer.origin else ""
+
+
+def _arrays(checkpoint: SNNCheckpoint, layer: Layer) -> dict[str, tuple[Path, Any, Form]]:
+    """Return the arrays of a module by key: path in the checkpoint, value, form."""
+    found: dict[str, tuple[Path, Any, Form]] = {}
+    for key, (name, parameter, form) in _slots(layer).items():
+        owner = checkpoint.layers.get(name)
+        held = owner.parameters.get(parameter) if owner is not None else None
+        if held is not None and held.value is not UNKNOWN:
+            found[key] = (("layers", name, parameter), held.value, form)
+    return found
+
+
+def _slots(layer: Layer) -> dict[str, tuple[str, str, Form]]:
+    """Return for each key of a module the layer, its parameter, and the form."""
+    if isinstance(layer, Linear | Conv1d | Conv2d):
+        forms = {"weight": FORMS[type(layer)]}
+        return {k: (layer.name, p, forms.get(p, AS_IT_IS)) for p, k in _KEYS.items()}
+    if isinstance(layer, BatchNorm):
+        return {key: (layer.name, parameter, AS_IT_IS) for key, parameter in NORM.items()}
+    if isinstance(layer, Opaque):
+        return {key: (layer.name, key, AS_IT_IS) for key in layer.parameters}
+    if isinstance(layer, Neuron):
+        keys = NEURONS.get(_kind(layer), () if layer.origin else ("beta",))
+        return {k: (layer.name + own, p, form) for k in keys for own, p, form in [PLACES[k]]}
+    return {}
