@@ -1,4 +1,4 @@
-"""Every turned bit is found, or changes nothing; ``python tests/bit_flips.py`` turns all of them."""
+"""Every turned bit is found or changes nothing; ``python tests/bit_flips.py`` turns them all."""
 
 import pytest
 

@@ -48,3 +48,13 @@ class TestSafetensors(FormatConformance):
 class TestOnnx(FormatConformance):
     format = INSTALLED.get("onnx")
     checks_integrity = True
+
+
+class TestSpyx(FormatConformance):
+    format = INSTALLED.get("spyx")
+    checks_integrity = True
+
+
+class TestRockpool(FormatConformance):
+    format = INSTALLED.get("rockpool")
+    checks_integrity = True

@@ -7,6 +7,7 @@ stands when the verdict of the simulator is ``equivalent``.
 
 from __future__ import annotations
 
+from snnbridge.rewrites.images import with_image_order
 from snnbridge.rewrites.parts import Rewritten
 from snnbridge.rewrites.spikes import with_compare, with_immediate_reset
 from snnbridge.rewrites.weights import scaled, with_flatten_order, with_gain_in_weights
@@ -17,5 +18,6 @@ __all__ = [
     "with_compare",
     "with_flatten_order",
     "with_gain_in_weights",
+    "with_image_order",
     "with_immediate_reset",
 ]

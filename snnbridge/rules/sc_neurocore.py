@@ -42,7 +42,8 @@ _TABLE.neuron(
         refractory=Refractory.CLAMP,
     ),
     "v += -(v - v_rest)*(dt/tau_mem) + resistance*I*dt, noise left out; "
-    "spike = [v >= v_threshold], v = v_reset; then v = v_rest and no input for refractory_period steps",
+    "spike = [v >= v_threshold], v = v_reset; "
+    "then v = v_rest and no input for refractory_period steps",
     {
         "v_rest": joint(0.0, "resting potential"),
         "v_reset": stated("v_reset", 0.0, "potential after a spike"),

@@ -1,5 +1,6 @@
 """Makes the first files of the corpus: what this package and the frameworks write, if small."""
 
+import json
 from pathlib import Path
 
 from snnbridge import SNNBridgeError, write
@@ -15,14 +16,13 @@ RECORDED = {
     "torch": "torch-*/*.pt", "npz": "sc-neurocore-*/*.npz", "npz-record": "sc-neurocore-*/*.json",
     "spec-toml": "specs/*.toml",
 }  # fmt: skip
+STAGED = ".set.{}.0123456789abcdef.snnbtmp"
+PARTS = [
+    {"final": f"set.{x}", "staged": STAGED.format(x), "size": 2, "sha256": None}
+    for x in ("npz", "json")
+]
 TEXTS = {
-    "journal": [
-        (
-            '{"version": 1, "files": [{"final": "set.npz", "staged": '
-            '".set.npz.0123456789abcdef.snnbtmp", "size": 2, "sha256": null}, {"final": "set.json", '
-            '"staged": ".set.json.0123456789abcdef.snnbtmp", "size": 2, "sha256": null}]}'
-        )
-    ],
+    "journal": [json.dumps({"version": 1, "files": PARTS})],
     "safetensors-index": ['{"metadata": {}, "weight_map": {"w": "safetensors.safetensors"}}'],
     "spec-json": ['{"dt": "1 ms", "layers": {"a": {"class": "LIF", "tau": 2.0}}}'],
     "spec-toml": ['dt = "1 ms"\n[layers.a]\nclass = "LIF"\ntau = [1.0, 2.0]\n'],

@@ -58,11 +58,11 @@ def duplicate():
 def bomb(method):
     def make():
         held = io.BytesIO()
-        with zipfile.ZipFile(held, "w", method) as archive:
-            with archive.open("layer_0.npy", "w") as member:
-                member.write(npy(np.zeros(0)).replace(b"(0,)", b"(25,)").ljust(128))
-                for _ in range(40):
-                    member.write(bytes(8 << 20))
+        archive = zipfile.ZipFile(held, "w", method)
+        with archive, archive.open("layer_0.npy", "w") as member:
+            member.write(npy(np.zeros(0)).replace(b"(0,)", b"(25,)").ljust(128))
+            for _ in range(40):
+                member.write(bytes(8 << 20))
         return held.getvalue()
 
     return make

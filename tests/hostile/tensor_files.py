@@ -34,7 +34,9 @@ content(
         "negative offsets": tensors(one(offsets=(-24, 0))),
         "offsets that overflow": tensors(one(offsets=(0, 1 << 64))),
         "a shape that overflows": tensors(one(shape=(1 << 40, 1 << 40))),
-        "a shape of nothing that is huge": tensors(one(shape=(0, 1 << 62, 1 << 62), offsets=(0, 0)), b""),
+        "a shape of nothing that is huge": tensors(
+            one(shape=(0, 1 << 62, 1 << 62), offsets=(0, 0)), b""
+        ),
         "a negative shape": tensors(one(shape=(-2, -3))),
         "a shape of fractions": tensors(one(shape=(2.0, 3.0))),
         "an unknown type": tensors(one("F33")),

@@ -204,6 +204,8 @@ class _Graph:
             if outputs[0] in self.neurons:
                 self._neuron(outputs[0])
             return
+        if not outputs:
+            raise ReadError(f"a node of type {kind!r} has no output")
         for name in outputs:
             if name and (name in self.made or name in self.constants or name in self.tensors):
                 raise ReadError(f"two nodes define the value {name!r}")

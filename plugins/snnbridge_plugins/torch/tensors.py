@@ -35,6 +35,8 @@ _HEADER_BYTES = 100_000_000
 _ALIGNMENT = 64
 #: So many tensors any file may have; more, if it has this many bytes for each.
 _TENSORS, _TENSOR_BYTES = 100_000, 256
+#: As many values its header.
+_ITEMS, _ITEM_BYTES = 1_000_000, 16
 _METADATA = "__metadata__"
 
 
@@ -46,7 +48,8 @@ def read_tensors(data: memoryview) -> tuple[dict[str, Array], dict[str, Any]]:
     start = _LENGTH.size + length
     if length > _HEADER_BYTES or start > len(data):
         raise ReadError(f"the header states {length} bytes; {len(data) - 8} are there")
-    limits = Limits(json_bytes=_HEADER_BYTES, json_items=max(Limits().json_items, length))
+    items = max(_ITEMS, len(data) // _ITEM_BYTES)
+    limits = Limits(json_bytes=_HEADER_BYTES, json_items=items)
     header = parse_json(data[_LENGTH.size : start], where="the header", limits=limits)
     if not isinstance(header, dict):
         raise ReadError("the header is no JSON object")

@@ -1,0 +1,89 @@
+"""Images with the channel as first or as last axis: the order after each `Flatten` of a net."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from snnbridge.errors import CheckpointError
+from snnbridge.ledger import Entry
+from snnbridge.model import UNKNOWN, Flatten, Layer, Shape, SNNCheckpoint
+from snnbridge.rewrites.parts import edges_of
+from snnbridge.rewrites.weights import with_flatten_order
+from snnbridge.simulator.shapes import flattened, shape_in, shape_out
+
+
+def with_image_order(
+    checkpoint: SNNCheckpoint, order: str
+) -> tuple[SNNCheckpoint, tuple[Entry, ...]]:
+    """Run over the elements of images as a framework does that keeps them in this order.
+
+    The model's own images have the channel first, and kernels are permuted where they are written;
+    what is left are the columns of the weights behind each `Flatten` of the other order.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+    order : ``"channels first"`` or ``"channels last"``
+
+    Returns
+    -------
+    SNNCheckpoint
+    tuple of Entry
+        One for each `Flatten` that was changed.
+
+    Raises
+    ------
+    CheckpointError
+        If something but a `Linear` follows such a `Flatten`, it does not run over whole images, or
+        its shape or the connections are not known.
+    """
+    entries = []
+    for name, layer in checkpoint.layers.items():
+        if not isinstance(layer, Flatten) or layer.order in (order, UNKNOWN):
+            continue
+        shape = layer.input_shape
+        shape = taken_shapes(checkpoint).get(name) if shape is UNKNOWN else shape
+        if shape is None or len(shape) < 2:
+            raise CheckpointError(f"layer {name!r}: the shape of its images is not known")
+        if flattened(layer, shape) != (0, len(shape) - 1):
+            raise CheckpointError(f"layer {name!r} does not run over whole images")
+        stated = replace(layer, input_shape=shape)
+        sized = replace(checkpoint, layers={**checkpoint.layers, name: stated})
+        checkpoint, entry = with_flatten_order(sized, name, order)
+        entries.append(entry)
+    return checkpoint, tuple(entries)
+
+
+def taken_shapes(checkpoint: SNNCheckpoint) -> dict[str, Shape]:
+    """Return the shapes that layers take, as far as the layers before them tell.
+
+    Raises
+    ------
+    CheckpointError
+        If the connections are not known, or a layer does not take what feeds it.
+    """
+    taken: dict[str, Shape] = {}
+    given: dict[str, Shape] = {}
+    pending = list(checkpoint.layers)
+    follows: dict[str, list[str]] = {}
+    for edge in edges_of(checkpoint):
+        follows.setdefault(edge.source, []).append(edge.target)
+    while pending:
+        name = pending.pop(0)
+        layer = checkpoint.layers[name]
+        shape = taken.get(name) or shape_in(layer)
+        if name in given or shape is None:
+            continue
+        taken[name] = shape
+        found = shape_out(layer, shape) if _is_known(layer) else None
+        if found is not None:
+            given[name] = found
+            taken.update((x, found) for x in follows.get(name, ()) if x not in taken)
+            pending += follows.get(name, ())
+    return taken
+
+
+def _is_known(layer: Layer) -> bool:
+    """Whether a window's size and steps are known."""
+    settings = ("stride", "padding", "dilation", "groups", "window", "start", "end")
+    return all(getattr(layer, key, None) is not UNKNOWN for key in settings)
