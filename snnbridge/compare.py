@@ -98,7 +98,7 @@ def differences(left: SNNCheckpoint, right: SNNCheckpoint) -> list[Difference]:
     for name in _COMPARED:
         a, b = getattr(left, name), getattr(right, name)
         if name == "frozen_layers":
-            a, b = sorted(a), sorted(b)
+            a, b = (dict.fromkeys(sorted(x), True) for x in (a, b))  # by name, as in the ledger
         elif name == "ties":
             a, b = (sorted(sorted("/".join(p) for p in tie) for tie in x) for x in (a, b))
         _compare((name,), a, b, found)

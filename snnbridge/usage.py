@@ -102,7 +102,7 @@ def features(checkpoint: SNNCheckpoint) -> dict[Feature, list[Path]]:
     for path, variable in checkpoint.state.items():
         uses.note(Feature.STATE, "state", *path)
         _array_features(variable.value, ("state", *path), uses)
-    if checkpoint.step not in (None, UNKNOWN):
+    if checkpoint.step is not None and (checkpoint.state or checkpoint.step is not UNKNOWN):
         uses.note(Feature.STATE, "step")
     for name, feature in (
         ("training", Feature.TRAINING),

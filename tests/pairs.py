@@ -49,7 +49,8 @@ class Case:
 class Pair:
     """One recorded net, converted for one framework.
 
-    ``how`` is the weakest word of the ledger: identical, rewritten or rounded.
+    ``how`` is the weakest word of the ledger: identical, rewritten or rounded; ``strange`` are the
+    keys of the file that the built net has not, and the other way round.
     """
 
     case: Case
@@ -59,6 +60,7 @@ class Pair:
     verdict: str = ""
     refused: str = ""
     error: str | None = None
+    strange: list[str] = field(default_factory=list)
     out: np.ndarray | None = field(default=None, repr=False)
 
     def wrong(self) -> int:
@@ -173,14 +175,13 @@ def run(pairs: list[Pair], target: str, folder: Path) -> None:
         jobs.append(str(pair.file))
     script = folder / f"{target}.json"
     script.write_text(json.dumps({"framework": target, "files": jobs}), encoding="utf-8")
-    errors = judged(script)
-    for pair, error in zip(written, errors, strict=True):
-        pair.error = error
+    for pair, (error, strange) in zip(written, judged(script), strict=True):
+        pair.error, pair.strange = error, strange
         if error is None:
             pair.out = np.load(pair.file.with_suffix(".out.npy"))
 
 
-def judged(script: Path) -> list[str | None]:
+def judged(script: Path) -> list[tuple[str | None, list[str]]]:
     """Run judge_pairs.py with the packages of the frameworks before those of this environment."""
     judge = Path(__file__).with_name("live") / "judge_pairs.py"
     start = f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r}); "

@@ -145,7 +145,7 @@ FC, OTHER = (Linear(name, np.zeros((2, 2))) for name in ("fc", "other"))
             ("connections", "0", "delay"),
         ),
         (SNNCheckpoint([FC, OTHER]), SNNCheckpoint([OTHER, FC]), ("layers",)),
-        (SNNCheckpoint([FC]), SNNCheckpoint([FC], frozen_layers=["fc"]), ("frozen_layers", "0")),
+        (SNNCheckpoint([FC]), SNNCheckpoint([FC], frozen_layers=["fc"]), ("frozen_layers", "fc")),
         (
             SNNCheckpoint([FC], state={("fc", "v"): StateVariable(np.zeros(2), 0)}),
             SNNCheckpoint([FC], state={("fc", "v"): StateVariable(np.zeros(2), None)}),

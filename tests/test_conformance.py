@@ -1,9 +1,10 @@
 """Every shipped format keeps the whole contract, and the kit catches formats that do not."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import toy
-from snnbridge import Registry
+from snnbridge import EVERYTHING, Feature, Registry
 from snnbridge.testing import FormatConformance
 
 INSTALLED = Registry.installed()
@@ -11,6 +12,24 @@ INSTALLED = Registry.installed()
 
 class TestToy(FormatConformance):
     format = toy.FORMAT
+
+
+def write_the_net_alone(checkpoint, target, options):
+    nothing = {"training": {}, "metadata": {}, "extras": {}, "frozen_layers": [], "ties": []}
+    toy.write(replace(checkpoint, state={}, step=None, **nothing), target, options)
+
+
+class TestFormatThatHoldsLess(FormatConformance):
+    """What it does not hold is refused, or dropped as its ledger says."""
+
+    format = replace(
+        toy.FORMAT,
+        name="less",
+        write=write_the_net_alone,
+        holds=EVERYTHING
+        - {Feature.TRAINING, Feature.METADATA, Feature.EXTRAS}
+        - {Feature.FROZEN, Feature.TIES, Feature.STATE},
+    )
 
 
 class TestNpz(FormatConformance):

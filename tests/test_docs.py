@@ -13,13 +13,15 @@ import click
 import pytest
 
 import snnbridge
-from snnbridge.cli import VERBS, _run, cli
+from snnbridge.cli import REFUSED, VERBS, _run, cli
 from snnbridge.templates import new_plugin
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^(?:\$ |    )snnbridge ([a-z].*)$", re.MULTILINE)
+COMMAND = re.compile(
+    r"^(?:\$ |    )snnbridge ([a-z].*)\n((?:(?!\$ |```|    snnbridge |\n).*\n)*)", re.MULTILINE
+)
 
 
 @pytest.fixture
@@ -44,10 +46,12 @@ def test_every_block_of_python_in_the_documentation_runs(page, place):
 
 
 def commands(page):
-    """Return the words of each command line of a page, up to a comment, a pipe or a redirection."""
-    lines = COMMAND.findall(page.read_text(encoding="utf-8"))
-    words = [shlex.split(line, comments=True) for line in lines]
-    return [list(takewhile(lambda word: word not in ("|", ">", "&&"), line)) for line in words]
+    """Return the words of each command line of a page, and what it says that the program shows."""
+    return [
+        (list(takewhile(lambda word: word not in ("|", ">", "&&"), words)), shown)
+        for line, shown in COMMAND.findall(page.read_text(encoding="utf-8"))
+        for words in [shlex.split(line, comments=True)]
+    ]
 
 
 def parsed(words):
@@ -60,16 +64,20 @@ def parsed(words):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_every_command_is_one_that_the_program_takes_and_runs_where_its_files_ship(page, place):
-    for words in commands(page):
+def test_every_command_is_one_that_the_program_takes_and_runs_where_its_files_ship(
+    page, place, capsys
+):
+    for words, shown in commands(page):
         given = parsed(words)
         files = [given[name] for name in ("file", "src", "a", "b") if given.get(name)]
         if files and all(Path(name).exists() for name in files):
-            assert _run(words) == 0, words
+            assert _run(words) != REFUSED, words
+            printed = capsys.readouterr().out
+            assert not shown or shown.split() == printed.split()
 
 
 def test_every_verb_is_shown_at_work_outside_of_its_own_page():
-    shown = {words[0] for page in PAGES if page.name != "cli.md" for words in commands(page)}
+    shown = {words[0] for page in PAGES if page.name != "cli.md" for words, _ in commands(page)}
     assert set(VERBS) - shown == {"completion"}  # stands in a line of its own shell
 
 

@@ -16,6 +16,7 @@ from snnbridge import (
     Quantity,
     Registry,
     SNNCheckpoint,
+    StateVariable,
     UnknownValue,
     WriteError,
     convert,
@@ -44,13 +45,23 @@ def leaky(**arguments):
     return rules.get("snntorch", "Leaky").build("lif", shape=(2,), **given)
 
 
-def spikes(checkpoint, name="lif"):
+def integrator():
+    return rules.get("spikingjelly", "IFNode").build("lif", shape=(2,), v_reset=None)
+
+
+def last_neuron(checkpoint):
+    return pairs.last(checkpoint).name
+
+
+def spikes(checkpoint):
+    name = last_neuron(checkpoint)
     x = (np.random.default_rng(0).random((40, 3, 3)) < 0.5).astype(np.float32)
     return simulate(checkpoint, x, record={name: "output"}).traces[name, "output"]
 
 
 @pytest.mark.parametrize("framework", _FRAMEWORKS)
 def test_every_recorded_net_that_is_taken_spikes_as_it_did(framework):
+    """A rounding may decide a spike at the threshold, and nothing more."""
     taken = 0
     for case in pairs.cases():
         try:
@@ -60,11 +71,12 @@ def test_every_recorded_net_that_is_taken_spikes_as_it_did(framework):
         layer = pairs.last(planned)
         own = {x.origin.framework for x in planned.layers.values() if x.origin is not None}
         assert own <= {framework}
-        if any(entry.status.value == "rounded" for entry in ledger) or not layer.rule.spiking:
-            continue
         taken += 1
-        found = simulate(planned, case.x, record={layer.name: "output"}).traces
-        assert (found[layer.name, "output"] == case.out).all(), f"{case.framework} {case.name}"
+        variable = "output" if layer.rule.spiking else "v"
+        found = simulate(planned, case.x, record={layer.name: variable}).traces
+        wrong = (abs(found[layer.name, variable] - case.out) > 1e-4).mean()
+        rounded = any(entry.status.value == "rounded" for entry in ledger)
+        assert wrong <= (0.02 if rounded else 0.0), f"{case.framework} {case.name}"
     assert taken > 20
 
 
@@ -75,7 +87,7 @@ def test_every_recorded_net_that_is_taken_spikes_as_it_did(framework):
 def test_a_leaky_neuron_becomes_the_class_that_computes_the_same(framework, kind):
     checkpoint = net(leaky())
     planned, ledger = express(checkpoint, framework)
-    assert planned.layers["lif"].origin.kind == kind
+    assert planned.layers[last_neuron(planned)].origin.kind == kind
     assert spikes(checkpoint).any()
     assert (spikes(planned) == spikes(checkpoint)).all()
     how = "rounded" if framework == "norse" else "rewritten"  # which computes in another form
@@ -105,17 +117,16 @@ def test_a_neuron_without_a_synapse_keeps_its_connections():
     checkpoint = net(leaky())
     for framework in ("norse", "sinabs", "spikingjelly"):
         planned, _ = express(checkpoint, framework)
-        feeding = {(c.source, c.target) for c in planned.connections}
-        assert ("in", "fc") in feeding
-        assert any(source == "fc" for source, _ in feeding)
+        fed = [c.target for c in planned.connections]
+        assert fed == [name for name in planned.layers if name != "in"]
         planned.validate()
 
 
 def test_the_potential_of_a_state_is_put_into_the_new_units():
     checkpoint = net(leaky())
-    checkpoint.state = {("lif", "v"): np.array([0.5, 0.25], np.float32)}
+    checkpoint.state = {("lif", "v"): StateVariable(np.float32([0.5, 0.25]))}
     planned, _ = express(checkpoint, "norse")  # the input counts a quarter there
-    assert planned.state["lif", "v"].value.tolist() == [0.125, 0.0625]
+    assert planned.state["1", "v"].value.tolist() == [0.125, 0.0625]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +172,28 @@ def test_a_bias_that_is_fed_back_at_another_step_is_refused():
     with pytest.raises(WriteError, match="no bias back at the first step"):
         express(checkpoint, "sinabs")
     planned, _ = express(checkpoint, "spikingjelly")
-    assert planned.layers["back"] is back
+    assert planned.layers["lif.recurrent"].bias.value.tolist() == [1.0, 1.0]
+
+
+def test_modules_have_the_names_that_the_framework_gives_them():
+    planned, ledger = express(net(integrator()), "rockpool")
+    assert list(planned.layers) == ["in", "0_LinearTorch", "1_LIFNeuronTorch"]
+    assert planned.layers["0_LinearTorch"].origin.kind == "LinearTorch"
+    assert ("layers", "1_LIFNeuronTorch") in {entry.path for entry in ledger}
+    assert (spikes(planned) == spikes(net(integrator()))).all()
+
+
+def test_recurrent_weights_of_snntorch_have_a_bias():
+    back = Linear("back", np.eye(2, dtype=np.float32))
+    lif = rules.get("sinabs", "LIFRecurrent").build(
+        "lif", shape=(2,), tau_mem=5.0, spike_fn="SingleSpike", reset_fn="MembraneReset"
+    )
+    held = net(lif)
+    edges = [*held.connections, Connection("lif", "back"), Connection("back", "lif", 1)]
+    checkpoint = SNNCheckpoint([*held.layers.values(), back], connections=edges, dt=PER_STEP)
+    planned, _ = express(checkpoint, "snntorch")
+    assert planned.layers["lif.recurrent"].bias.value.tolist() == [0.0, 0.0]
+    assert (spikes(planned) == spikes(checkpoint)).all()
 
 
 def test_the_option_names_every_framework():
@@ -182,7 +214,7 @@ def test_a_file_for_a_framework_is_read_as_its_classes(tmp_path, framework, suff
     done = convert(source, target, write_options={"for": framework}, registry=REGISTRY)
     assert done.verdict == "equivalent"
     back = read(target, registry=REGISTRY)
-    assert back.layers["lif"].origin.framework == framework
+    assert pairs.last(back).origin.framework == framework
     assert (spikes(back) == spikes(checkpoint)).all()
 
 
@@ -196,3 +228,18 @@ def test_a_bare_file_for_a_framework_has_its_usual_keys(tmp_path):
     lif = back.layers["lif"]
     assert (lif.origin.framework, lif.origin.kind) == ("sinabs", "LIF")
     assert lif.parameters["decay"].value == np.float32(0.9)
+
+
+def test_the_keys_of_the_source_s_framework_do_not_stay(tmp_path):
+    keys = [["lif.threshold", ["layers", "lif", "threshold"], {}], ["lif.spare", [], {}]]
+    checkpoint = net(leaky())
+    checkpoint.extras = {"torch": {"keys": keys, "others": {"lif.spare": np.zeros(1)}}}
+    path = tmp_path / "net.pt"
+    ledger = write(checkpoint, path, options={"for": "sinabs"}, registry=REGISTRY)
+    assert ("extras", "torch") in {entry.path for entry in ledger.told}
+    bare = tmp_path / "bare.pt"
+    write(
+        read(path, registry=REGISTRY), bare, bare=True, allow_loss=True, registry=REGISTRY
+    )  # fmt: skip
+    others = read(bare, registry=REGISTRY).extras["torch"]["others"]
+    assert set(others) == {"lif.v_mem"}  # the empty buffer of a fresh net

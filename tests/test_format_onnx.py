@@ -477,6 +477,17 @@ def test_a_model_survives_tools(tmp_path, net, tool):
     assert back.source.notes == ()
 
 
+@pytest.mark.parametrize("name", ["other.onnx", "other.textproto", "other.onnxjson"])
+def test_a_model_survives_onnx_ir(tmp_path, net, name):
+    onnx_ir = pytest.importorskip("onnx_ir")
+    path = exported(tmp_path / "net.onnx", net)
+    onnx_ir.save(onnx_ir.load(path), tmp_path / name)
+    onnx.save(onnx.load(tmp_path / name), tmp_path / "back.onnx")
+    back = read(tmp_path / "back.onnx")
+    assert not list(differences(net, back))
+    assert back.source.notes == ()
+
+
 def test_what_a_tool_took_or_changed_is_named_and_the_rest_is_read(tmp_path, net):
     path = exported(tmp_path / "net.onnx", net)
     model = onnx.load(path)

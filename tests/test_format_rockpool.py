@@ -151,6 +151,7 @@ def test_a_bare_file_is_not_written_beside_an_old_description(tmp_path):
         ('{"0_LinearTorch": {"weight": "[[1"}}', "not JSON"),
         ('{"0_LIFTorch": {"tau_mem": "1", "leak_mode": "\\"no\\""}}', "leak_mode"),
         ('{"0_LIFTorch": {"w_rec": "[[1]]", "_has_rec": "true", "dt": "[1]"}}', "time step"),
+        ('{"0_LIFTorch": {"tau_mem": "\\"much\\""}}', "no number"),
         ("[]", "object of modules"),
     ],
 )

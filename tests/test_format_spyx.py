@@ -54,7 +54,7 @@ CONV_SPEC = {
         "1": {"kind": "Neuron", "class": "spyx.IF", "threshold": 1.0},
         "2": POOL,
         "3": {"kind": "Flatten", "order": "channels last"},
-        "5": {"class": "spyx.LI"},
+        "5": {"class": "spyx.LI", "defaults": True},
     },
 }
 
@@ -133,11 +133,11 @@ def test_recurrent_weights_are_a_layer_of_their_own(tmp_path):
 
 def test_a_training_dictionary_keeps_what_stands_beside_the_net(tmp_path):
     fc = {"bias": np.zeros(2, np.float32), "kernel": np.ones((3, 2), np.float32)}
-    other = {"adapt": {"beta": np.float32(0.5), "gamma": np.float32(0.25)}}
-    tree = {"epoch": 7, "opt": {"mu": np.ones(3)}, "params": {"fc1": fc, **other}}
+    other = {"adapt": {"beta": np.zeros((), np.float32), "gamma": np.ones(2)}}
+    tree = {"epoch": 7, "opt": {"mu": np.ones(3)}, "params": {**other, "fc1": fc}}
     path = packed(tmp_path / "net.msgpack", tree)
     checkpoint = opened(path, format="spyx")
-    assert list(checkpoint.layers) == ["fc1", "adapt"]
+    assert list(checkpoint.layers) == ["adapt", "fc1"]
     assert isinstance(checkpoint.layers["adapt"], Opaque)
     assert checkpoint.training["epoch"] == 7
     again = saved(checkpoint, tmp_path / "again.msgpack", bare=True)
@@ -173,7 +173,7 @@ def test_a_threshold_stands_in_the_second_file_only(tmp_path):
     path = saved(checkpoint, tmp_path / "net.msgpack")
     assert path.read_bytes() == (FOLDER / "mlp_random.msgpack").read_bytes()
     assert opened(path).layers["3"].parameters["threshold"].value == 1.0
-    with pytest.raises(LossyWrite, match="threshold"):
+    with pytest.raises(LossyWrite, match="bare"):
         saved(checkpoint, tmp_path / "bare.msgpack", bare=True)
 
 
@@ -209,10 +209,12 @@ def test_a_net_with_the_channel_first_gets_the_arrays_of_spyx(tmp_path):
     checkpoint, _ = net("conv.random")
     first, _ = rewrites.with_image_order(checkpoint, "channels first")
     write(first, tmp_path / "net.pt", registry=REGISTRY)
-    ledger = convert(tmp_path / "net.pt", tmp_path / "net.msgpack", to="spyx", registry=REGISTRY)
+    done = convert(tmp_path / "net.pt", tmp_path / "net.msgpack", to="spyx", registry=REGISTRY)
     assert (tmp_path / "net.msgpack").read_bytes() == (FOLDER / "conv_random.msgpack").read_bytes()
-    assert verify(checkpoint, opened(tmp_path / "net.msgpack")).verdict == "identical"
-    assert ledger is not None
+    found = opened(tmp_path / "net.msgpack")
+    assert found.layers["3"].order == "channels last"
+    assert verify(checkpoint, found).verdict != "different"
+    assert done.ledger.losses == ()
 
 
 def test_what_cannot_be_put_into_the_other_order_is_refused():
@@ -226,7 +228,9 @@ def test_what_cannot_be_put_into_the_other_order_is_refused():
         rewrites.with_image_order(part, "channels first")
 
 
-@pytest.mark.parametrize("data", [b"\x81\xa6layers\x81\xa10\x81\xa6kernel\xc7\x05\x01\x93", b"\x05"])
+@pytest.mark.parametrize(
+    "data", [b"\x81\xa6layers\x81\xa10\x81\xa6kernel\xc7\x05\x01\x93", b"\x05"]
+)
 def test_a_bad_file_is_refused(data, tmp_path):
     (tmp_path / "net.msgpack").write_bytes(data)
     with pytest.raises(ReadError):

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from snnbridge import IntegrityError, Option, Probe, ReadError, SNNCheckpoint, WriteError
+from snnbridge import IntegrityError, Probe, ReadError, SNNCheckpoint, WriteError
 from snnbridge.document import dtype_name, dtype_of, from_document, to_document
 from snnbridge.document.arrays import checked
 from snnbridge.model import Array, Path
@@ -34,13 +34,6 @@ from snnbridge.storage import (
 from snnbridge_plugins.torch.forms import Form
 
 SUFFIX = ".snnbridge"
-#: The option of a format that reads the framework's file alone.
-OPTION = Option(
-    "description",
-    f"Whether to read the file {SUFFIX} beside it.",
-    ("yes", "no"),
-    direction="reading",
-)
 #: For each array of a checkpoint that stands in the other file its place and form there.
 Places = Mapping[Path, tuple[tuple[str, ...], Form]]
 

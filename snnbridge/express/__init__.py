@@ -8,8 +8,12 @@ states them in.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from snnbridge.errors import WriteError
 from snnbridge.express.classes import Classes
+from snnbridge.express.naming import named
 from snnbridge.express.network import Target, expressed
 from snnbridge.express.step import Inexpressible, Step, step_of
 from snnbridge.express.targets import TARGETS
@@ -47,12 +51,13 @@ def express(checkpoint: SNNCheckpoint, framework: str) -> tuple[SNNCheckpoint, l
 
     Examples
     --------
-    >>> from snnbridge import SNNCheckpoint, rules
+    >>> from snnbridge import PER_STEP, SNNCheckpoint, rules
     >>> leaky = rules.snntorch.Leaky(
     ...     "lif", shape=(2,), beta=0.5, reset_mechanism="zero", reset_delay=False
     ... )
-    >>> net, ledger = express(SNNCheckpoint([leaky]), "spikingjelly")
-    >>> net.layers["lif"].origin.kind, ledger[0].status.value
+    >>> net = SNNCheckpoint([leaky], connections=(), dt=PER_STEP)
+    >>> planned, ledger = express(net, "spikingjelly")
+    >>> planned.layers["lif"].origin.kind, ledger[0].status.value
     ('CUBALIFNode', 'rewritten')
     """
     if framework not in TARGETS:
@@ -60,4 +65,15 @@ def express(checkpoint: SNNCheckpoint, framework: str) -> tuple[SNNCheckpoint, l
     target = TARGETS[framework]
     if all(target.has(x) for x in checkpoint.layers.values() if isinstance(x, Neuron | Synapse)):
         return checkpoint, []
-    return expressed(checkpoint, target)
+    planned, entries = expressed(checkpoint, target)
+    planned, names = named(planned, target)
+    return planned, [_renamed(entry, names) for entry in entries]
+
+
+def _renamed(entry: Entry, names: Mapping[str, str]) -> Entry:
+    """Return a line of the ledger on a layer whose name has changed."""
+    old = entry.path[1] if entry.path[0] == "layers" else ""
+    if old not in names:
+        return entry
+    reason = f"{entry.reason}, there {names[old]!r}"
+    return replace(entry, path=("layers", names[old], *entry.path[2:]), reason=reason)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -63,6 +63,16 @@ class Classes:
         Whether its neurons need a time step in seconds.
     order : str
         Of the axes that it flattens.
+    kinds : mapping of type of Layer to str
+        Classes of its own for layers without a state.
+    loop_name : str
+        What its modules call the weights that feed spikes back.
+    biased_loops : bool
+        Whether those always have a bias.
+    with_input : set of str
+        The classes that hold the weights into their neurons too.
+    numbered : str, optional
+        How it names the modules of a chain, with ``{place}`` and ``{kind}``.
     """
 
     name: str
@@ -72,6 +82,11 @@ class Classes:
     loops: frozenset[type[Layer]] = frozenset({Linear})
     in_seconds: bool = False
     order: str = "channels first"
+    kinds: Mapping[type[Layer], str] = field(default_factory=dict)
+    loop_name: str = "recurrent"
+    biased_loops: bool = False
+    with_input: frozenset[str] = frozenset()
+    numbered: str | None = None
 
     def time_step(self, dt: TimeStep) -> TimeStep:
         """Return the time step that a network has there."""

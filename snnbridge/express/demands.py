@@ -110,7 +110,8 @@ def need_soft(step: Step, compare: Compare, most: int | None) -> Array:
     rule = step.rule
     need(rule.spiking is True, "spikes")
     need(rule.reset is Reset.SUBTRACT, "loses a threshold by a spike, it is not set to a value")
-    many = "any number of times" if most is None else f"at most {most} times"
+    words: dict[int | None, str] = {None: "any number of times", 1: "at most once"}
+    many = words.get(most, f"at most {most} times")
     need(rule.max_spikes == most, f"spikes {many} in a step")
     return threshold_for(step, compare) if most == 1 else step.threshold
 

@@ -139,11 +139,11 @@ def _update(rule: NeuronRule, found: dict[str, Array]) -> tuple[Array, Array, Ar
         leak = found["leak"] / found["tau"]
     else:
         raise Inexpressible
-    inside = rule.input_gain is InputGain.COMPLEMENT or rule.form in (
-        Form.DERIVATIVE,
-        Form.EXPONENTIAL_EULER,
-    )
-    gain = leak * found["gain"] if inside else found["gain"]
+    gain = found["gain"]
+    if rule.input_gain is InputGain.COMPLEMENT:
+        gain = leak * gain
+    elif rule.form is Form.DERIVATIVE and rule.input_gain is InputGain.TIME_STEP:
+        gain = found["leak"] * gain  # the form multiplies by dt itself
     return leak, gain, leak * found["rest"] + found["constant"]
 
 

@@ -54,7 +54,9 @@ FRAMEWORK = Framework(
 
 def _neuron(group: Group) -> Any:
     neuron = import_module("spikingjelly.activation_based.neuron")
-    given = {k: v if isinstance(v, bool) else number(v) for k, v in group.arguments().items()}
+    given: Arguments = {
+        k: v if isinstance(v, bool) else number(v) for k, v in group.arguments().items()
+    }
     if group.neuron.rule.spiking is True and group.kind != "HalfThresholdIFNode":
         soft = group.neuron.rule.reset is Reset.SUBTRACT
         given["v_reset"] = None if soft else number(group.value("v_reset"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -137,21 +137,20 @@ def check_tree(tree: object, what: str, *, json_only: bool = False) -> None:
         Naming the path of the leaf.
     """
     leaves = _JSON_LEAVES if json_only else _LEAVES
-    pending: list[tuple[_Path, Any]] = [((), tree)]
+    pending: list[Iterator[tuple[_Path, Any]]] = [iter([((), tree)])]
     while pending:
-        path, node = pending.pop()
+        found = next(pending[-1], None)
+        if found is None:
+            pending.pop()
+            continue
+        path, node = found
         if len(path) > TREE_DEPTH:
             shown = "/".join(path[:4])
             raise CheckpointError(
                 f"{what} is nested deeper than {TREE_DEPTH} levels, at {shown}/...; flatten it"
             )
-        if isinstance(node, Mapping):
-            for key, value in node.items():
-                if problem := key_problem(key):
-                    raise CheckpointError(f"a key of {what} at {_shown(path)} {problem}")
-                pending.append(((*path, key), value))
-        elif isinstance(node, list | tuple):
-            pending.extend(((*path, str(i)), value) for i, value in enumerate(node))
+        if isinstance(node, Mapping | list | tuple):
+            pending.append(_below(path, node, what))
         elif not isinstance(node, leaves):
             raise CheckpointError(
                 f"{what} holds {type(node).__name__} at {_shown(path)}; "
@@ -159,6 +158,18 @@ def check_tree(tree: object, what: str, *, json_only: bool = False) -> None:
             )
         elif problem := _leaf_problem(node):
             raise CheckpointError(f"{what} at {_shown(path)} {problem}")
+
+
+def _below(path: _Path, node: Any, what: str) -> Iterator[tuple[_Path, Any]]:
+    """Yield what a node holds, one by one: a list may be long."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if problem := key_problem(key):
+                raise CheckpointError(f"a key of {what} at {_shown(path)} {problem}")
+            yield (*path, key), value
+    else:
+        for i, value in enumerate(node):
+            yield (*path, str(i)), value
 
 
 def _leaf_problem(node: object) -> str:

@@ -41,8 +41,8 @@ def with_image_order(
     for name, layer in checkpoint.layers.items():
         if not isinstance(layer, Flatten) or layer.order in (order, UNKNOWN):
             continue
-        shape = layer.input_shape
-        shape = taken_shapes(checkpoint).get(name) if shape is UNKNOWN else shape
+        held = layer.input_shape
+        shape = taken_shapes(checkpoint).get(name) if held is UNKNOWN else held
         if shape is None or len(shape) < 2:
             raise CheckpointError(f"layer {name!r}: the shape of its images is not known")
         if flattened(layer, shape) != (0, len(shape) - 1):

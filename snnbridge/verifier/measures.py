@@ -9,6 +9,8 @@ from snnbridge.verifier.result import Divergence, LayerAgreement
 
 #: How far readouts may differ, as a share of their largest value.
 READOUT_TOLERANCE = 1e-4
+#: How far, as a share, two neighbouring numbers of float32 may be apart, rounded up.
+NEIGHBOURING = 2.0**-22
 
 Pair = tuple[Array, Array]
 
@@ -114,7 +116,12 @@ def _divergence(unequal: Array, start: int, v: Pair, threshold: Array) -> Diverg
 
 
 def _scale(left: Array, right: Array) -> Array:
-    """Return the factor from the right network's potentials to the left one's."""
+    """Return the factor from the right network's potentials to the left one's.
+
+    Thresholds that are neighbouring floats state another comparison, not another unit.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = left / right
+        power = 2.0 ** np.round(np.log2(np.abs(ratio)))
+        ratio = np.where(np.abs(ratio / power - 1.0) <= NEIGHBOURING, power, ratio)
     return np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0)

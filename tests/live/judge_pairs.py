@@ -27,19 +27,22 @@ RUNS = {**judge_torch.RUNS, "sinabs": run_sinabs}
 
 
 def outcome(framework, file):
-    """Run one file; return what went wrong, if anything."""
+    """Run one file; return what went wrong, if anything, and the keys that do not fit the net."""
     from snnbridge import read
 
+    strange = []
     try:
         net = import_module(f"snnbridge.frameworks.{framework}").build(read(file))
+        held, own = torch.load(file, weights_only=True), net.state_dict()
+        strange = sorted(set(held) ^ set(own))
         x = torch.from_numpy(np.load(file.with_suffix(".in.npy")))
         with contextlib.redirect_stdout(sys.stderr):
             out = RUNS[framework](net)(x)
             out = torch.stack(out) if isinstance(out, list) else out
     except Exception as error:  # noqa: BLE001  # whatever a framework raises is its answer
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}", strange
     np.save(file.with_suffix(".out.npy"), out.detach().numpy().astype(np.float32))
-    return None
+    return None, strange
 
 
 if __name__ == "__main__":

@@ -10,7 +10,18 @@ import pytest
 
 import recorded
 import recorded_brainpy
-from snnbridge import Input, Registry, simulate, write
+from snnbridge import (
+    Connection,
+    Input,
+    Linear,
+    Registry,
+    SNNCheckpoint,
+    rules,
+    simulate,
+    write,
+)
+from snnbridge.simulator.lower import width_of
+from snnbridge.simulator.simulator import prepared
 from snnbridge_plugins import onnx
 
 REGISTRY = Registry([onnx])
@@ -23,6 +34,12 @@ pytestmark = pytest.mark.live
 
 def networks():
     """Yield (name, network, input, state) of what was recorded."""
+    rng = np.random.default_rng(0)
+    wide = rng.normal(0, 0.1, (64, 100)).astype(np.float32)  # large enough for a file of data
+    neurons = rules.get("snntorch", "Leaky").build("lif", shape=(64,), beta=0.9)
+    edges = [Connection("in", "fc"), Connection("fc", "lif")]
+    net = SNNCheckpoint([Input("in", (100,)), Linear("fc", wide), neurons], connections=edges)
+    yield "wide", net, (rng.random((30, 2, 100)) < 0.2)
     for case in recorded.cases():
         held = recorded.Recorded(*case)
         if not held.initial():
@@ -35,7 +52,7 @@ def networks():
 
 def expect(net, stimulus):
     """Return inputs and outputs by the names that they have in the graph."""
-    stimulus = np.asarray(stimulus, np.float32)
+    stimulus = np.asarray(stimulus, width_of(prepared(net)))
     name = next(n for n, x in net.layers.items() if isinstance(x, Input))
     found = simulate(net, stimulus)
     outputs = {}
@@ -47,8 +64,13 @@ def expect(net, stimulus):
 
 @pytest.mark.parametrize(
     ("environment", "options"),
-    [("onnxruntime-1.18", {}), ("onnxruntime-1.15", {"opset": "17"})],
-    ids=["1.18", "1.15"],
+    [
+        ("onnxruntime-1.18", {}),
+        ("onnxruntime-1.18", {"external": "yes"}),
+        ("onnxruntime-1.18", {"external": "safetensors"}),
+        ("onnxruntime-1.15", {"opset": "17"}),
+    ],
+    ids=["1.18", "1.18-data", "1.18-safetensors", "1.15"],
 )
 def test_the_oldest_supported_onnxruntime_gives_the_same_spikes(tmp_path, environment, options):
     python = ENVIRONMENTS / environment / INSIDE

@@ -35,6 +35,15 @@ def test_what_is_written_is_built_and_runs(judged):
     assert [e for e in errors if "no module stands for a" not in e and "pads" not in e] == []
 
 
+def test_the_keys_of_the_file_are_those_of_the_framework_s_net(judged):
+    """But for SpikingJelly's container, whose one weight is the file's and an identity."""
+    target, taken = judged
+    for pair in taken:
+        if pair.case.framework != target and not any(".rc." in key for key in pair.strange):
+            below = [key for key in pair.strange if "input_weights" not in key]  # a name with a dot
+            assert below == [], f"{pair.case.framework} {pair.case.name}"
+
+
 def test_no_spike_differs_where_the_verdict_says_equivalent(judged):
     _, taken = judged
     for pair in taken:

@@ -276,10 +276,18 @@ class _Graph:
             layer = self._opaque(name, node)
         self.layers[name] = layer
         for signal in node.signals:
+            self._widen(self.made[signal], layer)
             self._connect(self.made[signal], name)
         for output in outputs:
             if output:
                 self.made[output] = name
+
+    def _widen(self, source: str, reader: Layer) -> None:
+        """Leave an input's shape open where a matrix reads its last axis: one may be time."""
+        given = self.layers[source]
+        shaped = isinstance(given, Input) and given.shape is not UNKNOWN and len(given.shape) > 1
+        if shaped and isinstance(reader, Linear):
+            self.layers[source] = Input(source, UNKNOWN)
 
     def _layer_name(self, node: Node) -> str:
         """Name a layer by its weight, which exporters call as the source does."""

@@ -8,7 +8,7 @@ all of them. Names play no part.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ _PROBES = 4096
 MOST_NODES = 64
 _MOST_NEURONS = 1 << 16
 _SMALL = np.float32(2.0**-10)
+_TIMINGS = (ResetTiming.NOW, ResetTiming.NEXT_AFTER_LEAK, ResetTiming.NEXT_BEFORE_LEAK)
 _BINARY: Mapping[str, Callable[..., Array]] = {
     "Add": np.add,
     "Sub": np.subtract,
@@ -155,33 +156,37 @@ class _Probe:
         zero = np.zeros((1, self.neurons), np.float32)
         beta = self.part.run(zero, zero + _SMALL)[self.state] / _SMALL
         gain = self.part.run(zero + _SMALL, zero)[self.state] / _SMALL
-        if not (gain == 1).all() or self.part.run(zero, zero)[self.state].any():
+        if not (gain > 0).all() or self.part.run(zero, zero)[self.state].any():
             return None
+        self.gain = gain[0]
         for parameters, rule in self._candidates(beta[0]):
             if self._same(parameters, rule, truth):
                 return Found(parameters, rule, self.spikes, self.state)
         return None
 
     def _candidates(self, beta: Array) -> Iterator[tuple[dict[str, Parameter], NeuronRule]]:
+        leak, update = _update(beta, self.gain)
         compare, threshold = self._threshold()
-        base = {"decay": _once(beta), "threshold": _once(threshold)}
-        for timing in (ResetTiming.NOW, ResetTiming.NEXT_AFTER_LEAK, ResetTiming.NEXT_BEFORE_LEAK):
-            yield base, _rule(compare, Reset.SUBTRACT, timing)
-            yield (
-                {**base, "v_reset": Parameter(np.zeros((), np.float32))},
-                _rule(compare, Reset.SET, timing),
-            )
-        yield base, _rule(compare, Reset.NONE, ResetTiming.NOW)
+        base = {**leak, "threshold": _once(threshold)}
+        reset = {"v_reset": Parameter(np.zeros((), np.float32))}
+        for timing in _TIMINGS:
+            yield base, _rule(compare, Reset.SUBTRACT, timing, **update)
+            yield {**base, **reset}, _rule(compare, Reset.SET, timing, **update)
+        yield base, _rule(compare, Reset.NONE, ResetTiming.NOW, **update)
 
     def _threshold(self) -> tuple[Compare, Array]:
-        """Find the least input that makes a neuron at rest spike, by halving the floats."""
+        """Find the least potential that makes a neuron spike, by halving the floats.
+
+        An input of gain 1 makes that potential from rest; another keeps it, where it is equal.
+        """
         low = np.zeros(self.neurons, np.int64)
         high = np.full(self.neurons, int(np.float32(1e6).view(np.int32)), np.int64)
         zero = np.zeros((1, self.neurons), np.float32)
         while (high - low > 1).any():
             middle = (low + high) // 2
             x = middle.astype(np.int32).view(np.float32)[None]
-            fires = self.part.run(x, zero)[self.spikes][0] > 0
+            v = np.where(self.gain == 1, zero, x)
+            fires = self.part.run(x, v)[self.spikes][0] > 0
             low, high = np.where(fires, low, middle), np.where(fires, middle, high)
         least, below = (n.astype(np.int32).view(np.float32) for n in (high, low))
         strict = sum(map(_digits, below)) < sum(map(_digits, least))
@@ -202,6 +207,19 @@ class _Probe:
         return bool((spikes == truth[self.spikes]).all() and (v == truth[self.state]).all())
 
 
+def _update(beta: Array, gain: Array) -> tuple[dict[str, Parameter], dict[str, Any]]:
+    """Return the leak and the form of the update, told by what a unit of input adds."""
+    if (gain == 1).all():
+        affine = {"scheme": Scheme.STATED, "form": Form.AFFINE, "input_gain": InputGain.ONE}
+        return {"decay": _once(beta)}, affine
+    difference = {
+        "scheme": Scheme.EULER_INVERSE,
+        "form": Form.DIFFERENCE,
+        "input_gain": InputGain.COMPLEMENT,
+    }
+    return {"tau_inv": replace(_once(gain), unit="1/step")}, difference
+
+
 def _digits(number: np.float32) -> int:
     """Count the digits of a number: people choose the one with fewer as a threshold."""
     return len(str(number))
@@ -211,11 +229,9 @@ def _once(numbers: Array) -> Parameter:
     return Parameter(np.asarray(numbers[0]) if (numbers == numbers[0]).all() else numbers)
 
 
-def _rule(compare: Compare, reset: Reset, timing: ResetTiming) -> NeuronRule:
+def _rule(compare: Compare, reset: Reset, timing: ResetTiming, **update: Any) -> NeuronRule:
     return NeuronRule(
-        scheme=Scheme.STATED,
-        form=Form.AFFINE,
-        input_gain=InputGain.ONE,
+        **update,
         inputs=Inputs.SUMMED,
         compare=compare,
         reset=reset,

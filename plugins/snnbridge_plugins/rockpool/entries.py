@@ -11,8 +11,8 @@ import numpy as np
 
 from snnbridge import UNKNOWN, Layer, Linear, Neuron, Opaque, Quantity, SNNCheckpoint, Synapse
 from snnbridge.model import Array, Path, Scheme
-from snnbridge_plugins.rockpool.modules import NAME, NUMBERED, USUAL, Modules
-from snnbridge_plugins.rockpool.values import is_kept
+from snnbridge_plugins.rockpool.modules import NAME, NUMBERED, USUAL
+from snnbridge_plugins.rockpool.values import Modules, is_kept
 from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, WITH_TAIL, Form
 from snnbridge_plugins.torch.keys import keys_of
 
@@ -105,7 +105,9 @@ class _Module:
                 self._array(key, held, parameter, form)
         dt = self.checkpoint.dt if layer.dt is None else layer.dt
         settings = {"dt": dt.seconds} if isinstance(dt, Quantity) else {}
-        return settings | (_switches(layer) if isinstance(layer, Neuron) else {}) | self._loop()
+        if isinstance(layer, Neuron):
+            settings |= _switches(layer)
+        return settings | self._loop()
 
     def _loop(self) -> dict[str, Any]:
         if _kind(self.layer) != "LIFTorch":
@@ -137,6 +139,8 @@ def _switches(layer: Neuron) -> dict[str, Any]:
     mode = _MODES.get(layer.rule.scheme) if isinstance(layer.rule.scheme, Scheme) else None
     if mode is not None and _kind(layer) == "LIFTorch":
         found["leak_mode"] = mode
+    if layer.shape is not UNKNOWN and _kind(layer) == "LIFNeuronTorch":
+        found["n_neurons"] = int(np.prod(layer.shape))
     if isinstance(layer.rule.max_spikes, int):
         found["max_spikes_per_dt"] = float(layer.rule.max_spikes)
     return found
@@ -153,5 +157,3 @@ def _is_writable(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "fiub"
     return value is None or isinstance(value, bool | int | float | str)
-
-

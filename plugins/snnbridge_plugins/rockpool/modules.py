@@ -133,7 +133,7 @@ def _dynamic(name: str, kind: str, held: dict[str, Any]) -> Unit:
     for key, place in row.parameters.items():
         if held.get(key) is not None:
             one = place.startswith("synapse.") and receptors == 1
-            arguments[key] = _parameter(held.pop(key), tail=one)
+            arguments[key] = _parameter(f"{name}.{key}", held.pop(key), tail=one)
     arguments |= _switches(name, kind, held)
     recurrent = None
     if held.pop("_has_rec", False) and isinstance(held.get("w_rec"), np.ndarray):
@@ -181,7 +181,9 @@ def _sizes(held: Mapping[str, Any]) -> tuple[int | None, int]:
     return (counts.pop() if len(counts) == 1 else None), 1
 
 
-def _parameter(value: Any, *, tail: bool) -> Any:
+def _parameter(where: str, value: Any, *, tail: bool) -> Any:
+    if not isinstance(value, float | int | np.ndarray):
+        raise ReadError(f"{where!r} is no number, and no array of numbers: {value!r:.60}")
     array = number(value)
     return WITH_TAIL.held(array) if tail and array.ndim == 2 and array.shape[1] == 1 else array
 

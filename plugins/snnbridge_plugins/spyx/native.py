@@ -72,9 +72,7 @@ def _sorted(tree: dict[str, Any]) -> dict[str, Any]:
     return {k: _sorted(v) if isinstance(v, dict) else v for k, v in sorted(tree.items())}
 
 
-def _keyed(
-    checkpoint: SNNCheckpoint, layout: Mapping[str, Any]
-) -> Iterator[tuple[Path, Layer]]:
+def _keyed(checkpoint: SNNCheckpoint, layout: Mapping[str, Any]) -> Iterator[tuple[Path, Layer]]:
     """Give the layers that are modules, and the keys above their arrays."""
     units = [x for x in checkpoint.layers.values() if not isinstance(x, Input | Output)]
     units = [x for x in units if not _is_inside(checkpoint, x)]

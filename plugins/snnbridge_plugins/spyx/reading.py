@@ -17,6 +17,7 @@ from snnbridge import (
     Opaque,
     OptionError,
     Origin,
+    Parameter,
     ReadError,
     SNNCheckpoint,
     SourceInfo,
@@ -167,7 +168,8 @@ def _add_weighted(found: Found, name: str, at: Path, arrays: Mapping[str, Array]
 def _add_neuron(found: Found, name: str, at: Path, arrays: Mapping[str, Array]) -> None:
     kind = class_of(frozenset(arrays))
     if not kind:
-        found.add(Neuron(name, parameters={"decay": arrays["beta"]}), at, {"beta": ("decay", AS_IT_IS)})
+        decay = Parameter(arrays["beta"])
+        found.add(Neuron(name, parameters={"decay": decay}), at, {"beta": ("decay", AS_IT_IS)})
         found.notes.append(
             f"{name}: spyx.nn.LIF, LI and PSU_LIF keep the same array; state which it is, as "
             'class = "spyx.LIF"'

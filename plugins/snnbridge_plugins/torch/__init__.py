@@ -4,7 +4,8 @@
 storages), ``rebuild`` and ``unpickle`` (the closed interpreter), ``container`` (the files around a
 pickle), ``pickling`` (writing one), ``trees`` (plain trees), ``keys``, ``modules`` and ``entries``
 (the frameworks' modules as layers and back), ``tensors`` (the bytes of safetensors), ``finding``,
-``template``, ``native``, ``reading``, ``files`` and ``safetensors`` (the two formats).
+``template``, ``native``, ``expressing`` (in another framework's classes), ``reading``, ``files``
+and ``safetensors`` (the two formats).
 """
 
 from __future__ import annotations
@@ -89,10 +90,9 @@ def _losses_safetensors(checkpoint: SNNCheckpoint, options: Options) -> Iterable
 
 
 def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
-    from snnbridge.express import express
+    from snnbridge_plugins.torch.expressing import prepare
 
-    framework = options.get("for")
-    return express(checkpoint, framework) if framework else (checkpoint, ())
+    return prepare(checkpoint, options)
 
 
 #: The keys of snnbridge.express.TARGETS, which is slow to import.

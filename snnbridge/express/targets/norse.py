@@ -78,4 +78,11 @@ def _inverse(leak: Array, dt: float) -> Array:
     return solved(lambda inverse: np.float32(dt) * inverse, leak / dt, leak)
 
 
-TARGET = Classes(name="norse", label="Norse", neurons=_neuron, in_seconds=True)
+TARGET = Classes(
+    name="norse",
+    label="Norse",
+    neurons=_neuron,
+    in_seconds=True,
+    with_input=frozenset({"LIFRecurrentCell"}),
+    numbered="{place}",
+)

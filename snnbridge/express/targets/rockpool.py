@@ -53,4 +53,6 @@ TARGET = Classes(
     neurons=_neuron,
     plain=frozenset({Linear}),
     in_seconds=True,
+    kinds={Linear: "LinearTorch"},
+    numbered="{place}_{kind}",
 )

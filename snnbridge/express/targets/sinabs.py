@@ -70,4 +70,4 @@ def _floor(step: Step) -> dict[str, Any]:
     return {"min_v_mem": step.floor}
 
 
-TARGET = Classes(name="sinabs", label="sinabs", neurons=_neuron)
+TARGET = Classes(name="sinabs", label="sinabs", neurons=_neuron, loop_name="rec_connect")

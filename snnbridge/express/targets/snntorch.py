@@ -59,5 +59,9 @@ def _fire(step: Step, kind: str, loop: Loop | None) -> dict[str, Any]:
 
 
 TARGET = Classes(
-    name="snntorch", label="snnTorch", neurons=_neuron, loops=frozenset({Linear, Conv2d, Scale})
+    name="snntorch",
+    label="snnTorch",
+    neurons=_neuron,
+    loops=frozenset({Linear, Conv2d, Scale}),
+    biased_loops=True,
 )

@@ -1,0 +1,144 @@
+"""The names that a framework gives its modules, from which the keys of a state dict follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from snnbridge.express.classes import Classes
+from snnbridge.express.graph import Loop, loops_of, own_synapses
+from snnbridge.model import (
+    UNKNOWN,
+    Connection,
+    Input,
+    Layer,
+    Linear,
+    Neuron,
+    Origin,
+    Output,
+    SNNCheckpoint,
+)
+
+
+def named(checkpoint: SNNCheckpoint, target: Classes) -> tuple[SNNCheckpoint, dict[str, str]]:
+    """Name layers as a framework's own modules are, and what those hold below them.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+        In the classes of the framework, its connections known.
+    target : Classes
+
+    Returns
+    -------
+    SNNCheckpoint
+    dict of str to str
+        The new names, by the old ones. Nothing changes where two layers would have one name.
+    """
+    loops = _loops(checkpoint)
+    names = _names(checkpoint, target, loops)
+    inner = {loop.layer.name for loop in loops.values()} if target.biased_loops else set()
+    layers = [
+        _as_module(_biased(layer) if layer.name in inner else layer, names, target)
+        for layer in checkpoint.layers.values()
+    ]
+    if len({layer.name for layer in layers}) < len(layers):
+        return checkpoint, {}
+    changed = replace(
+        checkpoint,
+        layers={layer.name: layer for layer in layers},
+        connections=tuple(
+            replace(c, source=names.get(c.source, c.source), target=names.get(c.target, c.target))
+            for c in _edges(checkpoint)
+        ),
+        state={(names.get(n, n), *rest): v for (n, *rest), v in checkpoint.state.items()},
+        frozen_layers=[names.get(name, name) for name in checkpoint.frozen_layers],
+        ties=tuple(
+            frozenset((names.get(n, n), *rest) for n, *rest in tie) for tie in checkpoint.ties
+        ),
+    )
+    return changed, names
+
+
+def _edges(checkpoint: SNNCheckpoint) -> tuple[Connection, ...]:
+    found: tuple[Connection, ...] = checkpoint.connections  # type: ignore[assignment]
+    return found
+
+
+def _as_module(layer: Layer, names: Mapping[str, str], target: Classes) -> Layer:
+    name = names.get(layer.name, layer.name)
+    kind = target.kinds.get(type(layer))
+    if kind is not None and layer.origin is None:
+        return replace(layer, name=name, origin=Origin(target.name, kind))
+    return layer if name == layer.name else replace(layer, name=name)
+
+
+def _loops(checkpoint: SNNCheckpoint) -> dict[str, Loop]:
+    edges = _edges(checkpoint)
+    return loops_of(checkpoint.layers, edges, own_synapses(checkpoint.layers, edges))
+
+
+def _biased(layer: Layer) -> Layer:
+    """Give weights without a bias one of zeros, where the framework's module always has one."""
+    if not isinstance(layer, Linear) or "bias" in layer.parameters:
+        return layer
+    weight = layer.parameters["weight"].value
+    if weight is UNKNOWN:
+        return layer
+    return replace(layer, bias=np.zeros(len(weight), weight.dtype))
+
+
+def _names(checkpoint: SNNCheckpoint, target: Classes, loops: Mapping[str, Loop]) -> dict[str, str]:
+    synapses = own_synapses(checkpoint.layers, _edges(checkpoint))
+    inner = {synapse: (neuron, "synapse") for neuron, synapse in synapses.items()}
+    inner |= {loop.layer.name: (neuron, target.loop_name) for neuron, loop in loops.items()}
+    if target.with_input:
+        inner |= dict(_inputs(checkpoint, target, synapses, inner))
+    own = dict(_numbered(checkpoint, target, inner))
+    found = own | {n: f"{own.get(of, of)}.{name}" for n, (of, name) in inner.items()}
+    return {old: new for old, new in found.items() if old != new}
+
+
+def _inputs(
+    checkpoint: SNNCheckpoint,
+    target: Classes,
+    synapses: Mapping[str, str],
+    inner: Mapping[str, tuple[str, str]],
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Give the weights into neurons whose class holds those too."""
+    entries = {synapses.get(name, name): name for name in checkpoint.layers}
+    for c in _edges(checkpoint):
+        neuron = checkpoint.layers.get(entries.get(c.target, ""))
+        weights = isinstance(checkpoint.layers[c.source], Linear) and c.source not in inner
+        kind = neuron.origin.kind if isinstance(neuron, Neuron) and neuron.origin else ""
+        if neuron is not None and weights and kind in target.with_input:
+            yield c.source, (neuron.name, "input")
+
+
+def _numbered(
+    checkpoint: SNNCheckpoint, target: Classes, inner: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """Give the modules of a chain their place in it, where the framework names them by it."""
+    if target.numbered is None:
+        return
+    for place, layer in enumerate(_in_order(checkpoint, inner)):
+        kind = target.kinds.get(type(layer), layer.origin.kind if layer.origin else "")
+        yield layer.name, target.numbered.format(place=place, kind=kind)
+
+
+def _in_order(checkpoint: SNNCheckpoint, inner: Mapping[str, tuple[str, str]]) -> Iterator[Layer]:
+    """Give the modules as they feed each other; as they are stated where they are no chain."""
+    whole = {name: inner[name][0] if name in inner else name for name in checkpoint.layers}
+    follows = {whole[c.source]: whole[c.target] for c in _edges(checkpoint)
+               if whole[c.source] != whole[c.target]}  # fmt: skip
+    modules = [name for name in checkpoint.layers if name not in inner]
+    ends = [name for name in modules if name not in follows.values()]
+    chain = ends[:1]
+    while chain and chain[-1] in follows and len(chain) < len(modules):
+        chain.append(follows[chain[-1]])
+    for name in chain if set(chain) == set(modules) else modules:
+        layer = checkpoint.layers[name]
+        if not isinstance(layer, Input | Output):
+            yield layer

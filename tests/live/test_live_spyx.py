@@ -1,0 +1,86 @@
+"""Live nets of Spyx: what is saved, read, simulated, turned and built is theirs."""
+
+import json
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnbridge import convert, read, rewrites, simulate, write
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
+INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
+#: Each net of judge_spyx.py, and the layer whose spikes it returns.
+NETS = {"mlp": "3", "recurrent": "3", "conv": "5"}
+
+pytestmark = pytest.mark.live
+
+
+def judge(action, **arguments):
+    """Ask the real framework; its own packages come before those of this environment."""
+    python = ENVIRONMENTS / "spyx" / INSIDE
+    if not python.is_file():
+        pytest.skip("no environment spyx")
+    start = f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r}); "
+    script = Path(__file__).with_name("judge_spyx.py")
+    start += f"import runpy, sys; sys.argv = {['judge', action, json.dumps(arguments)]!r}; "
+    start += f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    done = subprocess.run(
+        [python, "-W", "ignore", "-c", start],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=arguments["folder"],
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module", params=NETS)
+def saved(request, tmp_path_factory):
+    """Export a net inside Spyx; give its name and its folder."""
+    folder = tmp_path_factory.mktemp(request.param)
+    assert judge("export", name=request.param, folder=str(folder)) == {"same_bytes": True}
+    return request.param, folder
+
+
+def recorded(folder):
+    """Return input, channels first, and spikes."""
+    with np.load(folder / "run.npz") as held:
+        x = held["input"]
+        return (np.moveaxis(x, -1, 2) if x.ndim == 5 else x), held["output"]
+
+
+def test_the_simulator_gives_the_spikes_of_the_live_net(saved):
+    name, folder = saved
+    inputs, spikes = recorded(folder)
+    found = simulate(read(folder / "net.msgpack"), inputs, record={NETS[name]: "spikes"})
+    assert spikes.any()
+    assert np.array_equal(found.spikes[NETS[name]], spikes)
+
+
+def test_a_net_that_is_built_from_the_file_gives_the_same_spikes(saved):
+    _, folder = saved
+    assert judge("rebuild", folder=str(folder)) == 0
+
+
+def test_a_file_that_went_through_another_format_loads_into_a_fresh_net(saved):
+    name, folder = saved
+    convert(folder / "net.msgpack", folder / "net.h5")
+    convert(folder / "net.h5", folder / "back.msgpack", to="spyx")
+    assert (folder / "net.msgpack").read_bytes() == (folder / "back.msgpack").read_bytes()
+    assert judge("load", name=name, folder=str(folder), file="back.msgpack") == 0
+
+
+def test_a_net_whose_images_have_the_channel_first_is_turned_for_spyx(saved):
+    name, folder = saved
+    if name != "conv":
+        pytest.skip("a net without images")
+    first, _ = rewrites.with_image_order(read(folder / "net.msgpack"), "channels first")
+    write(first, folder / "first.h5")
+    convert(folder / "first.h5", folder / "turned.msgpack", to="spyx")
+    assert (folder / "turned.msgpack").read_bytes() == (folder / "net.msgpack").read_bytes()
