@@ -526,15 +526,17 @@ def test_a_reader_waits_for_a_foreign_writer_to_finish(tmp_path):
     save(tmp_path / "a", 1)
     save(tmp_path / "b", 2)
     (tmp_path / "b.bin").replace(tmp_path / "a.bin")
+    looks = []
 
-    def finish():
-        time.sleep(0.005)
-        (tmp_path / "b.json").replace(tmp_path / "a.json")
+    def while_it_is_finished(sources):
+        looks.append(belongs(sources))
+        if len(looks) == 2:
+            (tmp_path / "b.json").replace(tmp_path / "a.json")
+        return looks[-1]
 
-    thread = threading.Thread(target=finish)
-    thread.start()
-    assert load(tmp_path / "a") == 2
-    thread.join()
+    data, _ = read_set([tmp_path / "a.bin", tmp_path / "a.json"], while_it_is_finished)
+    assert set(bytes(data.data)) == {2}
+    assert looks == [False, False, True]
 
 
 @posix
