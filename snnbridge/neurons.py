@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from snnbridge.errors import PluginError
-from snnbridge.model import Array
+
+if TYPE_CHECKING:
+    from snnbridge.model import Array  # numpy is slow to import, and a list of formats needs none
 
 #: Arrays by name: state variables, each ``(batch, *layer shape)``, or parameters that broadcast.
-Arrays: TypeAlias = Mapping[str, Array]
+Arrays: TypeAlias = "Mapping[str, Array]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
