@@ -22,6 +22,8 @@ SUFFIXES = {
     "onnx": ".onnx",
     "torch": ".pt",
     "safetensors": ".safetensors",
+    "spyx": ".msgpack",
+    "rockpool": ".json",
 }
 
 

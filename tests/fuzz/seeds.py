@@ -10,11 +10,12 @@ HERE = Path(__file__).parent
 FIXTURES = HERE.parents[1] / "fixtures"
 MOST_BYTES = 16384
 SUFFIXES = {"brainpy": ".bp", "hdf5": ".h5", "nir": ".nir", "onnx": ".onnx", "torch": ".pt",
-            "safetensors": ".safetensors", "npz": ".npz"}  # fmt: skip
+            "safetensors": ".safetensors", "npz": ".npz", "spyx": ".msgpack",
+            "rockpool": ".json"}  # fmt: skip
 RECORDED = {
     "brainpy": "brainpy-*/*", "nir": "nir-*/*.nir", "onnx": "torch-onnx-*/*.onnx",
     "torch": "torch-*/*.pt", "npz": "sc-neurocore-*/*.npz", "npz-record": "sc-neurocore-*/*.json",
-    "spec-toml": "specs/*.toml",
+    "spyx": "spyx-*/*.msgpack", "rockpool": "rockpool-*/*.json", "spec-toml": "specs/*.toml",
 }  # fmt: skip
 STAGED = ".set.{}.0123456789abcdef.snnbtmp"
 PARTS = [

@@ -83,6 +83,8 @@ TARGETS: dict[str, Callable[[bytes], object]] = {
     "onnx": reader("onnx", ".onnx"),
     "torch": reader("torch", ".pt"),
     "safetensors": reader("safetensors", ".safetensors"),
+    "spyx": reader("spyx", ".msgpack"),
+    "rockpool": reader("rockpool", ".json"),
     "safetensors-index": reader("safetensors", ".index.json"),
     "journal": journal,
     "spec-toml": side_file(".toml"),

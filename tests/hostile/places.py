@@ -14,6 +14,8 @@ SUFFIXES = {
     "onnx": ".onnx",
     "torch": ".pt",
     "safetensors": ".safetensors",
+    "spyx": ".msgpack",
+    "rockpool": ".json",
     "spec": ".toml",
 }
 
