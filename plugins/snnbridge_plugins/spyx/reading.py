@@ -139,7 +139,7 @@ def _add(found: Found, path: Path, arrays: dict[str, Array], net: Path) -> None:
     elif {"mean", "var"} <= keys <= set(NORM) and len({a.shape for a in arrays.values()}) == 1:
         norm: dict[str, Any] = {NORM[key]: array for key, array in arrays.items()}
         found.add(BatchNorm(name, **norm), at, {key: (NORM[key], AS_IT_IS) for key in arrays})
-    elif keys <= set(PLACES) and _is_square(arrays.get("recurrent_w")):
+    elif _is_neuron(arrays):
         _add_neuron(found, name, at, arrays)
     else:
         origin = Origin(NAME, "?")
@@ -152,6 +152,12 @@ def _is_weighted(arrays: Mapping[str, Array]) -> bool:
     if kernel is None or not set(arrays) <= {"kernel", "bias"} or kernel.ndim not in KERNELS:
         return False
     return bias is None or bias.shape == kernel.shape[-1:]
+
+
+def _is_neuron(arrays: Mapping[str, Array]) -> bool:
+    keys = frozenset(arrays)
+    known = keys == {"beta"} or bool(class_of(keys))
+    return known and keys <= set(PLACES) and _is_square(arrays.get("recurrent_w"))
 
 
 def _is_square(weight: Array | None) -> bool:
