@@ -76,10 +76,10 @@ WATCHED = textwrap.dedent("""
     from snnbridge import check_file, convert, read, write
     for name, suffix in SUFFIXES.items():
         path = f"{sys.argv[2]}/net{suffix}"
-        write(NEW, path)
-        read(path)
-        check_file(path)
-        convert(path, f"{sys.argv[2]}/copy.h5", force=True)
+        write(NEW, path, format=name)
+        read(path, format=name)
+        check_file(path, format=name)
+        convert(path, f"{sys.argv[2]}/copy.h5", from_=name, force=True)
     print("done")
 """)
 
