@@ -21,8 +21,10 @@ FOUND = HERE / "found"
 #: Bytes of the longest input, seconds for one, MiB of the process: most of them are Python's.
 LIMITS = ("-max_len=65536", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1")
 KEPT_BYTES, KEPT_FILES = 16384, 40
-TARGETS = ("npz", "npz-record", "brainpy", "hdf5", "nir", "onnx", "torch", "safetensors",
-           "spyx", "rockpool", "safetensors-index", "journal", "spec-toml", "spec-json")  # fmt: skip
+TARGETS = (
+    "npz", "npz-record", "brainpy", "hdf5", "nir", "onnx", "torch", "safetensors",
+    "safetensors-index", "spyx", "rockpool", "journal", "spec-toml", "spec-json",
+)  # fmt: skip
 
 
 def fuzz(target, arguments):
