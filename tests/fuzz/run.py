@@ -2,6 +2,7 @@
 
     python tests/fuzz/run.py                        every target for 20 seconds
     python tests/fuzz/run.py --seconds 3600 hdf5    one target for an hour
+    python tests/fuzz/run.py --runs 5000            the same 5000 inputs each time, as CI does
     python tests/fuzz/run.py --merge                put what the runs found new into the corpus
 
 What a run finds stands in ``tests/fuzz/found``: fix the defect, move the file to the corpus of its
@@ -45,12 +46,13 @@ def child(target, *arguments):
     return done.returncode, done.stdout + done.stderr
 
 
-def run(target, seconds):
-    """Fuzz a target for a time; say whether it held."""
+def run(target, seconds, runs=None):
+    """Fuzz a target for a time, or with so many inputs; say whether it held."""
+    extent = (f"-max_total_time={seconds}",) if runs is None else (f"-runs={runs}", "-seed=1")
     (WORK / target).mkdir(parents=True, exist_ok=True)
     FOUND.mkdir(exist_ok=True)
     code, said = child(
-        target, *LIMITS, f"-max_total_time={seconds}", f"-artifact_prefix={FOUND}/{target}-",
+        target, *LIMITS, *extent, f"-artifact_prefix={FOUND}/{target}-",
         WORK / target, HERE / "corpus" / target,
     )  # fmt: skip
     count = [x.split()[-1] for x in said.splitlines() if "number_of_executed_units" in x]
@@ -105,6 +107,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", default=TARGETS)
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--runs", type=int, help="so many inputs, the same ones each time")
     parser.add_argument("--merge", action="store_true")
     parser.add_argument("--target", help=argparse.SUPPRESS)
     chosen = parser.parse_args(sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else None)
@@ -115,7 +118,7 @@ def main():
         for target in chosen.targets:
             merge(target)
         return 0
-    held = [run(target, chosen.seconds) for target in chosen.targets]
+    held = [run(target, chosen.seconds, chosen.runs) for target in chosen.targets]
     return 0 if all(held) else 1
 
 

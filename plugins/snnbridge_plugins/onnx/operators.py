@@ -9,7 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from snnbridge import AvgPool, BatchNorm, Conv1d, Conv2d, Flatten, Layer, Linear, MaxPool
+from snnbridge import (
+    AvgPool,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    Layer,
+    Linear,
+    MaxPool,
+    ReadError,
+)
 from snnbridge.model import Array, Parameter, Shape
 from snnbridge_plugins.onnx.protobuf import encode
 from snnbridge_plugins.onnx.schema import Message
@@ -78,8 +88,16 @@ def _sides(found: Mapping[str, Any], axes: int) -> Any:
         return "same"
     if found.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         return None
-    pads = found.get("pads", [0] * 2 * axes)
+    pads = _numbers(found, "pads", 2 * axes, 0)
     return tuple(zip(pads[:axes], pads[axes:], strict=True))
+
+
+def _numbers(found: Mapping[str, Any], name: str, count: int, default: int) -> Shape:
+    """Return an attribute that holds one number for each axis, or for each side of each."""
+    held = found.get(name, [default] * count)
+    if not isinstance(held, list | tuple) or len(held) != count:
+        raise ReadError(f"the attribute {name!r} of a node is {held!r}; expected {count} numbers")
+    return tuple(held)
 
 
 def _conv(name: str, node: Node) -> Layer | None:
@@ -92,20 +110,23 @@ def _conv(name: str, node: Node) -> Layer | None:
     if padding is None:
         return None
     return kind(
-        name, weight, node.constants.get(2), stride=tuple(found.get("strides", (1,) * axes)),
-        padding=padding, dilation=tuple(found.get("dilations", (1,) * axes)),
+        name, weight, node.constants.get(2), stride=_numbers(found, "strides", axes, 1),
+        padding=padding, dilation=_numbers(found, "dilations", axes, 1),
         groups=found.get("group", 1),
     )  # fmt: skip
 
 
 def _pool(name: str, node: Node) -> Layer | None:
     found = node.attributes
-    window: Shape = tuple(found.get("kernel_shape", ()))
+    held = found.get("kernel_shape", ())
+    window = _numbers(found, "kernel_shape", len(held) if isinstance(held, list | tuple) else 1, 0)
     padding = _sides(found, len(window))
-    odd = found.get("ceil_mode", 0) or any(d != 1 for d in found.get("dilations", ()))
+    odd = found.get("ceil_mode", 0) or any(
+        d != 1 for d in _numbers(found, "dilations", len(window), 1)
+    )
     if not window or padding is None or odd or len(node.message.get("output", [])) > 1:
         return None
-    stride = tuple(found.get("strides", (1,) * len(window)))
+    stride = _numbers(found, "strides", len(window), 1)
     if node.kind == "MaxPool":
         return MaxPool(name, window=window, stride=stride, padding=padding)
     counted = bool(found.get("count_include_pad", 0))
