@@ -76,10 +76,9 @@ def test_a_file_that_went_through_another_format_loads_into_a_fresh_net(saved):
     assert judge("load", name=name, folder=str(folder), file="back.msgpack") == 0
 
 
+@pytest.mark.parametrize("saved", ["conv"], indirect=True)
 def test_a_net_whose_images_have_the_channel_first_is_turned_for_spyx(saved):
-    name, folder = saved
-    if name != "conv":
-        pytest.skip("a net without images")
+    _, folder = saved
     first, _ = rewrites.with_image_order(read(folder / "net.msgpack"), "channels first")
     write(first, folder / "first.h5")
     convert(folder / "first.h5", folder / "turned.msgpack", to="spyx")
