@@ -56,7 +56,7 @@ def commands(page):
 
 def parsed(words):
     """Parse a command line as the program does; an error if it has no such verb or option."""
-    whole = click.Context(cli, info_name="snnbridge")
+    whole = click.Context(cli, info_name="snnbridge", **cli.context_settings)
     name, verb, rest = cli.resolve_command(whole, words)
     with pytest.MonkeyPatch.context() as patch:  # whether a file is there shows when it runs
         patch.setattr(click.Path, "convert", lambda self, value, param, ctx: value)
