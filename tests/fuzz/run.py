@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-WORK = HERE / "work"
+SCRATCH = HERE / "scratch"
 FOUND = HERE / "found"
 #: Bytes of the longest input, seconds for one, MiB of the process: most of them are Python's.
 LIMITS = ("-max_len=65536", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1")
@@ -49,11 +49,11 @@ def child(target, *arguments):
 def run(target, seconds, runs=None):
     """Fuzz a target for a time, or with so many inputs; say whether it held."""
     extent = (f"-max_total_time={seconds}",) if runs is None else (f"-runs={runs}", "-seed=1")
-    (WORK / target).mkdir(parents=True, exist_ok=True)
+    (SCRATCH / target).mkdir(parents=True, exist_ok=True)
     FOUND.mkdir(exist_ok=True)
     code, said = child(
         target, *LIMITS, *extent, f"-artifact_prefix={FOUND}/{target}-",
-        WORK / target, HERE / "corpus" / target,
+        SCRATCH / target, HERE / "corpus" / target,
     )  # fmt: skip
     count = [x.split()[-1] for x in said.splitlines() if "number_of_executed_units" in x]
     print(f"{target}: {'no defect' if code == 0 else 'DEFECT'} in {(count or ['?'])[0]} runs")
@@ -68,7 +68,7 @@ def merge(target):
 
     place = HERE / "corpus" / target
     place.mkdir(parents=True, exist_ok=True)
-    files = [path for folder in (place, WORK / target) for path in folder.iterdir()]
+    files = [path for folder in (place, SCRATCH / target) for path in folder.iterdir()]
     reached = set()
     for path in sorted(files, key=lambda path: (path.parent != place, path.stat().st_size)):
         data = path.read_bytes()

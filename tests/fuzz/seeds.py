@@ -70,7 +70,7 @@ def main():
         for target, data in (*written(Path(folder)), *recorded(), *texts):
             if len(data) <= MOST_BYTES and (target, data) not in seen:
                 seen.add((target, data))
-                place = HERE / "work" / target
+                place = HERE / "scratch" / target
                 place.mkdir(parents=True, exist_ok=True)
                 (HERE / "corpus" / target).mkdir(parents=True, exist_ok=True)
                 (place / f"seed-{len(seen)}").write_bytes(data)

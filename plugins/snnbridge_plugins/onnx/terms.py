@@ -216,10 +216,6 @@ class Term:
         """Compare by element."""
         return self._with("Equal", other, "bool")
 
-    def negated(self) -> Term:
-        """Turn true into false."""
-        return self.scope.op("Not", self)
-
     def floor(self) -> Term:
         """Round down."""
         return self.scope.op("Floor", self)
