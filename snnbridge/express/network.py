@@ -17,7 +17,6 @@ from snnbridge.ledger import Entry, Status
 from snnbridge.model import (
     UNKNOWN,
     Connection,
-    Flatten,
     Layer,
     Neuron,
     Shape,
@@ -107,21 +106,14 @@ def _check_graph(checkpoint: SNNCheckpoint, target: Target) -> None:
             raise WriteError(f"layer {layer.name!r}: {target.label} runs no graphs inside graphs")
 
 
-def _flattened(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint, list[Entry]]:
+def _flattened(
+    checkpoint: SNNCheckpoint, target: Target
+) -> tuple[SNNCheckpoint, tuple[Entry, ...]]:
     """Run over the elements of images in the target's order."""
-    entries = []
-    taken, _ = shapes_of(checkpoint.layers, checkpoint.connections)  # type: ignore[arg-type]
-    for name, layer in list(checkpoint.layers.items()):
-        if not isinstance(layer, Flatten) or layer.order in (target.order, UNKNOWN):
-            continue
-        stated = replace(layer, input_shape=taken.get(name, layer.input_shape))
-        checkpoint = replace(checkpoint, layers={**checkpoint.layers, name: stated})
-        try:
-            checkpoint, entry = rewrites.with_flatten_order(checkpoint, name, target.order)
-        except CheckpointError as error:
-            raise WriteError(f"{target.label} runs {target.order}: {error}") from error
-        entries.append(entry)
-    return checkpoint, entries
+    try:
+        return rewrites.with_image_order(checkpoint, target.order)
+    except CheckpointError as error:
+        raise WriteError(f"{target.label} runs {target.order}: {error}") from error
 
 
 class _Expression:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 from snnbridge.errors import CheckpointError
@@ -64,12 +65,12 @@ def taken_shapes(checkpoint: SNNCheckpoint) -> dict[str, Shape]:
     """
     taken: dict[str, Shape] = {}
     given: dict[str, Shape] = {}
-    pending = list(checkpoint.layers)
+    pending = deque(checkpoint.layers)
     follows: dict[str, list[str]] = {}
     for edge in edges_of(checkpoint):
         follows.setdefault(edge.source, []).append(edge.target)
     while pending:
-        name = pending.pop(0)
+        name = pending.popleft()
         layer = checkpoint.layers[name]
         shape = taken.get(name) or shape_in(layer)
         if name in given or shape is None:
