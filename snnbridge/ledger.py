@@ -12,6 +12,8 @@ from snnbridge.model import Path
 
 #: The last name of a path that stands for the order of a mapping's keys, and for nothing else.
 ORDER = "(order)"
+#: The path of a line on outputs that come in another step.
+LATENCY: Path = ("latency",)
 
 
 class Status(enum.Enum):

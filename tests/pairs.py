@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-import nir_matrix
 import recorded
 import recorded_brainpy
 from nir_matrix import ENVIRONMENTS, INSIDE
 from snnbridge import (
+    Entry,
     Neuron,
     Registry,
     SNNBridgeError,
@@ -26,11 +26,21 @@ from snnbridge import (
     write,
 )
 from snnbridge.express import TARGETS
-from snnbridge_plugins import torch
+from snnbridge.express.containers import renamed
+from snnbridge.express.graph import loops_of, own_synapses
+from snnbridge.ledger import LATENCY
+from snnbridge.simulator.arrivals import arrivals, output_delay
+from snnbridge_plugins import brainpy, spyx, torch
 
-REGISTRY = Registry([torch])
-#: What the nets are converted for: live modules of PyTorch, and Spyx's importer of NIR.
-GOALS = (*TARGETS, "spyx")
+REGISTRY = Registry([torch, brainpy, spyx])
+#: What the nets are converted for.
+GOALS = tuple(TARGETS)
+#: Where a framework that is not on PyTorch runs, and what runs it there.
+JUDGES = {
+    "brainpy": ("brainpy-2.8", "judge_brainpy_pairs.py"),
+    "spyx": ("spyx", "judge_spyx_pairs.py"),
+}
+SUFFIXES = {"brainpy": ".bp", "spyx": ".msgpack"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,8 @@ class Case:
 class Pair:
     """One recorded net, converted for one framework.
 
-    ``how`` is the weakest word of the ledger: identical, rewritten or rounded; ``strange`` are the
+    ``how`` is the weakest word of the ledger: identical, rewritten, rounded, or approximated where
+    spikes may differ; ``later`` is by how many steps the output comes later; ``strange`` are the
     keys of the file that the built net has not, and the other way round.
     """
 
@@ -57,6 +68,7 @@ class Pair:
     target: str
     file: Path
     how: str = ""
+    later: int = 0
     verdict: str = ""
     refused: str = ""
     error: str | None = None
@@ -68,10 +80,32 @@ class Pair:
         truth = self.case.out
         if self.out is None or self.out.size != truth.size:
             return truth.size
-        found = self.out.reshape(truth.shape)
+        found, truth = shifted(self.out.reshape(truth.shape), truth, self.later)
         if last(self.case.net).rule.spiking:
             return int((found != truth).sum())
         return int((np.abs(found - truth) > 1e-4).sum())
+
+
+def latency(source: SNNCheckpoint, planned: SNNCheckpoint) -> int:
+    """Return how many steps later the output of a planned network comes."""
+    late = []
+    for net in (source, planned):
+        edges = [(c.source, c.target, c.delay) for c in net.connections]
+        layer = last(net)
+        late.append(arrivals(net.layers, edges)[layer.name] + output_delay(layer))
+    return late[1] - late[0]
+
+
+def parts_ways(entry: Entry) -> bool:
+    """Whether a line of a ledger says that spikes may differ."""
+    return entry.status.is_loss and (entry.path != LATENCY or "the bias of" in entry.reason)
+
+
+def shifted(found: np.ndarray, truth: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what two outputs have in common, the first of which comes some steps later."""
+    if steps < 0:
+        return found[: len(found) + steps], truth[-steps:]
+    return found[steps:], truth[: len(truth) - steps]
 
 
 def last(net: SNNCheckpoint) -> Neuron:
@@ -104,7 +138,7 @@ def _of_brainpy() -> Iterator[Case]:
 def _case(framework: str, name: str, held) -> Iterator[Case]:
     net, x = held.net, held.seen("input").astype(np.float32)
     layer = last(net)
-    net = _up_to(net, layer.name)
+    net = _with_usual_names(_up_to(net, layer.name))
     variable = "output" if layer.rule.spiking else "v"
     truth = {(n, v): np.asarray(a) for n, v, a in held.truth()}.get((layer.name, variable))
     if truth is None or x.ndim < 3:
@@ -112,6 +146,15 @@ def _case(framework: str, name: str, held) -> Iterator[Case]:
     ours = simulate(net, x, record={layer.name: variable}).traces[layer.name, variable]
     if ours.shape == truth.shape and np.allclose(ours, truth, atol=1e-4):  # from rest
         yield Case(framework, name, _kind(net), net, x, truth)
+
+
+def _with_usual_names(net: SNNCheckpoint) -> SNNCheckpoint:
+    """Name what Spyx holds below a neuron so that its files have a key for it."""
+    synapses = own_synapses(net.layers, net.connections)
+    loops = loops_of(net.layers, net.connections, synapses)
+    if last(net).origin.framework != "spyx":
+        return net
+    return renamed(net, {x.layer.name: f"{neuron}.recurrent" for neuron, x in loops.items()})
 
 
 def _up_to(net: SNNCheckpoint, name: str) -> SNNCheckpoint:
@@ -135,65 +178,73 @@ def _kind(net: SNNCheckpoint) -> str:
 
 def converted(folder: Path, target: str) -> list[Pair]:
     """Write every case for one framework, or note why it is refused."""
-    suffix = ".nir" if target == "spyx" else ".pt"
+    suffix = SUFFIXES.get(target, ".pt")
     pairs = [Pair(c, target, folder / f"{n}{suffix}") for n, c in enumerate(cases())]
-    registry = nir_matrix.REGISTRY if target == "spyx" else REGISTRY
     for pair in pairs:
         try:
-            ledger = write(pair.case.net, pair.file, registry=registry, options={"for": target})
+            ledger = write(
+                pair.case.net,
+                pair.file,
+                format="spyx" if target == "spyx" else None,
+                registry=REGISTRY,
+                allow_loss=True,
+                options={"for": target},
+            )
         except SNNBridgeError as error:
             pair.refused = str(error)
             continue
         told = {entry.status.value for entry in ledger.told}
         pair.how = next((x for x in ("rounded", "rewritten") if x in told), "identical")
-        pair.verdict = _verdict(pair, registry)
+        if any(parts_ways(entry) for entry in ledger.told):
+            pair.how = "approximated"
+        _judge(pair)
     return pairs
 
 
-def _verdict(pair: Pair, registry: Registry) -> str:
-    if pair.how == "identical":
-        return "identical"
-    planned = read(pair.file, registry=registry)
-    return str(verify(pair.case.net, planned, inputs=pair.case.x).verdict)
+def _judge(pair: Pair) -> None:
+    """Note what the verifier says."""
+    planned, net = read(pair.file, registry=REGISTRY), pair.case.net
+    pair.later = latency(net, planned)
+    pair.verdict = "identical"
+    if pair.how != "identical" or pair.later:
+        pair.verdict = str(verify(net, planned, inputs=pair.case.x, latency=True).verdict)
 
 
 def run(pairs: list[Pair], target: str, folder: Path) -> None:
     """Let the real framework run what was written for it."""
     written = [pair for pair in pairs if not pair.refused]
-    if target == "spyx":
-        cells = [
-            nir_matrix.Cell(p.case.framework, p.case.name, target, p.case.net, p.case.x, p.file)
-            for p in written
-        ]
-        nir_matrix.run(cells, target, folder)
-        for pair, cell in zip(written, cells, strict=True):
-            pair.error, pair.out = cell.error, cell.out
-        return
     jobs = []
     for pair in written:
         np.save(pair.file.with_suffix(".in.npy"), pair.case.x)
         jobs.append(str(pair.file))
     script = folder / f"{target}.json"
     script.write_text(json.dumps({"framework": target, "files": jobs}), encoding="utf-8")
-    for pair, (error, strange) in zip(written, judged(script), strict=True):
+    for pair, (error, strange) in zip(written, judged(script, target), strict=True):
         pair.error, pair.strange = error, strange
         if error is None:
             pair.out = np.load(pair.file.with_suffix(".out.npy"))
 
 
-def judged(script: Path) -> list[tuple[str | None, list[str]]]:
-    """Run judge_pairs.py with the packages of the frameworks before those of this environment."""
-    judge = Path(__file__).with_name("live") / "judge_pairs.py"
+def environment(target: str) -> Path:
+    """Return the Python that runs a framework."""
+    name, _ = JUDGES.get(target, ("torch", ""))
+    return ENVIRONMENTS / name / INSIDE
+
+
+def judged(script: Path, target: str) -> list[tuple[str | None, list[str]]]:
+    """Run a judge with the packages of the framework before those of this environment."""
+    _, name = JUDGES.get(target, ("", "judge_pairs.py"))
+    judge = Path(__file__).with_name("live") / name
     start = f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r}); "
     start += f"import runpy, sys; sys.argv = {['judge', str(script)]!r}; "
     start += f"sys.path.insert(0, {str(judge.parent)!r}); "
     start += f"runpy.run_path({str(judge)!r}, run_name='__main__')"
     done = subprocess.run(
-        [ENVIRONMENTS / "torch" / INSIDE, "-W", "ignore", "-c", start],
+        [environment(target), "-W", "ignore", "-c", start],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ},
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])

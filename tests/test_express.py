@@ -12,9 +12,11 @@ from snnbridge import (
     Connection,
     Input,
     Linear,
+    LossyWrite,
     Neuron,
     Quantity,
     Registry,
+    Scale,
     SNNCheckpoint,
     StateVariable,
     UnknownValue,
@@ -25,11 +27,11 @@ from snnbridge import (
     simulate,
     write,
 )
-from snnbridge.express import TARGETS, express
+from snnbridge.express import ON_PYTORCH, express
 from snnbridge_plugins import torch
 
 REGISTRY = Registry([torch])
-_FRAMEWORKS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly")
+_FRAMEWORKS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "spyx")
 
 
 def net(*neurons, weight=None, dt=PER_STEP):
@@ -74,9 +76,13 @@ def test_every_recorded_net_that_is_taken_spikes_as_it_did(framework):
         taken += 1
         variable = "output" if layer.rule.spiking else "v"
         found = simulate(planned, case.x, record={layer.name: variable}).traces
-        wrong = (abs(found[layer.name, variable] - case.out) > 1e-4).mean()
+        late = pairs.latency(case.net, planned)
+        ours, theirs = pairs.shifted(found[layer.name, variable], case.out, late)
+        wrong = (abs(ours - theirs) > 1e-4).mean()
         rounded = any(entry.status.value == "rounded" for entry in ledger)
-        assert wrong <= (0.02 if rounded else 0.0), f"{case.framework} {case.name}"
+        if any(pairs.parts_ways(entry) for entry in ledger):
+            continue  # as that line says
+        assert wrong <= (0.03 if rounded else 0.0), f"{case.framework} {case.name}"
     assert taken > 20
 
 
@@ -132,7 +138,6 @@ def test_the_potential_of_a_state_is_put_into_the_new_units():
 @pytest.mark.parametrize(
     ("framework", "arguments", "reason"),
     [
-        ("spikingjelly", {"reset_mechanism": "subtract", "reset_delay": True}, "the threshold"),
         ("rockpool", {}, "not set to a value"),
         ("sinabs", {"reset_mechanism": "none"}, "reset by a spike"),
         ("norse", {"reset_mechanism": "subtract"}, "in the step of its spike"),
@@ -157,11 +162,11 @@ def test_an_unknown_rule_or_connection_is_not_guessed():
     loose = SNNCheckpoint([leaky()], connections=UNKNOWN)
     with pytest.raises(WriteError, match="connections are not known"):
         express(loose, "sinabs")
-    with pytest.raises(WriteError, match="known are norse"):
+    with pytest.raises(WriteError, match=r"known are .*norse"):
         express(loose, "nengo")
 
 
-def test_a_bias_that_is_fed_back_at_another_step_is_refused():
+def test_a_bias_that_is_fed_back_at_another_step_goes_to_the_weights_before_or_is_refused():
     back = Linear("back", np.eye(2, dtype=np.float32), np.ones(2, np.float32))
     lif = rules.get("snntorch", "RLeaky").build(
         "lif", shape=(2,), beta=0.5, reset_mechanism="zero", reset_delay=False
@@ -169,10 +174,16 @@ def test_a_bias_that_is_fed_back_at_another_step_is_refused():
     held = net(lif)
     edges = [*held.connections, Connection("lif", "back", 1), Connection("back", "lif")]
     checkpoint = SNNCheckpoint([*held.layers.values(), back], connections=edges, dt=PER_STEP)
-    with pytest.raises(WriteError, match="no bias back at the first step"):
-        express(checkpoint, "sinabs")
     planned, _ = express(checkpoint, "spikingjelly")
-    assert planned.layers["lif.recurrent"].bias.value.tolist() == [1.0, 1.0]
+    assert planned.layers["lif.rc"].bias.value.tolist() == [1.0, 1.0]
+    planned, ledger = express(checkpoint, "sinabs")  # whose bias would wait for the second step
+    assert planned.layers["fc"].bias.value.tolist() == [1.0, 1.0]
+    assert planned.layers["lif.rec_connect"].bias is None
+    assert not any(entry.status.is_loss for entry in ledger)
+    late = [*held.connections, Connection("lif", "back"), Connection("back", "lif", 1)]
+    waits = SNNCheckpoint([*held.layers.values(), back], connections=late, dt=PER_STEP)
+    with pytest.raises(WriteError, match="feeds the bias of its spikes back from the start"):
+        express(waits, "spikingjelly")
 
 
 def test_modules_have_the_names_that_the_framework_gives_them():
@@ -201,7 +212,7 @@ def test_the_option_names_every_framework():
         option.choices for format in (torch.FORMAT, torch.SAFETENSORS) for option in format.options
         if option.name == "for"
     }  # fmt: skip
-    assert offered == {tuple(sorted(TARGETS))}
+    assert offered == {ON_PYTORCH}
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
@@ -243,3 +254,67 @@ def test_the_keys_of_the_source_s_framework_do_not_stay(tmp_path):
     )  # fmt: skip
     others = read(bare, registry=REGISTRY).extras["torch"]["others"]
     assert set(others) == {"lif.v_mem"}  # the empty buffer of a fresh net
+
+
+def test_a_spike_feeds_back_what_another_class_does_not_subtract():
+    """SpikingJelly subtracts the threshold at once, snnTorch after the next leak."""
+    held = net(leaky(reset_mechanism="subtract", reset_delay=True))
+    planned, ledger = express(held, "spikingjelly")
+    (back,) = (x for x in planned.layers.values() if isinstance(x, Scale))
+    assert back.factor.value == np.float32(-0.25)  # 0.75*(1 - 1/0.75)
+    assert {entry.status.value for entry in ledger} == {"rounded"}
+    assert np.array_equal(spikes(planned), spikes(held))
+    assert spikes(held).any()
+
+
+def test_norse_counts_potentials_so_that_its_threshold_is_what_a_spike_subtracts():
+    held = net(leaky(reset_mechanism="subtract", reset_delay=True))
+    planned, _ = express(held, "norse")
+    lif = planned.layers["1"]
+    assert lif.rule.reset.value == "subtract"
+    assert np.array_equal(spikes(planned), spikes(held))
+
+
+def test_the_factor_on_a_readout_s_input_goes_to_the_weights_before():
+    readout = rules.spikingjelly.NonSpikingLIFNode("out", shape=(2,), tau=4.0)
+    planned, ledger = express(net(readout), "spyx")
+    assert np.array_equal(
+        planned.layers["0"].weight.value, net(readout).layers["fc"].weight.value / 4
+    )
+    assert {entry.status.value for entry in ledger} == {"rounded"}
+
+
+def test_one_spike_for_several_is_a_loss_that_the_ledger_names():
+    many = rules.sinabs.IAF("iaf", shape=(2,), spike_threshold=0.5)
+    planned, ledger = express(net(many), "snntorch")
+    assert planned.layers["iaf"].rule.max_spikes == 1
+    (lost,) = (entry for entry in ledger if entry.status.is_loss)
+    assert lost.reason == "it spikes at most once in a step, not several times"
+
+
+@pytest.mark.parametrize("target", ["out.pt", "out.msgpack"])
+def test_what_is_lost_is_written_only_where_it_is_allowed(tmp_path, target):
+    many = rules.sinabs.IAF("iaf", shape=(2,), spike_threshold=0.5)
+    write(net(many), tmp_path / "in.h5")
+    chosen = {"for": "snntorch"} if target == "out.pt" else {"for": "spyx"}
+    to = "spyx" if target.endswith("msgpack") else None
+    with pytest.raises(LossyWrite, match=r"at most once|1 step later"):
+        convert(tmp_path / "in.h5", tmp_path / target, to=to, write_options=chosen)
+    assert not (tmp_path / target).exists()
+    done = convert(
+        tmp_path / "in.h5", tmp_path / target, to=to, write_options=chosen, allow_loss=True
+    )
+    assert done.verdict == "different"
+
+
+def test_outputs_that_come_later_are_compared_later(tmp_path):
+    write(net(leaky(reset_mechanism="subtract", reset_delay=True)), tmp_path / "in.h5")
+    with pytest.raises(LossyWrite, match="1 step later"):
+        convert(
+            tmp_path / "in.h5", tmp_path / "o.msgpack", to="spyx", write_options={"for": "spyx"}
+        )
+    done = convert(
+        tmp_path / "in.h5", tmp_path / "o.msgpack", to="spyx", write_options={"for": "spyx"},
+        allow_loss=True,
+    )  # fmt: skip
+    assert done.verdict == "equivalent"

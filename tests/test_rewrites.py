@@ -1,11 +1,13 @@
 """A rewritten network does the same: both sides are run, at the threshold above all."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from snnbridge import (
+    PER_STEP,
     CheckpointError,
     Connection,
     Flatten,
@@ -16,6 +18,7 @@ from snnbridge import (
     SNNCheckpoint,
     StateVariable,
     Status,
+    differences,
     rewrites,
     rules,
     verify,
@@ -210,3 +213,59 @@ def test_a_dropped_input_has_no_immediate_form():
     source = net(replace(synaptic, rule=rule))
     with pytest.raises(CheckpointError, match="no immediate form"):
         rewrites.with_immediate_reset(source, "lif")
+
+
+def spyx_net(*, recurrent=False, bias=None):
+    weight = np.random.default_rng(3).integers(-2, 5, (4, 4)).astype(np.float32) / 4
+    layers = [
+        Input("in", (4,)),
+        Linear("fc1", weight),
+        rules.spyx.LIF("lif1", shape=(4,), beta=0.5),
+        Linear("fc2", weight.T.copy(), bias),
+        rules.spyx.LIF("lif2", shape=(4,), beta=0.75),
+    ]
+    edges = [Connection(a.name, b.name) for a, b in itertools.pairwise(layers)]
+    if recurrent:
+        layers.append(Linear("back", weight / 4))
+        edges += [Connection("lif1", "back"), Connection("back", "lif1")]
+    return SNNCheckpoint(layers, connections=edges, dt=PER_STEP)
+
+
+def told(net, name="lif2"):
+    x = (np.random.default_rng(4).random((30, 2, 4)) < 0.4).astype(np.float32)
+    return simulate(net, x, record={name: "output"}).traces[name, "output"]
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_spikes_that_are_told_at_once_come_earlier_by_a_step_for_each_layer(recurrent):
+    net = spyx_net(recurrent=recurrent)
+    changed, (entry,) = rewrites.with_output_delay(net, 0)
+    assert entry.status is Status.APPROXIMATED
+    assert entry.reason == "the outputs come 2 steps earlier"
+    assert told(net).any()
+    assert np.array_equal(told(changed)[:-2], told(net)[2:])
+    back, (entry,) = rewrites.with_output_delay(changed, 1)
+    assert entry.reason == "the outputs come 2 steps later"
+    assert differences(back, net) == []
+
+
+def test_a_bias_behind_a_delay_acts_too_early_and_the_ledger_says_so():
+    net = spyx_net(bias=np.full(4, 0.25, np.float32))
+    _, (entry,) = rewrites.with_output_delay(net, 0)
+    assert "the bias of 'fc2' acts from the first step all the same" in entry.reason
+
+
+def test_a_skip_over_a_neuron_gets_the_delay_that_the_neuron_loses():
+    net = spyx_net()
+    net.connections = (*net.connections, Connection("in", "fc2"))
+    changed, _ = rewrites.with_output_delay(net, 0)
+    delays = {(c.source, c.target): c.delay for c in changed.connections}
+    assert delays["in", "fc2"] == 0
+    assert delays["lif1", "fc2"] == 1
+    assert np.array_equal(told(changed)[:-1], told(net)[1:])
+
+
+def test_a_way_back_of_one_step_cannot_lose_two():
+    net, _ = rewrites.with_output_delay(spyx_net(recurrent=True), 0)
+    with pytest.raises(CheckpointError, match="takes no step that the neuron could take"):
+        rewrites.with_output_delay(net, 2)

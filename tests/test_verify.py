@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 
 from snnbridge import (
+    PER_STEP,
     CheckpointError,
     Connection,
     Input,
     Linear,
     Parameter,
+    Quantity,
     SNNCheckpoint,
     Subgraph,
     UnknownValue,
     read,
+    rewrites,
     rules,
     simulate,
     verify,
@@ -331,3 +334,57 @@ def test_simulate_takes_a_stimulus_of_one_s_own(tmp_path, capsys):
 
 def test_every_verdict_has_a_meaning():
     assert list(VERDICTS) == ["identical", "equivalent", "indeterminate", "different"]
+
+
+def delayed_pair():
+    """Return a net that tells its spikes a step late, and one that tells them at once."""
+    rng = np.random.default_rng(1)
+    layers = [
+        Input("in", (5,)),
+        Linear("fc1", rng.normal(0.2, 0.5, (8, 5)).astype(np.float32)),
+        rules.spyx.LIF("lif1", shape=(8,), beta=0.5),
+        Linear("fc2", rng.normal(0.2, 0.5, (3, 8)).astype(np.float32)),
+        rules.spyx.LIF("lif2", shape=(3,), beta=0.75),
+    ]
+    edges = [Connection(a.name, b.name) for a, b in pairwise(layers)]
+    late = SNNCheckpoint(layers, connections=edges, dt=PER_STEP)
+    return late, rewrites.with_output_delay(late, 0)[0]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_networks_whose_delays_differ_are_equivalent_if_a_latency_is_no_difference(turned):
+    nets = delayed_pair()
+    left, right = reversed(nets) if turned else nets
+    assert verify(left, right).verdict == "different"
+    found = verify(left, right, latency=True)
+    assert found.verdict == "equivalent"
+    assert [x.latency for x in found.layers] == ([1, 2] if turned else [-1, -2])
+    assert all(sum(x.spikes) for x in found.layers)
+    assert len({x.spikes for x in found.layers}) == 2
+
+
+def test_a_latency_hides_no_other_difference():
+    late, early = delayed_pair()
+    held = early.layers["fc2"]
+    other = replace(held, weight=-held.weight.value)
+    early = replace(early, layers={**early.layers, "fc2": other})
+    assert verify(late, early, latency=True).verdict == "different"
+
+
+def test_potentials_that_are_counted_from_elsewhere_are_compared_in_one_unit():
+    rng = np.random.default_rng(2)
+
+    def net(base):
+        lif = rules.norse.LIFBoxCell(
+            "lif", shape=(6,), v_th=1 + base, v_leak=base, v_reset=base, tau_mem_inv=100.0
+        )
+        fc = Linear("fc", rng.normal(0.5, 1.0, (6, 4)).astype(np.float32))
+        return SNNCheckpoint([fc, lif], [Connection("fc", "lif")], dt=Quantity(1e-3, "s"))
+
+    left = net(0.0)
+    right = net(0.5)
+    right = replace(right, layers={**right.layers, "fc": left.layers["fc"]})
+    found = verify(left, right, steps=40)
+    (layer,) = found.layers
+    assert found.verdict in ("equivalent", "indeterminate")
+    assert layer.largest_difference < 1e-5

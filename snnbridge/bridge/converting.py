@@ -17,7 +17,7 @@ from snnbridge.bridge.reading import Spec, opened, read_as
 from snnbridge.compare import differences
 from snnbridge.errors import CheckpointError, UnknownValue, WriteError
 from snnbridge.formats import Options
-from snnbridge.ledger import Ledger, Status
+from snnbridge.ledger import LATENCY, Ledger, Status
 from snnbridge.model import UNKNOWN, Conv1d, Conv2d, Linear, SNNCheckpoint, SourceInfo
 from snnbridge.registry import Registry
 from snnbridge.storage import Target
@@ -194,9 +194,14 @@ def _verdict(
     try:
         if any(entry.status.is_loss for entry in bearing):
             planned = _what_is_left(planned, goal)
-        return verify(source, planned).verdict
+        return verify(source, planned, latency=_is_later(ledger)).verdict
     except (UnknownValue, CheckpointError):
         return "indeterminate"
+
+
+def _is_later(ledger: Ledger) -> bool:
+    """Whether the ledger says that outputs come in another step."""
+    return any(entry.path == LATENCY for entry in ledger.losses)
 
 
 def _what_is_left(planned: SNNCheckpoint, goal: Destination) -> SNNCheckpoint:

@@ -35,6 +35,11 @@ _SIMULATOR = "snnbridge"
               help="What runs B: the simulator, or the engine of B's format.")  # fmt: skip
 @click.option("--tolerance", type=options.Finite(min=0), default=0.0, show_default=True,
               help="Membranes may differ by this share of the threshold.")  # fmt: skip
+@click.option(
+    "--latency",
+    is_flag=True,
+    help="Outputs that come some steps later or earlier in all are no difference.",
+)
 @click.option("--report", metavar="FILE", type=outputs.OutputFile(".html", ".htm"),
               help="Write a page with rasters and membranes side by side.")  # fmt: skip
 @options.as_json
@@ -48,6 +53,7 @@ def command(
     inputs: str | None,
     engine: str,
     tolerance: float,
+    latency: bool,
     report: str | None,
     as_json: bool,
     **given: Any,
@@ -63,7 +69,7 @@ def command(
     with Progress(f"{a} and {b}") as progress:
         found = verify(
             left, right, steps=steps, seed=seed, rate=rate, inputs=drive, tolerance=tolerance,
-            progress=progress.update,
+            latency=latency, progress=progress.update,
         )  # fmt: skip
     if report is not None:
         from snnbridge.verifier import Comparison
@@ -99,6 +105,11 @@ def show(found: Verification) -> None:
             ("layer", "neurons", "spikes", "differ", "max |dv|", "margin"),
             [_row(layer) for layer in found.layers],
         )
+        for layer in found.layers:
+            if layer.latency:
+                when = "later" if layer.latency > 0 else "earlier"
+                steps = render.count(abs(layer.latency), "step")
+                render.paragraph(f"{layer.right} of B is compared {steps} {when} than in A")
         samples, steps = render.count(found.samples, "sample"), render.count(found.steps, "step")
         render.line(f"{samples} of {steps}, layers matched by {found.matched_by}")
     for note in found.notes:

@@ -16,12 +16,13 @@ from snnbridge.express.classes import Classes
 from snnbridge.express.naming import named
 from snnbridge.express.network import Target, expressed
 from snnbridge.express.step import Inexpressible, Step, step_of
-from snnbridge.express.targets import TARGETS
+from snnbridge.express.targets import ON_PYTORCH, TARGETS
 from snnbridge.ledger import Entry
 from snnbridge.model import Neuron, SNNCheckpoint, Synapse
 
 __all__ = [
-    "TARGETS", "Classes", "Inexpressible", "Step", "Target", "express", "expressed", "step_of",
+    "ON_PYTORCH", "TARGETS", "Classes", "Inexpressible", "Step", "Target", "express", "expressed",
+    "step_of",
 ]  # fmt: skip
 
 

@@ -10,12 +10,14 @@ import numpy as np
 
 from snnbridge import rules
 from snnbridge.errors import WriteError
-from snnbridge.express.demands import Refused, from_rest
+from snnbridge.express.adapting import Adapted, Made, Place, adapted
+from snnbridge.express.demands import Refused, from_rest, once
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Inexpressible, Step, step_of
 from snnbridge.model import (
     PER_STEP,
     UNKNOWN,
+    Array,
     AvgPool,
     BatchNorm,
     Conv1d,
@@ -65,14 +67,24 @@ class Classes:
         Of the axes that it flattens.
     kinds : mapping of type of Layer to str
         Classes of its own for layers without a state.
-    loop_name : str
-        What its modules call the weights that feed spikes back.
+    loop_names : mapping of type of Layer to str
+        What its modules call the weights that feed spikes back, where it is not ``recurrent``.
+    contained : bool
+        Whether a neuron that such a matrix feeds back to stands as ``sub_module`` in a container,
+        whose ``rc`` holds that matrix beside another for the input, and the bias.
     biased_loops : bool
         Whether those always have a bias.
     with_input : set of str
         The classes that hold the weights into their neurons too.
     numbered : str, optional
         How it names the modules of a chain, with ``{place}`` and ``{kind}``.
+    identifiers : bool
+        Whether its names are identifiers of Python, without dots.
+    output_delay : int
+        In which step after its cause a spike leaves a neuron.
+    feedback : function of a Step, optional
+        What each spike must feed back to its neuron, in the unit of the input, where the class
+        subtracts another amount. It refuses a step with which that does not help.
     """
 
     name: str
@@ -83,10 +95,14 @@ class Classes:
     in_seconds: bool = False
     order: str = "channels first"
     kinds: Mapping[type[Layer], str] = field(default_factory=dict)
-    loop_name: str = "recurrent"
+    loop_names: Mapping[type[Layer], str] = field(default_factory=dict)
+    contained: bool = False
     biased_loops: bool = False
     with_input: frozenset[str] = frozenset()
     numbered: str | None = None
+    identifiers: bool = False
+    output_delay: int = 0
+    feedback: Callable[[Step], Array] | None = None
 
     def time_step(self, dt: TimeStep) -> TimeStep:
         """Return the time step that a network has there."""
@@ -106,10 +122,10 @@ class Classes:
         loop: Loop | None,
         shape: Shape | None,
         dt: TimeStep,
-    ) -> tuple[tuple[Layer, ...], str]:
+    ) -> Made:
         """Return a neuron as the framework's class that computes the same."""
         if self.has(layer) and (synapse is None or self.has(synapse)):
-            return (layer,), ""
+            return Made((layer,))
         try:
             return self._made(layer, synapse, loop, shape, dt)
         except Inexpressible:
@@ -129,22 +145,26 @@ class Classes:
         loop: Loop | None,
         shape: Shape | None,
         dt: TimeStep,
-    ) -> tuple[tuple[Layer, ...], str]:
+    ) -> Made:
         known = layer.shape if layer.shape is not UNKNOWN else shape
         if known is None or layer.model != "lif":
             raise Refused("its shape is not known" if known is None else f"it is {layer.model!r}")
+        seconds = dt.seconds if isinstance(dt, Quantity) else 1.0
+        place = Place(layer.name, known, self.loops, self.feedback)
+        refusal = Refused("")
+        for form in adapted(step_of(layer, synapse, dt), loop, place):
+            try:
+                return self._of(form, place, seconds)
+            except Refused as last:  # of the forms that are tried the last is the most obliging
+                refusal = last
+        raise refusal
+
+    def _of(self, form: Adapted, place: Place, dt: float) -> Made:
+        """Return the class that computes a step as it is, or counted from rest."""
+        loop = form.loop
         if loop is not None and type(loop.layer) not in self.loops:
             raise Refused(f"it feeds no spikes back through a {loop.layer.kind}")
-        seconds = dt.seconds if isinstance(dt, Quantity) else 1.0
-        step = step_of(layer, synapse, dt)
-        kind, given = from_rest(lambda step: self.neurons(step, seconds, loop), step)
+        kind, given = from_rest(lambda step: self.neurons(step, dt, loop), form.step)
         arguments = {k: once(v) if isinstance(v, np.ndarray) else v for k, v in given.items()}
-        made = rules.get(self.name, kind).chain(layer.name, shape=known, **arguments)
-        return made, f"{kind} of {self.label}"
-
-
-def once(value: Any) -> Any:
-    """Return an array in float32; one number where all are the same."""
-    found = np.asarray(value, np.float32)
-    same = found.size and bool((found == found.flat[0]).all())
-    return np.asarray(found.flat[0]) if same else found
+        layers = rules.get(self.name, kind).chain(place.name, shape=place.shape, **arguments)
+        return Made(layers, f"{kind} of {self.label}", form)

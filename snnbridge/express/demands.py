@@ -65,7 +65,7 @@ def need(condition: Any, what: str) -> None:
     Refused
     """
     if not np.all(condition):
-        raise Refused(f"its neuron {what}")
+        raise Refused(f"its neuron {what}, unlike this one")
 
 
 def need_plain(step: Step, delay: int = 0) -> None:
@@ -116,6 +116,14 @@ def need_soft(step: Step, compare: Compare, most: int | None) -> Array:
     return threshold_for(step, compare) if most == 1 else step.threshold
 
 
+def need_single_subtraction(step: Step) -> None:
+    """Refuse all but one spike a step that subtracts something, of a neuron that remembers it."""
+    need(step.rule.spiking is True, "spikes")
+    need(step.rule.reset is Reset.SUBTRACT, "loses something by a spike, it is not set to a value")
+    need(step.rule.max_spikes == 1, "spikes at most once in a step")
+    need(step.beta > 0, "has a decay above 0")
+
+
 def same(a: Array, b: Array) -> bool:
     """Whether two arrays agree to float32."""
     return bool(np.allclose(a, b, rtol=1e-6, atol=0))
@@ -153,3 +161,10 @@ def time_constant(decay: Array, dt: float) -> Array:
     with np.errstate(divide="ignore"):
         tau = dt / (1.0 - decay)
     return np.where(decay == 1, ENDLESS * dt, tau)
+
+
+def once(value: Any) -> Any:
+    """Return an array in float32; one number where all are the same."""
+    found = np.asarray(value, np.float32)
+    same = found.size and bool((found == found.flat[0]).all())
+    return np.asarray(found.flat[0]) if same else found

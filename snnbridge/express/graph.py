@@ -20,6 +20,7 @@ from snnbridge.model import (
     Synapse,
 )
 from snnbridge.model.values import Unknown
+from snnbridge.simulator.arrivals import output_delay
 from snnbridge.simulator.shapes import shape_in, shape_out
 
 #: What can lead from a neuron back to itself.
@@ -104,6 +105,8 @@ def loops_of(
         entry = synapses.get(source, source)
         back = edges.get((target, entry))
         loops = isinstance(layers[source], Neuron) and isinstance(layer, WEIGHTED)
-        if loops and (delay, back) in ((1, 0), (0, 1)):
+        late = output_delay(layers[source])
+        steps = (delay, back)
+        if loops and None not in steps and UNKNOWN not in steps and late + delay + back == 1:  # type: ignore[operator]
             found[source] = Loop(layer, waits=back == 1)
     return found

@@ -61,8 +61,9 @@ def _pairs(old: Step, new: Step) -> Iterator[tuple[Any, Any]]:
     """Yield what decides two steps; thresholds for one comparison."""
     yield from ((getattr(old, n), getattr(new, n)) for n in ("beta", "gain", "constant", "initial"))
     if old.rule.spiking is True:
-        after = "amount" if old.rule.reset is Reset.SUBTRACT else "reset"
-        yield from ((getattr(old, name), getattr(new, name)) for name in ("floor", after))
+        after = {Reset.SUBTRACT: ("amount",), Reset.SET: ("reset",)}
+        names = ("floor", *after.get(old.rule.reset, ()))  # type: ignore[arg-type]
+        yield from ((getattr(old, name), getattr(new, name)) for name in names)
         compare = new.rule.compare
         yield (
             threshold_for(old, compare) if isinstance(compare, Compare) else old.threshold,

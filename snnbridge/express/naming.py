@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from snnbridge.express.classes import Classes
+from snnbridge.express.containers import contained, renamed
 from snnbridge.express.graph import Loop, loops_of, own_synapses
 from snnbridge.model import (
     UNKNOWN,
@@ -37,29 +39,21 @@ def named(checkpoint: SNNCheckpoint, target: Classes) -> tuple[SNNCheckpoint, di
     dict of str to str
         The new names, by the old ones. Nothing changes where two layers would have one name.
     """
+    first: dict[str, str] = {}
+    if target.contained:
+        checkpoint, first = contained(checkpoint)
     loops = _loops(checkpoint)
     names = _names(checkpoint, target, loops)
     inner = {loop.layer.name for loop in loops.values()} if target.biased_loops else set()
     layers = [
-        _as_module(_biased(layer) if layer.name in inner else layer, names, target)
+        _as_module(_biased(layer) if layer.name in inner else layer, target)
         for layer in checkpoint.layers.values()
     ]
-    if len({layer.name for layer in layers}) < len(layers):
-        return checkpoint, {}
-    changed = replace(
-        checkpoint,
-        layers={layer.name: layer for layer in layers},
-        connections=tuple(
-            replace(c, source=names.get(c.source, c.source), target=names.get(c.target, c.target))
-            for c in _edges(checkpoint)
-        ),
-        state={(names.get(n, n), *rest): v for (n, *rest), v in checkpoint.state.items()},
-        frozen_layers=[names.get(name, name) for name in checkpoint.frozen_layers],
-        ties=tuple(
-            frozenset((names.get(n, n), *rest) for n, *rest in tie) for tie in checkpoint.ties
-        ),
-    )
-    return changed, names
+    if len({names.get(layer.name, layer.name) for layer in layers}) < len(layers):
+        return checkpoint, first
+    changed = renamed(replace(checkpoint, layers={x.name: x for x in layers}), names)
+    both = names | {old: names.get(new, new) for old, new in first.items()}
+    return changed, both
 
 
 def _edges(checkpoint: SNNCheckpoint) -> tuple[Connection, ...]:
@@ -67,12 +61,11 @@ def _edges(checkpoint: SNNCheckpoint) -> tuple[Connection, ...]:
     return found
 
 
-def _as_module(layer: Layer, names: Mapping[str, str], target: Classes) -> Layer:
-    name = names.get(layer.name, layer.name)
+def _as_module(layer: Layer, target: Classes) -> Layer:
     kind = target.kinds.get(type(layer))
-    if kind is not None and layer.origin is None:
-        return replace(layer, name=name, origin=Origin(target.name, kind))
-    return layer if name == layer.name else replace(layer, name=name)
+    if kind is None or layer.origin is not None:
+        return layer
+    return replace(layer, origin=Origin(target.name, kind))
 
 
 def _loops(checkpoint: SNNCheckpoint) -> dict[str, Loop]:
@@ -93,12 +86,29 @@ def _biased(layer: Layer) -> Layer:
 def _names(checkpoint: SNNCheckpoint, target: Classes, loops: Mapping[str, Loop]) -> dict[str, str]:
     synapses = own_synapses(checkpoint.layers, _edges(checkpoint))
     inner = {synapse: (neuron, "synapse") for neuron, synapse in synapses.items()}
-    inner |= {loop.layer.name: (neuron, target.loop_name) for neuron, loop in loops.items()}
+    for neuron, loop in loops.items():
+        if not (target.contained and isinstance(loop.layer, Linear)):
+            inner[loop.layer.name] = neuron, target.loop_names.get(type(loop.layer), "recurrent")
     if target.with_input:
         inner |= dict(_inputs(checkpoint, target, synapses, inner))
     own = dict(_numbered(checkpoint, target, inner))
     found = own | {n: f"{own.get(of, of)}.{name}" for n, (of, name) in inner.items()}
+    if target.identifiers:
+        found = _identifiers({name: found.get(name, name) for name in checkpoint.layers})
     return {old: new for old, new in found.items() if old != new}
+
+
+def _identifiers(names: Mapping[str, str]) -> dict[str, str]:
+    """Replace what no name in Python may hold; what is the same then gets a number."""
+    found: dict[str, str] = {}
+    for old, name in names.items():
+        text = re.sub(r"\W", "_", name)
+        text = base = text if text.isidentifier() else f"layer{text}"
+        count = 2
+        while text in found.values():
+            text, count = f"{base}_{count}", count + 1
+        found[old] = text
+    return found
 
 
 def _inputs(

@@ -10,6 +10,7 @@ import numpy as np
 
 from snnbridge import rewrites
 from snnbridge.errors import CheckpointError, WriteError
+from snnbridge.express.adapting import Adapted, Made, with_more
 from snnbridge.express.graph import Loop, loops_of, own_synapses, shapes_of
 from snnbridge.express.matching import factor, status
 from snnbridge.express.step import Step, step_of
@@ -37,6 +38,8 @@ class Target(Protocol):
         Its name in messages.
     order : str
         Of the axes that it flattens.
+    output_delay : int
+        In which step after its cause a spike leaves a neuron.
     """
 
     @property
@@ -46,6 +49,10 @@ class Target(Protocol):
     @property
     def order(self) -> str:
         """The order of axes."""
+
+    @property
+    def output_delay(self) -> int:
+        """The step in which spikes leave."""
 
     def time_step(self, dt: TimeStep) -> TimeStep:
         """Return the time step that a network has there."""
@@ -60,8 +67,8 @@ class Target(Protocol):
         loop: Loop | None,
         shape: Shape | None,
         dt: TimeStep,
-    ) -> tuple[tuple[Layer, ...], str]:
-        """Return a neuron, with the synapse before it, in its own terms, and how it is called.
+    ) -> Made:
+        """Return a neuron, with the synapse before it, in its own terms.
 
         Raises
         ------
@@ -94,8 +101,9 @@ def expressed(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint,
     """
     _check_graph(checkpoint, target)
     checkpoint, entries = _flattened(checkpoint, target)
+    checkpoint, retimed = _retimed(checkpoint, target)
     planned, more = _Expression(checkpoint, target).made()
-    return planned, [*entries, *more]
+    return planned, [*entries, *retimed, *more]
 
 
 def _check_graph(checkpoint: SNNCheckpoint, target: Target) -> None:
@@ -116,6 +124,14 @@ def _flattened(
         raise WriteError(f"{target.label} runs {target.order}: {error}") from error
 
 
+def _retimed(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint, tuple[Entry, ...]]:
+    """Have spikes leave in the step in which the target's neurons tell them."""
+    try:
+        return rewrites.with_output_delay(checkpoint, target.output_delay)
+    except CheckpointError as error:
+        raise WriteError(f"{target.label} tells spikes in another step: {error}") from error
+
+
 class _Expression:
     """A checkpoint whose neurons become those of a target."""
 
@@ -128,6 +144,8 @@ class _Expression:
         self.inner = {loop.layer.name for loop in self.loops.values()}
         self.taken, _ = shapes_of(checkpoint.layers, self.edges)
         self.layers: dict[str, Layer] = {}
+        self.changed: dict[str, Layer] = {}
+        self.returning: list[Connection] = []
         self.entered: dict[str, str] = {}
         self.state = dict(checkpoint.state)
         self.entries: list[Entry] = []
@@ -154,7 +172,7 @@ class _Expression:
         if not isinstance(layer, Neuron):
             if layer.name not in self.inner:
                 self.target.check(layer, shape, self.dt)
-            self.layers[layer.name] = layer
+            self.layers[layer.name] = self.changed.get(layer.name, layer)
             return
         held = self.synapses.get(layer.name)
         synapse = self.source.layers[held] if held is not None else None
@@ -169,16 +187,67 @@ class _Expression:
         own = _at(layer, self.source.dt)
         before = None if synapse is None else _at(synapse, self.source.dt)
         loop = self.loops.get(layer.name)
-        chain, called = self.target.chain(own, before, loop, shape, self.dt)
+        made = self.target.chain(own, before, loop, shape, self.dt)
+        chain = made.layers
         if chain[-1] is own:  # it is one of the target's already
             return (layer,) if synapse is None else (synapse, layer)
         if synapse is not None and len(chain) == 2:
             chain = (replace(chain[0], name=synapse.name), chain[1])
         old = step_of(layer, synapse, self.source.dt)
         new = step_of(chain[-1], chain[0] if len(chain) == 2 else None, self.dt)  # type: ignore[arg-type]
-        self._enter(layer.name, chain, synapse, self._told(layer.name, old, new), called)
-        self._rescale(layer.name, old, new)
+        form = made.form or Adapted(old, loop)
+        changed = (form.feedback, form.bias is not None, form.scale is not None, form.lost)
+        how = self._told(layer.name, form.step if any(changed) else old, new)
+        self._enter(
+            layer.name, chain, synapse, Status.ROUNDED if any(changed) else how, made.called
+        )
+        self._make_up(layer.name, form, loop, made.called)
+        self._rescale(layer.name, old if form.scale is None else replace(old, gain=new.gain), new)
         return chain
+
+    def _make_up(self, name: str, form: Adapted, loop: Loop | None, called: str) -> None:
+        """Have the weights around a neuron do what its class does not."""
+        if form.lost:
+            path = ("layers", name, "rule", "max_spikes")
+            self.entries.append(Entry(Status.APPROXIMATED, path, f"layer {name!r}", form.lost))
+        if form.loop is not None and (loop is None or form.loop.layer is not loop.layer):
+            self._lead_back(name, form, called)
+        if form.bias is not None or form.scale is not None:
+            self._change_before(name, form)
+
+    def _lead_back(self, name: str, form: Adapted, called: str) -> None:
+        assert form.loop is not None
+        back = form.loop.layer
+        if back.name not in self.source.layers:
+            late = 1 - self.target.output_delay
+            self.returning += [Connection(name, back.name, late), Connection(back.name, name)]
+            self.layers[back.name] = back
+        words = {
+            True: (Status.ROUNDED, f"adds what a spike of {called} does not subtract"),
+            False: (Status.REWRITTEN, "in the form that its neuron feeds back"),
+        }
+        self._replace(back, *words[form.feedback])
+
+    def _change_before(self, name: str, form: Adapted) -> None:
+        """Give the weights before a neuron its factor or bias."""
+        entry, back = self.synapses.get(name, name), self.loops.get(name)
+        own = back.layer.name if back is not None else None
+        before = [c.source for c in self.edges if c.target == entry and c.source != own]
+        alone = len(before) == 1 and [c.source for c in self.edges].count(before[0]) == 1
+        held = self.changed.get(before[0], self.source.layers[before[0]]) if alone else None
+        changed = with_more(held, form.scale, form.bias) if held is not None else None
+        if changed is None:
+            what = "the factor on its input" if form.bias is None else "the bias that it feeds back"
+            reason = f"{what} is no part of its class, and no weights before it alone can take it"
+            raise WriteError(f"layer {name!r}: {self.target.label} has no such neuron: {reason}")
+        what = "factor on the input" if form.bias is None else "recurrent bias"
+        self._replace(changed, Status.ROUNDED, f"holds the {what} of {name!r}")
+
+    def _replace(self, layer: Layer, status: Status, reason: str) -> None:
+        self.changed[layer.name] = layer
+        if layer.name in self.layers:
+            self.layers[layer.name] = layer
+        self.entries.append(Entry(status, ("layers", layer.name), f"layer {layer.name!r}", reason))
 
     def _told(self, name: str, old: Step, new: Step) -> Status:
         found = status(old, new)
@@ -211,6 +280,8 @@ class _Expression:
             yield replace(c, target=self.entered.get(c.target, c.target))
         for neuron, synapse in self.entered.items():
             yield Connection(synapse, neuron)
+        for c in self.returning:
+            yield replace(c, target=self.entered.get(c.target, c.target))
 
 
 def _at(layer: Any, dt: TimeStep) -> Any:

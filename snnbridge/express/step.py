@@ -7,6 +7,7 @@ what is made of them can be held against what a framework will compute.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from snnbridge.model import (
     InputGain,
     Neuron,
     NeuronRule,
+    Refractory,
     Reset,
     ResetTiming,
     Scheme,
@@ -85,6 +87,28 @@ class Step:
         current = None if self.current is None else replace(self.current, gain=one)
         return replace(self, **potentials, gain=one * gain, current=current)
 
+    def without(self, feedback: Array) -> Step:
+        """Return the same neuron, some of whose reset its own spikes feed back to it.
+
+        Parameters
+        ----------
+        feedback : numpy.ndarray
+            In the unit of the input; it arrives in the step after a spike.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            made_up = np.where(self.beta == 0, 0.0, feedback * self.gain / self.beta)
+        amount = self.amount + made_up
+        amount = np.where(np.abs(amount) <= 1e-6 * np.abs(self.amount), 0.0, amount)
+        reset = Reset.SUBTRACT if amount.any() else Reset.NONE
+        return replace(self, amount=amount, rule=replace(self.rule, reset=reset))
+
+    def counted_from(self, base: Array) -> Step:
+        """Return the same neuron with potentials counted from another one."""
+        potentials = {
+            name: getattr(self, name) - base for name in ("threshold", "reset", "floor", "initial")
+        }
+        return replace(self, **potentials, constant=self.constant - self.leak * base)
+
     def shifted(self) -> Step:
         """Return the same neuron with potentials counted from where it comes to rest."""
         rest = self.rest
@@ -110,6 +134,10 @@ def step_of(neuron: Neuron, synapse: Synapse | None, dt: TimeStep) -> Step:
     leak, gain, constant = _update(rule, wide)
     zero = np.zeros_like(leak)
     timing, amount = _at_once(rule, wide.get("amount", zero), 1.0 - leak)
+    if not wide.get("hold", zero).any():
+        rule = replace(rule, refractory=Refractory.NONE)
+    if rule.reset is Reset.SUBTRACT and not amount.any():
+        rule = replace(rule, reset=Reset.NONE)
     return Step(
         rule=replace(rule, reset_timing=timing),
         beta=1.0 - leak if rule.form is not Form.AFFINE else wide["leak"],
@@ -129,14 +157,16 @@ def _update(rule: NeuronRule, found: dict[str, Array]) -> tuple[Array, Array, Ar
     """Return 1 - beta, the factor on the input and the constant."""
     if rule.form is Form.AFFINE:
         return 1.0 - found["leak"], found["gain"], found["constant"]
-    if rule.width not in (Width.FLOAT32, Width.FLOAT64) or rule.scheme is Scheme.RUNGE_KUTTA_4:
+    if rule.width not in (Width.FLOAT32, Width.FLOAT64):
         raise Inexpressible
     if rule.form in (Form.DIFFERENCE, Form.BOX, Form.EXPONENTIAL_EULER):
         leak = found["leak"]
     elif rule.form is Form.QUOTIENT:
         leak = 1.0 / found["leak"]
     elif rule.form is Form.DERIVATIVE:
-        leak = found["leak"] / found["tau"]
+        if rule.scheme is not Scheme.EULER and rule.input_gain is not InputGain.COMPLEMENT:
+            raise Inexpressible
+        leak = _relaxed(rule.scheme, found["leak"] / found["tau"])
     else:
         raise Inexpressible
     gain = found["gain"]
@@ -145,6 +175,14 @@ def _update(rule: NeuronRule, found: dict[str, Array]) -> tuple[Array, Array, Ar
     elif rule.form is Form.DERIVATIVE and rule.input_gain is InputGain.TIME_STEP:
         gain = found["leak"] * gain  # the form multiplies by dt itself
     return leak, gain, leak * found["rest"] + found["constant"]
+
+
+def _relaxed(scheme: Any, fraction: Array) -> Array:
+    """Return how much of its way to rest a state goes in one step of ``fraction = dt / tau``."""
+    if scheme is not Scheme.RUNGE_KUTTA_4:
+        return fraction
+    k = fraction
+    return k - k**2 / 2 + k**3 / 6 - k**4 / 24
 
 
 def _at_once(rule: NeuronRule, amount: Array, beta: Array) -> tuple[ResetTiming, Array]:
@@ -181,6 +219,8 @@ def current_of(synapse: Synapse, dt: TimeStep) -> Current:
         alpha = 1.0 - found["leak"]
     elif rule.form is Form.QUOTIENT:
         alpha = 1.0 - 1.0 / found["leak"]
+    elif rule.form is Form.DERIVATIVE:
+        alpha = 1.0 - _relaxed(rule.scheme, found["leak"] / found["tau"])
     else:
         raise Inexpressible
     gain = found["gain"] * found["output_gain"]

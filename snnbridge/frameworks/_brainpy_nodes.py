@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from snnbridge.model import AvgPool, Flatten, Layer, Neuron, Synapse
+from snnbridge.express.demands import once
+from snnbridge.model import UNKNOWN, AvgPool, Flatten, Layer, Neuron, Synapse
 from snnbridge.rules import FrameworkClass
 
 _METHODS = {"ExponentialEuler": "exp_auto", "Euler": "euler", "RK4": "rk4"}
@@ -95,6 +96,23 @@ def _rule_arguments(node: Any, known: FrameworkClass) -> dict[str, Any]:
     if "A" in known.arguments:
         found["A"] = _amplitude(node, known.kind)
     return found
+
+
+def start_of(node: Any) -> Any:
+    """Return the potential that a node starts from, channels first.
+
+    Returns
+    -------
+    numpy.ndarray, None or UNKNOWN
+        None for 0, and where the class knows no other; UNKNOWN where it is drawn anew each time.
+    """
+    make = getattr(node, "_V_initializer", getattr(node, "_x_initializer", None))
+    if not callable(make):
+        return None
+    first, second = (np.asarray(_plain(make(tuple(node.varshape)))) for _ in range(2))
+    if not np.array_equal(first, second):
+        return UNKNOWN
+    return once(_channels_first(first)) if first.any() else None
 
 
 def _amplitude(node: Any, kind: str) -> Any:

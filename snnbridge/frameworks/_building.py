@@ -1,4 +1,4 @@
-"""A checkpoint as a live net of PyTorch modules, in a framework's own classes."""
+"""A checkpoint as a live net of modules in a chain, in a framework's own classes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge import rules
-from snnbridge.errors import CheckpointError
+from snnbridge.errors import CheckpointError, LossyWrite
 from snnbridge.express import express
 from snnbridge.express.graph import WEIGHTED
-from snnbridge.frameworks._standard import BUILT
+from snnbridge.frameworks._standard import BUILT, no_module, placed
+from snnbridge.ledger import Ledger
 from snnbridge.model import (
     UNKNOWN,
+    BatchNorm,
     Connection,
     Input,
     Layer,
@@ -26,6 +28,8 @@ from snnbridge.model import (
 )
 
 _WITH_INPUT = ("LIFRecurrentCell",)
+#: What SpikingJelly's containers call the neuron inside.
+_INSIDE = ".sub_module"
 
 
 @dataclass(slots=True)
@@ -56,6 +60,11 @@ class Group:
     def kind(self) -> str:
         """The framework's class."""
         return self.neuron.origin.kind if self.neuron.origin else ""
+
+    @property
+    def is_contained(self) -> bool:
+        """Whether the neuron stands in a container, which holds the weights into it."""
+        return self.neuron.name.endswith(_INSIDE) and isinstance(self.recurrent, Linear)
 
     def arguments(self) -> dict[str, Any]:
         """Return what parameters and switches say, by the framework's own arguments."""
@@ -97,15 +106,19 @@ class Builder:
     neuron : function of a Group, returning a module
     sequential : function of an ordered dictionary of modules, returning a module
     plain : mapping of type of Layer to function of a layer
-        Modules that the framework has of its own.
+        Modules that the framework has of its own; that of a BatchNorm is also given how many axes
+        stand behind the channels.
+    standard : mapping of type of Layer to function of a layer
+        The modules of what it is built on: PyTorch's.
     """
 
     name: str
     neuron: Callable[[Group], Any]
     sequential: Callable[[Any], Any] | None = None
     plain: Mapping[type[Layer], Callable[[Any], Any]] = field(default_factory=dict)
+    standard: Mapping[type[Layer], Callable[[Any], Any]] = field(default_factory=lambda: BUILT)
 
-    def build(self, checkpoint: SNNCheckpoint) -> Any:
+    def build(self, checkpoint: SNNCheckpoint, *, allow_loss: bool = False) -> Any:
         """Return a live net of the framework's classes with the checkpoint's values.
 
         Parameters
@@ -113,10 +126,13 @@ class Builder:
         checkpoint : SNNCheckpoint
             A chain of layers, recurrent weights within a neuron's class beside it. Neurons of
             another framework become those of this one, by :func:`snnbridge.express.express`.
+        allow_loss : bool
+            Build also what does not quite do the same: spikes at most once in a step, or gives its
+            outputs some steps earlier or, in Spyx, later.
 
         Returns
         -------
-        torch.nn.Module
+        torch.nn.Module, or spyx.nn.Sequential
             The framework's ``Sequential``, its modules under the layers' names.
 
         Raises
@@ -125,25 +141,53 @@ class Builder:
             Naming the layer for which the framework has no module.
         WriteError
             Naming the neuron that none of its classes computes, and why.
+        LossyWrite
+            If the net would not quite do the same and `allow_loss` is not given.
         UnknownValue
             If the rule of such a neuron is not known.
         """
-        checkpoint, _ = express(checkpoint, self.name)
+        checkpoint = expressed_for(checkpoint, self.name, allow_loss=allow_loss)
         groups = _groups(checkpoint)
         chain = _chain(checkpoint, groups)
         modules = OrderedDict(
-            (layer.name.replace(".", "_"), self._module(layer, groups)) for layer in chain
+            (_module_name(layer, groups), self._module(layer, groups, axes))
+            for layer, axes in placed(chain, checkpoint.frozen_layers)
         )
         make = self.sequential or import_module("torch").nn.Sequential
         return make(modules)
 
-    def _module(self, layer: Layer, groups: Mapping[str, Group]) -> Any:
+    def _module(self, layer: Layer, groups: Mapping[str, Group], axes: int) -> Any:
         if layer.name in groups:
             return self.neuron(groups[layer.name])
-        make = self.plain.get(type(layer)) or BUILT.get(type(layer))
+        make = self.plain.get(type(layer)) or self.standard.get(type(layer))
         if make is None:
-            raise CheckpointError(f"layer {layer.name!r}: no module stands for a {layer.kind}")
-        return make(layer)
+            raise no_module(layer)
+        return make(layer, axes) if isinstance(layer, BatchNorm) else make(layer)
+
+
+def _module_name(layer: Layer, groups: Mapping[str, Group]) -> str:
+    """Return the name of a module in a Sequential; that of a neuron in a container is its own."""
+    group = groups.get(layer.name)
+    inside = group is not None and group.is_contained
+    return (layer.name.removesuffix(_INSIDE) if inside else layer.name).replace(".", "_")
+
+
+def expressed_for(checkpoint: SNNCheckpoint, framework: str, *, allow_loss: bool) -> SNNCheckpoint:
+    """Return a network in the classes of a framework.
+
+    Raises
+    ------
+    LossyWrite
+        If it does not quite do the same and `allow_loss` is not given.
+    """
+    planned, entries = express(checkpoint, framework)
+    ledger = Ledger(tuple(entries))
+    if ledger.losses and not allow_loss:
+        reasons = "; ".join(f"{entry.what}: {entry.reason}" for entry in ledger.losses[:4])
+        raise LossyWrite(
+            f"the net would not quite do the same: {reasons}; allow it with allow_loss=True", ledger
+        )
+    return planned
 
 
 def _groups(checkpoint: SNNCheckpoint) -> dict[str, Group]:
@@ -161,7 +205,7 @@ def _groups(checkpoint: SNNCheckpoint) -> dict[str, Group]:
             groups[edge.target].synapse = source
     for name, group in groups.items():
         _find_recurrent(checkpoint, name, group)
-        if group.kind in _WITH_INPUT:
+        if group.kind in _WITH_INPUT or group.is_contained:
             _find_input(checkpoint, name, group)
     held = {g.synapse.name for g in groups.values() if g.synapse is not None}
     for name, layer in checkpoint.layers.items():

@@ -1,4 +1,4 @@
-"""Saving a network of BrainPy with everything that its checkpoint leaves out.
+"""Saving a network of BrainPy with everything that its checkpoint leaves out, and building one.
 
 A file of BrainPy holds variables: no time constants, no thresholds, no time step, no rule, and
 outside training mode no weights. :func:`export` runs where the network does, writes the
@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 
 from snnbridge import bridge, rules
-from snnbridge.errors import SpecError
+from snnbridge.errors import CheckpointError, SpecError
+from snnbridge.express import express
+from snnbridge.frameworks._brainpy_building import network
 from snnbridge.frameworks._brainpy_nodes import (
     arguments_of,
     batch_axis_of,
     kind_of,
     settings_of,
+    start_of,
     trained_in,
 )
 from snnbridge.ledger import Ledger
@@ -36,10 +39,12 @@ from snnbridge.model import (
     Quantity,
     SNNCheckpoint,
     Synapse,
+    parameter,
 )
+from snnbridge.model.values import SECONDS
 from snnbridge.statedict import WEIGHTED, from_tree, is_net, nodes_of, state_of
 
-__all__ = ["checkpoint_of", "export"]
+__all__ = ["build", "checkpoint_of", "export"]
 
 #: Source and target, or those and the steps of the delay between them.
 Edge = Connection | tuple[str, str] | tuple[str, str, int]
@@ -64,8 +69,8 @@ def export(
         not given.
     connections : iterable of edges, optional
         Names of nodes, as ``("Dense0", "Lif0")`` or with a delay in steps. They are known
-        without being given where the whole network is a ``Sequential`` of layers, and UNKNOWN
-        everywhere else.
+        without being given where the whole network is a ``Sequential`` of layers or was made by
+        :func:`build`, and UNKNOWN everywhere else.
 
     Returns
     -------
@@ -116,6 +121,43 @@ def checkpoint_of(
     checkpoint.connections = _connections(net, nodes, checkpoint.layers, connections)
     checkpoint.validate()
     return checkpoint
+
+
+def build(checkpoint: SNNCheckpoint) -> Any:
+    """Return a live net of BrainPy with a checkpoint's values, in training mode.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+        Its connections known. Neurons of another framework become BrainPy's, by
+        :func:`snnbridge.express.express`.
+
+    Returns
+    -------
+    brainpy.Sequential or brainpy.DynSysGroup
+        Its nodes have the layers' names; a group where a layer feeds several others, or spikes
+        come back one step later. The time step of BrainPy, ``brainpy.math.get_dt()``, is now the
+        checkpoint's.
+
+    Raises
+    ------
+    CheckpointError
+        Naming a layer of which something is not known, or that waits for longer than a step.
+    WriteError
+        Naming the layer that none of its classes computes, and why.
+    UnknownValue
+        If the rule of such a neuron is not known.
+
+    Examples
+    --------
+    >>> from snnbridge.frameworks import brainpy
+    >>> net = brainpy.build(snnbridge.read("net.bp"))  # doctest: +SKIP
+    """
+    checkpoint, _ = express(checkpoint, "brainpy")
+    if not isinstance(checkpoint.dt, Quantity):
+        raise CheckpointError("BrainPy needs a time step in milliseconds; state dt in a spec")
+    import_module("brainpy").math.set_dt(checkpoint.dt.seconds / SECONDS["ms"])
+    return network(checkpoint)
 
 
 def _arrays(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,6 +217,9 @@ def _stated(layer: Layer, node: Any, kind: str, version: str) -> Layer:
         # An argument that is None stands for none, or for what the class computes from others.
         held = {n: p for n, p in layer.parameters.items() if p.value is not UNKNOWN}
         told = {n: replace(p, trainable=n in names) for n, p in held.items()}
+        start = start_of(node)
+        if start is not None:
+            told["v_init"] = parameter(start)
         return replace(layer, parameters=told)
     return _with_trained(layer, trained)
 
@@ -206,6 +251,8 @@ def _connections(
 ) -> Any:
     if given is not None:
         return tuple(edge if isinstance(edge, Connection) else _edge(edge) for edge in given)
+    if isinstance(edges := getattr(net, "snnbridge_edges", None), tuple):  # build made it
+        return tuple(Connection(*edge) for edge in edges)
     chain = _chain(net, {id(node): name for name, node in nodes.items()}, layers)
     if chain is None or sorted(chain) != sorted(layers):
         return UNKNOWN

@@ -11,7 +11,7 @@ from snnbridge.frameworks._building import Builder, Group
 from snnbridge.frameworks._pieces import Piece, as_array
 from snnbridge.frameworks._standard import number, tensor
 from snnbridge.frameworks._torch import Arguments, Framework
-from snnbridge.model import Connection, Linear, Reset
+from snnbridge.model import Connection, Linear, Reset, Scale
 
 __all__ = ["build", "checkpoint_of", "export"]
 
@@ -36,6 +36,20 @@ def _recurrent(name: str, module: Any) -> Piece:
     return Piece([first, *inner.layers], edges, first.name, inner.exit)
 
 
+def _own_recurrence(name: str, module: Any) -> Piece:
+    """Return an ElementWiseRecurrentContainer that :func:`build` made."""
+    function = module.element_wise_function
+    if type(function).__name__ != "Feedback":
+        raise CheckpointError(
+            f"{name!r} feeds its output back through a function of its own, which no layer says"
+        )
+    inner = FRAMEWORK.piece(f"{name}.sub_module", module.sub_module)
+    if inner is None:
+        raise CheckpointError(f"{name!r} holds no single neuron")
+    inner.feed_back(Scale(f"{name}.element_wise_function", as_array(function.factor)))
+    return inner
+
+
 FRAMEWORK = Framework(
     name="spikingjelly",
     neurons={
@@ -48,7 +62,10 @@ FRAMEWORK = Framework(
         "NonSpikingLIFNode": _named("tau"),
         "NonSpikingIFNode": _named(),
     },
-    special={"LinearRecurrentContainer": _recurrent},
+    special={
+        "LinearRecurrentContainer": _recurrent,
+        "ElementWiseRecurrentContainer": _own_recurrence,
+    },
 )
 
 
@@ -63,19 +80,24 @@ def _neuron(group: Group) -> Any:
     module = getattr(neuron, group.kind)(**given)
     if (logit := group.value("logit")) is not None:
         module.w.data.copy_(tensor(logit))
-    return module if group.recurrent is None else _container(module, group.recurrent)
+    return module if group.recurrent is None else _container(module, group)
 
 
-def _container(module: Any, recurrent: Any) -> Any:
+def _container(module: Any, group: Group) -> Any:
     """Put a neuron into a container that adds what its last spikes give to the input."""
     layer = import_module("spikingjelly.activation_based.layer")
-    torch = import_module("torch")
-    size, biased = recurrent.size[0], recurrent.bias is not None
-    container = layer.LinearRecurrentContainer(module, size, size, bias=biased)
-    both = torch.cat([torch.eye(size), tensor(recurrent.weight.value)], dim=1)
+    torch, recurrent = import_module("torch"), group.recurrent
+    if recurrent.kind == "Scale":
+        feedback = import_module("snnbridge.frameworks._modules").Feedback
+        return layer.ElementWiseRecurrentContainer(module, feedback(tensor(recurrent.factor.value)))
+    size = recurrent.size[0]
+    first = torch.eye(size) if group.input is None else tensor(group.input.weight.value)
+    bias = (recurrent if group.input is None else group.input).bias
+    container = layer.LinearRecurrentContainer(module, size, size, bias=bias is not None)
+    both = torch.cat([first, tensor(recurrent.weight.value)], dim=1)
     container.rc.weight = torch.nn.Parameter(both)
-    if biased:
-        container.rc.bias = torch.nn.Parameter(tensor(recurrent.bias.value))
+    if bias is not None:
+        container.rc.bias = torch.nn.Parameter(tensor(bias.value))
     return container
 
 

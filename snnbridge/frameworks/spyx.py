@@ -7,7 +7,7 @@ strides.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import version
 from itertools import pairwise
@@ -17,6 +17,7 @@ import numpy as np
 
 from snnbridge import bridge, rules
 from snnbridge.errors import CheckpointError
+from snnbridge.frameworks._building import Builder, Group
 from snnbridge.frameworks._pieces import Piece
 from snnbridge.ledger import Ledger
 from snnbridge.model import (
@@ -30,10 +31,8 @@ from snnbridge.model import (
     Input,
     Layer,
     Linear,
-    Neuron,
     SNNCheckpoint,
     SumPool,
-    Synapse,
 )
 from snnbridge.spec.network import infer_shapes
 
@@ -181,70 +180,6 @@ _READ: Mapping[str, Callable[[str, Any], Layer]] = {
 }
 
 
-def build(checkpoint: SNNCheckpoint) -> Any:
-    """Return a live ``spyx.nn.Sequential`` with the checkpoint's values.
-
-    Parameters
-    ----------
-    checkpoint : SNNCheckpoint
-        A chain of layers, its neurons of Spyx' classes, everything that they run by stated.
-
-    Raises
-    ------
-    CheckpointError
-        Naming the layer for which Spyx has no module.
-    """
-    snn = import_module("spyx.nn")
-    return snn.Sequential(*(_module(checkpoint, layer) for layer in _chain(checkpoint)))
-
-
-def _chain(checkpoint: SNNCheckpoint) -> Iterator[Layer]:
-    """Give the layers that become modules, in the order in which they feed each other."""
-    if checkpoint.connections is UNKNOWN:
-        raise CheckpointError("the connections are unknown; state them in a spec")
-    inside = _inside(checkpoint)
-    follows: dict[str, str] = {}
-    for edge in checkpoint.connections:
-        source, target = (inside.get(x, x) for x in (edge.source, edge.target))
-        if source == target:
-            continue
-        if follows.setdefault(source, target) != target or edge.delay:
-            raise CheckpointError(f"layer {source!r} feeds more than one layer, or a later step")
-    starts = [x for x in follows if x not in follows.values()]
-    if len(starts) != 1 or len(set(follows.values())) != len(follows):
-        raise CheckpointError("the layers are no chain, which a Sequential needs")
-    name: str | None = starts[0]
-    while name is not None:
-        if not isinstance(checkpoint.layers[name], Input):
-            yield checkpoint.layers[name]
-        name = follows.get(name)
-
-
-def _inside(checkpoint: SNNCheckpoint) -> dict[str, str]:
-    """Return the layers that a neuron's class holds, and that neuron."""
-    return {
-        name: name.rpartition(".")[0]
-        for name, layer in checkpoint.layers.items()
-        if name.endswith((".synapse", ".recurrent"))
-        and isinstance(layer, Synapse | Linear)
-        and isinstance(checkpoint.layers.get(name.rpartition(".")[0]), Neuron)
-    }
-
-
-def _module(checkpoint: SNNCheckpoint, layer: Layer) -> Any:
-    snn, nnx = import_module("spyx.nn"), import_module("flax.nnx")
-    rngs = nnx.Rngs(0)
-    if isinstance(layer, Linear | Conv1d | Conv2d):
-        return _weighted(layer, nnx, rngs)
-    if isinstance(layer, SumPool):
-        return snn.SumPool(layer.window, layer.stride, _pool_padding(layer))
-    if isinstance(layer, Flatten) and layer.order == "channels last":
-        return snn.Flatten()
-    if isinstance(layer, Neuron) and layer.origin and layer.origin.framework == "spyx":
-        return _neuron_module(checkpoint, layer, snn, rngs)
-    raise CheckpointError(f"layer {layer.name!r}: no module of Spyx stands for it as it is")
-
-
 def _pool_padding(layer: Any) -> str:
     if layer.padding == "same":
         return "SAME"
@@ -253,47 +188,80 @@ def _pool_padding(layer: Any) -> str:
     return "VALID"
 
 
-def _weighted(layer: Any, nnx: Any, rngs: Any) -> Any:
-    weight, given = layer.weight.value, {"use_bias": layer.bias is not None, "rngs": rngs}
-    if isinstance(layer, Linear):
-        module = nnx.Linear(*layer.size, **given)
-        module.kernel[...] = weight.T
-    else:
-        module = nnx.Conv(
-            *layer.size,
-            weight.shape[2:],
-            layer.stride,
-            padding="SAME" if layer.padding == "same" else layer.padding,
-            kernel_dilation=layer.dilation,
-            feature_group_count=layer.groups,
-            **given,
-        )
-        back = np.argsort(_HWIO[weight.ndim])
-        module.kernel[...] = weight.transpose(back)
+def _made_pool(layer: Any) -> Any:
+    return import_module("spyx.nn").SumPool(layer.window, layer.stride, _pool_padding(layer))
+
+
+def _made_flatten(layer: Any) -> Any:
+    if layer.order != "channels last":
+        raise CheckpointError(f"layer {layer.name!r}: Spyx runs over images channels last")
+    return import_module("spyx.nn").Flatten()
+
+
+def _made_linear(layer: Any) -> Any:
+    nnx = import_module("flax.nnx")
+    module = nnx.Linear(*layer.size, use_bias=layer.bias is not None, rngs=nnx.Rngs(0))
+    return _filled(module, layer, layer.weight.value.T)
+
+
+def _made_conv(layer: Any) -> Any:
+    nnx, weight = import_module("flax.nnx"), layer.weight.value
+    module = nnx.Conv(
+        *layer.size,
+        weight.shape[2:],
+        layer.stride,
+        padding="SAME" if layer.padding == "same" else layer.padding,
+        kernel_dilation=layer.dilation,
+        feature_group_count=layer.groups,
+        use_bias=layer.bias is not None,
+        rngs=nnx.Rngs(0),
+    )
+    return _filled(module, layer, weight.transpose(np.argsort(_HWIO[weight.ndim])))
+
+
+def _filled(module: Any, layer: Any, kernel: Array) -> Any:
+    module.kernel[...] = kernel
     if layer.bias is not None:
         module.bias[...] = layer.bias.value
     return module
 
 
-def _neuron_module(checkpoint: SNNCheckpoint, layer: Neuron, snn: Any, rngs: Any) -> Any:
-    assert layer.origin is not None
+def _made_neuron(group: Group) -> Any:
+    layer, nnx = group.neuron, import_module("flax.nnx")
+    if layer.origin is None or layer.origin.framework != "spyx":
+        raise group.refuse("no module of Spyx stands for it")
     if layer.shape is UNKNOWN:
-        raise CheckpointError(f"layer {layer.name!r}: its shape is unknown")
+        raise group.refuse("its shape is unknown")
     shape = (*layer.shape[1:], layer.shape[0])
-    threshold = layer.parameters.get("threshold")
-    given = {"threshold": float(threshold.value)} if threshold else {}  # type: ignore[arg-type]
-    module = getattr(snn, layer.origin.kind)(shape, rngs=rngs, **given)
-    for key, name, parameter in (
-        ("beta", layer.name, "decay"),
-        ("alpha", f"{layer.name}.synapse", "decay"),
-        ("recurrent_w", f"{layer.name}.recurrent", "weight"),
-    ):
-        held = checkpoint.layers[name].parameters.get(parameter) if hasattr(module, key) else None
-        if held is not None and held.value is not UNKNOWN:
-            value = held.value.T if key == "recurrent_w" else held.value
-            setattr(module, key, import_module("flax.nnx").Param(_jax(value)))
+    threshold = group.value("threshold")
+    given = {} if threshold is None else {"threshold": float(threshold)}
+    module = getattr(import_module("spyx.nn"), group.kind)(shape, rngs=nnx.Rngs(0), **given)
+    held = {
+        "beta": group.value("decay"),
+        "alpha": group.value("decay", of="synapse"),
+        "recurrent_w": group.value("weight", of="recurrent"),
+    }
+    for key, value in held.items():
+        if hasattr(module, key) and value is not None:
+            turned = value.T if key == "recurrent_w" else value
+            setattr(module, key, nnx.Param(import_module("jax.numpy").asarray(turned)))
     return module
 
 
-def _jax(value: Array) -> Any:
-    return import_module("jax.numpy").asarray(value)
+def _sequential(modules: Mapping[str, Any]) -> Any:
+    return import_module("spyx.nn").Sequential(*modules.values())
+
+
+build = Builder(
+    name="spyx",
+    neuron=_made_neuron,
+    sequential=_sequential,
+    plain={
+        Linear: _made_linear,
+        Conv1d: _made_conv,
+        Conv2d: _made_conv,
+        SumPool: _made_pool,
+        Flatten: _made_flatten,
+    },
+    standard={},
+).build

@@ -10,6 +10,8 @@ from __future__ import annotations
 from snnbridge.rewrites.images import with_image_order
 from snnbridge.rewrites.parts import Rewritten
 from snnbridge.rewrites.spikes import with_compare, with_immediate_reset
+from snnbridge.rewrites.subgraphs import without_subgraphs
+from snnbridge.rewrites.timing import with_output_delay
 from snnbridge.rewrites.weights import scaled, with_flatten_order, with_gain_in_weights
 
 __all__ = [
@@ -20,4 +22,6 @@ __all__ = [
     "with_gain_in_weights",
     "with_image_order",
     "with_immediate_reset",
+    "with_output_delay",
+    "without_subgraphs",
 ]

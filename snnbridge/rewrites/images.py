@@ -14,7 +14,7 @@ from snnbridge.simulator.shapes import flattened, shape_in, shape_out
 
 
 def with_image_order(
-    checkpoint: SNNCheckpoint, order: str
+    checkpoint: SNNCheckpoint, order: str, *, only: str | None = None
 ) -> tuple[SNNCheckpoint, tuple[Entry, ...]]:
     """Run over the elements of images as a framework does that keeps them in this order.
 
@@ -25,6 +25,8 @@ def with_image_order(
     ----------
     checkpoint : SNNCheckpoint
     order : ``"channels first"`` or ``"channels last"``
+    only : str, optional
+        The one `Flatten` to change, instead of all.
 
     Returns
     -------
@@ -35,24 +37,38 @@ def with_image_order(
     Raises
     ------
     CheckpointError
-        If something but a `Linear` follows such a `Flatten`, it does not run over whole images, or
-        its shape or the connections are not known.
+        If something but a `Linear` follows such a `Flatten`, or one that shares its weights, it
+        does not run over whole images, or its shape or the connections are not known.
     """
     entries = []
     for name, layer in checkpoint.layers.items():
         if not isinstance(layer, Flatten) or layer.order in (order, UNKNOWN):
             continue
+        if only not in (None, name):
+            continue
         held = layer.input_shape
         shape = taken_shapes(checkpoint).get(name) if held is UNKNOWN else held
-        if shape is None or len(shape) < 2:
+        if shape is not None and len(shape) == 1:
+            continue  # one axis has no order
+        if not shape:
             raise CheckpointError(f"layer {name!r}: the shape of its images is not known")
         if flattened(layer, shape) != (0, len(shape) - 1):
             raise CheckpointError(f"layer {name!r} does not run over whole images")
         stated = replace(layer, input_shape=shape)
         sized = replace(checkpoint, layers={**checkpoint.layers, name: stated})
+        _check_shared(checkpoint, name)
         checkpoint, entry = with_flatten_order(sized, name, order)
         entries.append(entry)
     return checkpoint, tuple(entries)
+
+
+def _check_shared(checkpoint: SNNCheckpoint, name: str) -> None:
+    """Refuse weights that another layer uses, too: they would have to differ."""
+    behind = {edge.target for edge in edges_of(checkpoint) if edge.source == name}
+    for tie in checkpoint.ties:
+        for layer, *_ in tie:
+            if layer in behind:
+                raise CheckpointError(f"layer {layer!r} behind {name!r} shares its weights")
 
 
 def taken_shapes(checkpoint: SNNCheckpoint) -> dict[str, Shape]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from snnbridge.statedict.classes import WEIGHTED, class_of
 from snnbridge.statedict.finding import WRAPPERS, find_net, is_flat_archive
 from snnbridge.statedict.forms import Form
+from snnbridge.statedict.fresh import container_of, laid_out
 from snnbridge.statedict.live import is_net, nodes_of, put_state, state_of
 from snnbridge.statedict.loading import nodes_in, put_nodes
 from snnbridge.statedict.reading import from_tree
@@ -33,10 +34,12 @@ __all__ = [
     "StateDict",
     "choose",
     "class_of",
+    "container_of",
     "find_net",
     "from_tree",
     "is_flat_archive",
     "is_net",
+    "laid_out",
     "nodes_in",
     "nodes_of",
     "put_nodes",

@@ -35,6 +35,7 @@ def verify(
     rate: float = 0.1,
     inputs: Stimulus | Mapping[str, Stimulus] | None = None,
     tolerance: float = 0.0,
+    latency: bool = False,
     progress: Callable[[str, int, int], object] | None = None,
 ) -> Verification:
     """Compare what two networks do under the same stimulus.
@@ -57,6 +58,9 @@ def verify(
     tolerance : float
         How far two membrane potentials may differ, as a share of the threshold, without the
         verdict becoming indeterminate although they come closer to the threshold than that.
+    latency : bool
+        Compare each layer as many steps later, or earlier, as what enters the network takes more or
+        fewer steps to reach it on the right: another number of steps in all is no difference then.
     progress : function of (phase, done, total), optional
 
     Returns
@@ -87,7 +91,7 @@ def verify(
         return Execution(left, right, tolerance).run(inputs, steps, seed, rate, progress)
     if not any(d.path[0] in _BEHAVIOUR for d in differences(left, right)):
         return Verification("identical")
-    return Comparison(left, right, tolerance).run(inputs, steps, seed, rate, progress)
+    return Comparison(left, right, tolerance, latency).run(inputs, steps, seed, rate, progress)
 
 
 def _refuse_options(steps: int, seed: int, rate: float, tolerance: float) -> None:

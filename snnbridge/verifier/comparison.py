@@ -13,6 +13,7 @@ from snnbridge.simulator import Simulator
 from snnbridge.simulator.layout import network_of
 from snnbridge.simulator.network import Network
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
+from snnbridge.verifier.alignment import Alignment, alignments
 from snnbridge.verifier.matching import matched, matched_inputs
 from snnbridge.verifier.measures import (
     count_readouts,
@@ -21,7 +22,8 @@ from snnbridge.verifier.measures import (
     unjudged_membranes,
 )
 from snnbridge.verifier.result import LayerAgreement, Verification
-from snnbridge.verifier.stimulus import chosen, thresholds
+from snnbridge.verifier.stimulus import chosen
+from snnbridge.verifier.units import Unit
 
 _BLOCK_BYTES = 64 << 20
 
@@ -33,19 +35,25 @@ class Comparison:
     ----------
     left, right : SNNCheckpoint
     tolerance : float
+    latency : bool
         As for :func:`snnbridge.verify`.
     """
 
-    def __init__(self, left: SNNCheckpoint, right: SNNCheckpoint, tolerance: float) -> None:
+    def __init__(
+        self, left: SNNCheckpoint, right: SNNCheckpoint, tolerance: float, latency: bool = False
+    ) -> None:
         self.raw = (with_raw_traces(left), with_raw_traces(right))
         self.networks = (network_of(self.raw[0]), network_of(self.raw[1]))
         self.tolerance = tolerance
         self.pairs, self.matched_by = matched(*self.networks)
         self.inputs = matched_inputs(*self.networks)
         self.found = [agreement(self.networks[0], a, b) for a, b in self.pairs]
-        self.thresholds = [
-            tuple(thresholds(n, name) for n, name in zip(self.networks, pair, strict=True))
-            for pair in self.pairs
+        self.latency = latency
+        for x, aligned in zip(self.found, self.alignments(), strict=True):
+            x.latency = aligned.latency
+        self.units = [
+            (Unit.of(self.networks[0], ours), Unit.of(self.networks[1], theirs))
+            for ours, theirs in self.pairs
         ]
 
     def run(self, inputs: Any, steps: int, seed: int, rate: float, progress: Any) -> Verification:
@@ -53,13 +61,22 @@ class Comparison:
         given = self.stimulus(inputs, steps, seed, rate)
         steps, samples = next(iter(given.values())).shape[:2]
         simulators = [Simulator(raw) for raw in self.raw]
-        for start, end, results in self._blocks(simulators, given, steps, samples):
-            for i in range(len(self.found)):
-                self._compare(i, start, results)
+        aligned = self.alignments()
+        for end, results in self._blocks(simulators, given, steps, samples):
+            for i, alignment in enumerate(aligned):
+                start, left, right = alignment.pair(results[0][i], results[1][i])
+                if len(left[0]):  # type: ignore[arg-type]
+                    self._compare(i, start, left, right)
             if progress is not None:
                 progress("simulating", end, steps)
         notes = dict.fromkeys(note for simulator in simulators for note in simulator.notes)
         return Verification.of(self.found, self.matched_by, steps, samples, list(notes))
+
+    def alignments(self) -> list[Alignment]:
+        """Return for each pair of layers how far apart the same things happen in them."""
+        if self.latency:
+            return alignments(*self.networks, self.pairs)
+        return [Alignment() for _ in self.pairs]
 
     def stimulus(self, inputs: Any, steps: int, seed: int, rate: float) -> dict[str, Array]:
         """Return the stimulus by the left network's input layers: the given one, or a made one."""
@@ -67,7 +84,7 @@ class Comparison:
 
     def _blocks(
         self, simulators: list[Simulator], given: Mapping[str, Array], steps: int, samples: int
-    ) -> Iterator[tuple[int, int, Any]]:
+    ) -> Iterator[tuple[int, Any]]:
         """Run both networks some steps at a time, so that memory stays bounded."""
         neurons = sum(x.neurons for x in self.found) or 1
         block = max(1, min(steps, _BLOCK_BYTES // (neurons * samples * 16)))
@@ -86,21 +103,21 @@ class Comparison:
                 results.append(
                     [(done.traces[name, "v"], done.traces.get((name, "spikes"))) for name in names]
                 )
-            yield start, min(start + block, steps), results
+            yield min(start + block, steps), results
 
-    def _compare(self, i: int, start: int, results: Any) -> None:
+    def _compare(self, i: int, start: int, left: Any, right: Any) -> None:
         x = self.found[i]
-        (v_left, s_left), (v_right, s_right) = results[0][i], results[1][i]
+        (v_left, s_left), (v_right, s_right) = left, right
         v = (v_left, v_right.reshape(v_left.shape))
         if not x.spiking:
             count_readouts(x, start, v, self.tolerance)
             return
-        theta, kinds = self.thresholds[i], self._kinds(i)
-        count_spikes(x, start, (s_left, s_right.reshape(s_left.shape)), v, theta[0])
+        units, kinds = self.units[i], self._kinds(i)
+        count_spikes(x, start, (s_left, s_right.reshape(s_left.shape)), v, units[0].threshold)
         if kinds[0] != kinds[1]:
             x.largest_difference = None  # two states that mean different things
         elif kinds[0] == "lif":
-            simulated_membranes(x, v, (theta[0], theta[1]), self.tolerance)
+            simulated_membranes(x, v, units, self.tolerance)
         else:
             unjudged_membranes(x, v)
 

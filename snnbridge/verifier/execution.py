@@ -15,7 +15,8 @@ from snnbridge.simulator.network import Network
 from snnbridge.verifier.comparison import agreement, is_spiking, recorded, with_raw_traces
 from snnbridge.verifier.measures import count_readouts, count_spikes, shown_membranes
 from snnbridge.verifier.result import LayerAgreement, Verification
-from snnbridge.verifier.stimulus import chosen, thresholds
+from snnbridge.verifier.stimulus import chosen
+from snnbridge.verifier.units import Unit
 
 #: From arrays by input layer to arrays by (layer, variable), all ``(steps, batch, *layer shape)``.
 Engine = Callable[[Mapping[str, Array]], Mapping[tuple[str, str], Array]]
@@ -68,7 +69,7 @@ class Execution:
         if not x.spiking:
             count_readouts(x, 0, (own, v), self.tolerance)
             return
-        before_reset, theta = raw[name, "v"], thresholds(self.network, name)
+        before_reset, theta = raw[name, "v"], Unit.of(self.network, name).threshold
         spikes = (raw[name, "spikes"], _shaped(returned, (name, "spikes"), shape))
         nothing = np.full((), np.nan)
         both = (own, v) if own is not None else (nothing, nothing)

@@ -6,11 +6,10 @@ import numpy as np
 
 from snnbridge.model import Array
 from snnbridge.verifier.result import Divergence, LayerAgreement
+from snnbridge.verifier.units import Unit, to_left
 
 #: How far readouts may differ, as a share of their largest value.
 READOUT_TOLERANCE = 1e-4
-#: How far, as a share, two neighbouring numbers of float32 may be apart, rounded up.
-NEIGHBOURING = 2.0**-22
 
 Pair = tuple[Array, Array]
 
@@ -70,12 +69,15 @@ def count_close(x: LayerAgreement, gap: Array, margin: Array, allowed: Array) ->
     x.close += int(np.count_nonzero(slack <= 0))
 
 
-def simulated_membranes(x: LayerAgreement, v: Pair, thresholds: Pair, tolerance: float) -> None:
+def simulated_membranes(
+    x: LayerAgreement, v: Pair, units: tuple[Unit, Unit], tolerance: float
+) -> None:
     """Compare potentials before the reset, those of the right side in the left one's unit."""
-    theta, other = thresholds[0], thresholds[1].reshape(thresholds[0].shape)
-    scale = _scale(theta, other)
-    gap = np.abs(v[0].astype(np.float64) - v[1].astype(np.float64) * scale)
-    margin = np.minimum(np.abs(v[0] - theta), np.abs(v[1] * scale - other * scale))
+    left, right = units[0], units[1].reshaped(units[0])
+    theta = left.threshold
+    factor, summand = to_left(left, right)
+    gap = np.abs(v[0].astype(np.float64) - (v[1].astype(np.float64) * factor + summand))
+    margin = np.minimum(np.abs(v[0] - theta), np.abs((v[1] - right.threshold) * factor))
     count_close(x, gap, margin, tolerance * np.abs(theta))
 
 
@@ -113,15 +115,3 @@ def _divergence(unequal: Array, start: int, v: Pair, threshold: Array) -> Diverg
     at = np.broadcast_to(threshold, unequal.shape[2:])[tuple(neuron)]
     left, right = (float(np.broadcast_to(side, unequal.shape)[place]) for side in v)
     return Divergence(start + step, sample, tuple(neuron), left, right, float(at))
-
-
-def _scale(left: Array, right: Array) -> Array:
-    """Return the factor from the right network's potentials to the left one's.
-
-    Thresholds that are neighbouring floats state another comparison, not another unit.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = left / right
-        power = 2.0 ** np.round(np.log2(np.abs(ratio)))
-        ratio = np.where(np.abs(ratio / power - 1.0) <= NEIGHBOURING, power, ratio)
-    return np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0)

@@ -67,7 +67,7 @@ def _headline(found: Verification) -> str:
     text = (
         f'<p class="verdict {"good" if good else "bad"}">{found.verdict}</p>'
         f"<p>{escape(VERDICTS[found.verdict])}. {found.samples} samples of {found.steps} steps; "
-        f"layers were matched by {found.matched_by}.</p>"
+        f"layers were matched by {found.matched_by}.{_later(found)}</p>"
     )
     if found.first is None:
         return text
@@ -78,6 +78,11 @@ def _headline(found: Verification) -> str:
         f"{first.sample}, neuron {list(first.neuron)}: membrane potentials {first.left!r} and "
         f"{first.right!r}{threshold}.</p>"
     )
+
+
+def _later(found: Verification) -> str:
+    late = [f"{x.right} by {x.latency}" for x in found.layers if x.latency]
+    return f" Steps that the second comes later: {escape(', '.join(late))}." if late else ""
 
 
 def _table(found: Verification) -> str:
@@ -106,17 +111,19 @@ def _drawn(
     inputs: Mapping[str, Array],
     titles: tuple[str, str],
 ) -> str:
-    comparison = Comparison(left, right, 0.0)
+    comparison = Comparison(left, right, 0.0, any(x.latency for x in found.layers))
+    aligned = comparison.alignments()
     sample = found.first[1].sample if found.first else 0
     sides = [_recorded(comparison, side, inputs, sample) for side in (0, 1)]
     drawn = []
     for i, layer in enumerate(found.layers):
+        _, *both = aligned[i].pair(sides[0][i], sides[1][i])
         row = [
             Recording(
                 f"{title}, {layer.left}",
-                v=sides[side][i][0],
-                spikes=sides[side][i][1],
-                threshold=comparison.thresholds[i][side].ravel() if layer.spiking else None,
+                v=both[side][0],  # type: ignore[arg-type]
+                spikes=both[side][1],
+                threshold=comparison.units[i][side].threshold.ravel() if layer.spiking else None,
             )
             for side, title in enumerate(titles)
         ]

@@ -66,6 +66,8 @@ class LayerAgreement:
     largest_value : float
         Of the left readout.
     spiking : bool
+    latency : int
+        By how many steps the spikes of the right layer were taken to come later.
     """
 
     left: str
@@ -81,6 +83,7 @@ class LayerAgreement:
     smallest_margin: float = float("inf")
     close: int = 0
     largest_value: float = 0.0
+    latency: int = 0
 
     @property
     def agreement(self) -> float:
@@ -104,6 +107,7 @@ class LayerAgreement:
             "rates": [n / self.places if self.places else 0.0 for n in self.spikes],
             "agreement": self.agreement,
             "differing": self.differing,
+            "latency": self.latency,
             "largest_difference": self.largest_difference,
             "smallest_margin": self.margin,
             "close": self.close,

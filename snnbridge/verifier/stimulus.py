@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -13,12 +12,12 @@ import numpy as np
 from snnbridge.errors import CheckpointError
 from snnbridge.model import Array, Layer, Neuron, Shape, SNNCheckpoint
 from snnbridge.simulator import simulate
-from snnbridge.simulator.coefficients import coefficients
 from snnbridge.simulator.layout import network_of
 from snnbridge.simulator.network import Network
 from snnbridge.simulator.sizes import available_memory
 from snnbridge.simulator.stimulus import Dense, Events, refuse_odd, stimuli_of
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
+from snnbridge.verifier.units import Unit
 
 #: Rows of random spikes, as multiples of the rate that is asked for.
 _RATES = (1.0, 1.0, 0.3, 3.0)
@@ -148,22 +147,13 @@ def threshold_currents(raw: SNNCheckpoint, network: Network) -> Array:
     sizes: list[float] = []
     for name in neurons:
         base, slope = silent[name, "v"].ravel(), (driven[name, "v"] - silent[name, "v"]).ravel()
-        theta = thresholds(network, name).ravel()
+        theta = Unit.of(network, name).threshold.ravel()
         with np.errstate(divide="ignore", invalid="ignore"):
             at = (theta - base) / slope
         sizes += sorted(at[np.isfinite(at) & (at > 0) & (at < 1e6)].tolist())
     spread = np.linspace(0, len(sizes) - 1, min(_DRIVEN, len(sizes))).astype(int)
     exact = np.array([sizes[i] for i in spread], np.float32)
     return np.concatenate([exact, np.nextafter(exact, np.float32(0)), np.ones(1, np.float32)])
-
-
-def thresholds(network: Network, name: str) -> Array:
-    """Return the thresholds of a layer, in its shape; nan where it states none."""
-    layer = network.layers[name]
-    if not _spikes(layer):
-        return np.full((), np.nan)
-    shaped = replace(layer, shape=network.shapes_out[name])
-    return np.asarray(coefficients(shaped, network.steps[name])["threshold"], np.float64)
 
 
 def _constant(shapes: Mapping[str, Shape], value: float) -> dict[str, Array]:

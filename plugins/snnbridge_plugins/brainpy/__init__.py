@@ -2,8 +2,9 @@
 
 ``docs/formats/brainpy.md`` has the layout; :mod:`snnbridge.statedict` knows its nodes. The
 modules, from the bottom up: ``head`` (recognising a file), ``flat`` (files of old releases),
-``chunks``, ``pairs``, ``extra`` (what is added to a file), ``losses``, ``matching`` (layers with
-the nodes of a template), ``template``, ``reading``, ``writing``.
+``chunks``, ``extra`` (what is added to a file), ``losses``, ``matching`` (layers with
+the nodes of a template), ``template``, ``expressing`` (in BrainPy's classes), ``reading``,
+``writing``.
 """
 
 from __future__ import annotations
@@ -98,13 +99,19 @@ FORMAT = Format(
             direction="reading",
         ),
         Option(
+            "for",
+            "Whose neurons the network is expressed in.",
+            ("brainpy",),
+            direction="writing",
+        ),
+        Option(
             "like",
             "A checkpoint of a network whose names and shapes are taken.",
             direction="writing",
         ),
         Option(
             "map",
-            "With like, which node takes a layer: LAYER=NODE,...",
+            "With like, which node of the template takes a layer: LAYER=NAME,...",
             direction="writing",
         ),
     ),

@@ -198,7 +198,7 @@ def _ambiguous(options: Mapping[str, set[str]], order: list[str]) -> str:
     example = ",".join(f"{a}={b}" for a, b in list(zip(layers, options, strict=False))[:_SHOWN])
     return (
         f"several layers fit a node of the template: {'; '.join(told)}{more}; say which goes "
-        f"where with the option map=LAYER=NODE,..., in their order map={example}"
+        f"where with the option map=LAYER=NAME,..., in their order map={example}"
         f"{',...' if len(options) > _SHOWN else ''}"
     )
 

@@ -21,7 +21,7 @@ from snnbridge_plugins.brainpy.extra import (
 )
 from snnbridge_plugins.brainpy.flat import read_archive, read_hdf5
 from snnbridge_plugins.brainpy.head import HDF5, PICKLE, ZIP
-from snnbridge_plugins.brainpy.pairs import pairs_of
+from snnbridge_plugins.pairs import pairs_of
 
 #: What has at most so many bytes is held against its digest unasked.
 CHECKED_BYTES = 16 << 20

@@ -29,7 +29,7 @@ from snnbridge.storage import Source
 from snnbridge.wire import unpack
 from snnbridge_plugins.brainpy.extra import entry_of, read_document
 from snnbridge_plugins.brainpy.matching import Match, counting, match, neighbours, shapes_of
-from snnbridge_plugins.brainpy.pairs import pairs_of
+from snnbridge_plugins.pairs import MAP, pairs_of
 
 _WITH_ARRAYS = (Linear, Conv1d, Conv2d, BatchNorm, Opaque)
 
@@ -112,7 +112,7 @@ class _Template:
                 self.paths.setdefault(path[1], []).append(path)
 
     def matched(self, checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> dict[str, Match]:
-        stated = pairs_of("map", options.get("map", ""), "LAYER=NODE")
+        stated = pairs_of("map", options.get("map", ""), MAP)
 
         def takes(node: str, layer: str) -> bool:
             sources = ((path, (path[0], layer, *path[2:])) for path in self.paths.get(node, ()))

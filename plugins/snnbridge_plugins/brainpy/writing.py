@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from snnbridge import Entry, OptionError, SNNCheckpoint
 from snnbridge.statedict import StateDict, to_tree
 from snnbridge.storage import Target
 from snnbridge.wire import pack_into
+from snnbridge_plugins import images
+from snnbridge_plugins.brainpy.expressing import expressed
 from snnbridge_plugins.brainpy.extra import write_with_document
 from snnbridge_plugins.brainpy.losses import lost, says_more
 from snnbridge_plugins.brainpy.template import fill, told
@@ -49,10 +52,18 @@ def losses(
 def prepare(
     checkpoint: SNNCheckpoint, options: Mapping[str, Any]
 ) -> tuple[SNNCheckpoint, Iterator[Entry]]:
-    """Say to which node of a template each layer goes; the checkpoint stays as it is."""
+    """Express a network in BrainPy's classes, or at least in its order of images.
+
+    What comes of it says also to which node of a template a layer goes.
+    """
     if "map" in options and "like" not in options:
         raise OptionError("map says which node of a template takes a layer; name one with like")
-    return checkpoint, told(checkpoint, options) if "like" in options else iter(())
+    entries: Iterable[Entry]
+    if options.get("for"):
+        checkpoint, entries = expressed(checkpoint)
+    else:
+        checkpoint, entries = images.in_order(checkpoint, images.LAST, "BrainPy")
+    return checkpoint, chain(entries, told(checkpoint, options) if "like" in options else ())
 
 
 def _native(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> StateDict:

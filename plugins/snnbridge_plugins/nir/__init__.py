@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from snnbridge.storage import Source, Target
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
+#: Where HDF5 allows it to stand, behind what the user put before it.
+_PLACES = (0, 512, 1024, 2048)
 _IMPORTERS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "spyx")
 
 
 def _sniff(probe: Probe) -> bool:
-    if not probe.head.startswith(_MAGIC):
+    if not any(probe.head.startswith(_MAGIC, place) for place in _PLACES):
         return False
     from snnbridge_plugins.nir.sniffing import looks_like_nir
 

@@ -116,7 +116,7 @@ def _read(
             layers[layer.name] = layer
         connections += [Connection(a.name, b.name) for a, b in pairwise(chain)]
     connections += list(_edges(graph, place, first, reading))
-    return shaped(layers, connections), tuple(connections)
+    return shaped(layers, connections, reading.notes), tuple(connections)
 
 
 def _ends(graph: Graph, edge: tuple[str, str]) -> tuple[str, str]:
@@ -138,11 +138,13 @@ def _node_of(graph: Graph, name: str) -> tuple[str, str | None]:
 def _edges(
     graph: Graph, place: Mapping[str, int], first: Mapping[str, str], reading: Reading
 ) -> Iterator[Connection]:
-    ends = [(_node_of(graph, a), _node_of(graph, b)) for a, b in graph.edges]
+    delays = {} if reading.importer is None else reading.importer.delays(graph)
+    ends = [(_node_of(graph, a), _node_of(graph, b), delays.get((a, b))) for a, b in graph.edges]
     ends.sort(key=lambda edge: (place[edge[1][0]], place[edge[0][0]]))
-    for (source, out), (target, into) in ends:
-        delay: int | Unknown = 0
-        if place[source] >= place[target]:  # closes a cycle; NIR does not say how long it takes
+    for (source, out), (target, into), stated in ends:
+        delay: int | Unknown = 0 if stated is None else stated
+        # What closes a cycle takes a step; NIR does not say how long it takes.
+        if stated is None and place[source] >= place[target]:
             delay = 1 if reading.is_discrete else UNKNOWN
         yield Connection(source, first[target], delay, out, into)
 

@@ -6,6 +6,7 @@ refuses the file, where leaving the node out would let it run another network.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ from snnbridge import (
     Parameter,
     Scale,
     SumPool,
+    WriteError,
 )
 from snnbridge.express import Inexpressible
 from snnbridge.model import Array, Shape
@@ -34,6 +36,8 @@ from snnbridge_plugins.nir.graph import Node, Value
 
 #: What the types of nodes that NIR lacks begin with.
 FOREIGN = "snnbridge."
+#: The most numbers that are written where a checkpoint states fewer.
+_MOST_SPREAD = 1 << 26
 
 
 def to_node(layer: Layer, shape: Shape | None, step: float) -> Node:
@@ -116,6 +120,12 @@ def spread(value: Array, shape: Shape) -> Array:
         if value.shape[0] != 1:
             raise Inexpressible
         value = value[0]
+    count = math.prod(shape)
+    if count > max(_MOST_SPREAD, value.size):
+        raise WriteError(
+            f"NIR wants each parameter in the neurons' shape {shape}, which is {count} numbers for "
+            f"{value.size}; that is refused above {_MOST_SPREAD}"
+        )
     return np.ascontiguousarray(np.broadcast_to(storable(value), shape))
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from snnbridge import UNKNOWN, Entry, SNNCheckpoint, WriteError
+from snnbridge import CheckpointError, Entry, SNNCheckpoint, WriteError
 from snnbridge.express import expressed
+from snnbridge.rewrites import without_subgraphs
+from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 from snnbridge_plugins.nir.importers import IMPORTERS, Importer
+from snnbridge_plugins.nir.importers.timing import in_time
 
 
 def prepare(
@@ -18,36 +21,35 @@ def prepare(
     Raises
     ------
     WriteError
-        Naming the first layer that the importer would leave out, refuse or run otherwise.
+        Naming the first layer or connection that the importer would leave out, refuse or run
+        otherwise.
     UnknownValue
-        If a rule is not known.
+        Naming all rules and delays that are not known.
     """
     name = options.get("for")
     if not name:
         return checkpoint, ()
     importer = IMPORTERS[name]
-    _check_graph(checkpoint, importer)
-    return expressed(checkpoint, importer)
+    refuse_unknown(_unknown(checkpoint))
+    flat, apart = _taken_apart(checkpoint, importer)
+    planned, entries = expressed(flat, importer)
+    timed, moved = in_time(planned, importer)
+    return timed, [*apart, *entries, *moved]
 
 
-def _check_graph(checkpoint: SNNCheckpoint, importer: Importer) -> None:
-    """Refuse graphs that an importer runs otherwise."""
-    if checkpoint.connections is UNKNOWN:
-        return
-    for c in checkpoint.connections:
-        if c.delay != 0:
-            raise WriteError(
-                f"the connection {c.source!r} to {c.target!r} takes {c.delay} steps; the importer "
-                f"of {importer.name} {importer.version} has no such connection"
-            )
-    fed = {c.target for c in checkpoint.connections}
-    feeding = {c.source for c in checkpoint.connections}
-    for what, others in (("begins", fed), ("ends", feeding)):
-        names = [name for name in checkpoint.layers if name not in others]
-        if not names:
-            raise WriteError(f"no layer {what} the network: it runs in a circle")
-        if len(names) > 1:
-            raise WriteError(
-                f"the network {what} at {len(names)} layers ({', '.join(names[:4])}); importers "
-                "run one input and one output"
-            )
+def _unknown(checkpoint: SNNCheckpoint) -> list[tuple[str, str]]:
+    """Return the rules and delays that nobody stated; importers have a time step of their own."""
+    return [
+        (layer, name)
+        for layer, name in missing_values(checkpoint)
+        if name.startswith(("rule.", "the delay"))
+    ]
+
+
+def _taken_apart(
+    checkpoint: SNNCheckpoint, importer: Importer
+) -> tuple[SNNCheckpoint, tuple[Entry, ...]]:
+    try:
+        return without_subgraphs(checkpoint)
+    except CheckpointError as error:
+        raise WriteError(f"{importer.label} runs no such graphs inside graphs: {error}") from error

@@ -6,16 +6,26 @@ from pathlib import Path
 
 from snnbridge import ReadError
 from snnbridge.storage import Source, hdf5
+from snnbridge_plugins.nir.tree import is_data
 
 
 def looks_like_nir(path: Path) -> bool:
-    """Whether a file has the groups at its top that a NIR file has."""
+    """Whether an HDF5 file has the groups at its top that a NIR file has.
+
+    One that is damaged there, or holds what NIR's package writes beside graphs, is taken for one
+    by its suffix, so that the reader says what is wrong.
+    """
+    named = path.suffix.lower() == ".nir"
     try:
         with Source(path) as source:
             root = hdf5.open_file(source.data)
             node = root.get("node")
             if isinstance(node, hdf5.Group):
-                return "type" in node
+                return "type" in node or named
+            if named and (not list(root) or is_data(root)):
+                return True
             return "version" not in root and {"nodes", "edges"} <= set(root)
-    except (ReadError, OSError):
+    except ReadError:
+        return named
+    except OSError:
         return False

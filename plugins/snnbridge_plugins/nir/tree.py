@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,15 +32,27 @@ def read_file(source: Source) -> tuple[str | None, Node | Graph]:
     node = root.get("node")
     if isinstance(node, hdf5.Group):
         return stated, _node(node)
+    if is_data(root):
+        raise ReadError(
+            "it holds recorded data (nir.write_data), not a graph; name the file of nir.write"
+        )
     if isinstance(root.get("nodes"), hdf5.Group) and "edges" in root:  # NIR 0.0.1
         return stated, _graph(root)
     raise ReadError("it holds no group 'node'; every NIR file has one")
 
 
+def is_data(root: hdf5.Group) -> bool:
+    """Whether a file holds what ``nir.write_data`` records of a graph."""
+    return re.fullmatch("NIR[A-Za-z]*Data", str(root.attributes.get("__type__"))) is not None
+
+
 def _node(group: hdf5.Group) -> Node | Graph:
     kind = group.get("type")
     if not isinstance(kind, hdf5.Dataset):
-        raise ReadError(f"the node {group.path!r} states no type")
+        raise ReadError(
+            f"the node {group.path!r} states no type; NIR's package leaves such a file where it "
+            "cannot write a graph to its end"
+        )
     name = kind.text()
     if name == Graph.kind:
         return _graph(group)

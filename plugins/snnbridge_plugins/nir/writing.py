@@ -22,6 +22,7 @@ from snnbridge.model import TimeStep
 from snnbridge_plugins.nir.continuous import neuron_node, step_seconds, synapse_node
 from snnbridge_plugins.nir.graph import Graph, Node
 from snnbridge_plugins.nir.importers.names import usable_names
+from snnbridge_plugins.nir.importers.running import arranged
 from snnbridge_plugins.nir.native import ROOT
 from snnbridge_plugins.nir.nodes import to_node
 
@@ -43,11 +44,13 @@ def to_graph(checkpoint: SNNCheckpoint, importer: Importer | None = None) -> Nod
     net = _Net(checkpoint, checkpoint.dt, importer, beside)
     if beside.get("root") is True and list(checkpoint.layers) == [ROOT]:
         return net.graph().nodes[ROOT]
-    graph = net.graph()
-    if checkpoint.connections is not UNKNOWN:
-        net.add_ports(graph)
-    graph.metadata = _storable(checkpoint.metadata)
-    return graph
+    return net.whole(checkpoint)
+
+
+def named_graph(checkpoint: SNNCheckpoint, importer: Importer) -> tuple[Graph, dict[str, str]]:
+    """Write a checkpoint as a graph for an importer; return it and its nodes by their layers."""
+    net = _Net(checkpoint, checkpoint.dt, importer, {})
+    return net.whole(checkpoint), net.names
 
 
 class _Net:
@@ -77,6 +80,16 @@ class _Net:
         self.outer = {name: layer for name, layer in self.layers.items() if name not in inner}
         self.names = _names(self.outer) if importer is None else usable_names(self.outer)
         self.names |= {synapse: self.names[neuron] for neuron, synapse in self.synapses.items()}
+
+    def whole(self, checkpoint: SNNCheckpoint) -> Graph:
+        """Return the graph with its ends and metadata."""
+        graph = self.graph()
+        if checkpoint.connections is not UNKNOWN:
+            self.add_ports(graph)
+        if self.importer is not None:
+            graph.edges = arranged(graph)
+        graph.metadata = _storable(checkpoint.metadata)
+        return graph
 
     def graph(self) -> Graph:
         nodes = {self.names[n]: self._with_rest(n, self._node(x)) for n, x in self.outer.items()}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
 
 if TYPE_CHECKING:
-    from snnbridge import Options, SNNCheckpoint
+    from snnbridge import Entry, Options, SNNCheckpoint
     from snnbridge.model import Path
     from snnbridge.storage import Source, Target
 
@@ -53,6 +53,12 @@ def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
     write(checkpoint, target, options)
 
 
+def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
+    from snnbridge.express import express
+
+    return express(checkpoint, "rockpool") if options.get("for") else (checkpoint, ())
+
+
 def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
     from snnbridge_plugins.rockpool.files import losses
 
@@ -69,7 +75,14 @@ FORMAT = Format(
     holds=EVERYTHING,
     holds_bare=_IN_A_FILE,
     losses=_losses,
+    prepare=_prepare,
     options=(
+        Option(
+            "for",
+            "Write the network in the neurons of Rockpool.",
+            ("rockpool",),
+            direction="writing",
+        ),
         Option(
             "description",
             "Whether to read the file .snnbridge beside it.",

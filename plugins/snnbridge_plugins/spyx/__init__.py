@@ -1,8 +1,7 @@
 """The ``spyx`` format: parameters of Spyx nets as flax writes them in msgpack.
 
 ``docs/formats/spyx.md`` has the layout. The modules, from the bottom up: ``keys`` (the names in
-the tree), ``reading`` (a tree as layers), ``native`` (and back), ``layouts`` (images channels
-last), ``files``.
+the tree), ``reading`` (a tree as layers), ``native`` (and back), ``files``.
 """
 
 from __future__ import annotations
@@ -65,9 +64,14 @@ def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
 
 
 def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
-    from snnbridge_plugins.spyx.layouts import channels_last
+    from snnbridge.express import express
+    from snnbridge_plugins import images
 
-    return channels_last(checkpoint)
+    told: Iterable[Entry] = ()
+    if options.get("for"):
+        checkpoint, told = express(checkpoint, "spyx")
+    checkpoint, turned = images.in_order(checkpoint, images.LAST, "Spyx")
+    return checkpoint, (*told, *turned)
 
 
 def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
@@ -88,6 +92,7 @@ FORMAT = Format(
     losses=_losses,
     prepare=_prepare,
     options=(
+        Option("for", "Write the network in the neurons of Spyx.", ("spyx",), direction="writing"),
         Option(
             "net",
             "The keys under which the net stands, joined by /; . for the top.",

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from snnbridge.express.classes import Classes
-from snnbridge.express.targets import norse, rockpool, sinabs, snntorch, spikingjelly
+from snnbridge.express.targets import brainpy, norse, rockpool, sinabs, snntorch, spikingjelly, spyx
 
 #: By the name of the framework.
 TARGETS: Mapping[str, Classes] = MappingProxyType(
     {
         module.TARGET.name: module.TARGET
-        for module in (norse, rockpool, sinabs, snntorch, spikingjelly)
+        for module in (brainpy, norse, rockpool, sinabs, snntorch, spikingjelly, spyx)
     }
 )
+#: Those whose nets are modules of PyTorch.
+ON_PYTORCH = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly")

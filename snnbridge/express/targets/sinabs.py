@@ -17,7 +17,7 @@ from snnbridge.express.demands import (
 )
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Step
-from snnbridge.model import Compare, Reset
+from snnbridge.model import Compare, Linear, Reset
 
 
 def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, Any]]:
@@ -70,4 +70,4 @@ def _floor(step: Step) -> dict[str, Any]:
     return {"min_v_mem": step.floor}
 
 
-TARGET = Classes(name="sinabs", label="sinabs", neurons=_neuron, loop_name="rec_connect")
+TARGET = Classes(name="sinabs", label="sinabs", neurons=_neuron, loop_names={Linear: "rec_connect"})

@@ -9,6 +9,7 @@ from snnbridge.express.demands import (
     need,
     need_hard,
     need_plain,
+    need_single_subtraction,
     need_soft,
     need_unbounded,
     need_zero,
@@ -17,7 +18,7 @@ from snnbridge.express.demands import (
 )
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Step
-from snnbridge.model import Compare, Conv2d, Linear, Reset, Scale
+from snnbridge.model import Array, Compare, Conv2d, Linear, Reset, Scale
 
 
 def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, Any]]:
@@ -58,10 +59,19 @@ def _fire(step: Step, kind: str, loop: Loop | None) -> dict[str, Any]:
     return {"threshold": threshold, "reset_mechanism": "subtract"}
 
 
+def _feedback(step: Step) -> Array:
+    """Have the spikes of a neuron without a reset inhibit it in the next step."""
+    need_single_subtraction(step)
+    given: Array = -step.beta * step.amount / step.gain
+    return given
+
+
 TARGET = Classes(
     name="snntorch",
     label="snnTorch",
     neurons=_neuron,
     loops=frozenset({Linear, Conv2d, Scale}),
+    loop_names={Scale: "V"},
     biased_loops=True,
+    feedback=_feedback,
 )

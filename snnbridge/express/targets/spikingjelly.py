@@ -11,6 +11,7 @@ from snnbridge.express.demands import (
     need,
     need_hard,
     need_plain,
+    need_single_subtraction,
     need_soft,
     need_unbounded,
     need_zero,
@@ -19,7 +20,7 @@ from snnbridge.express.demands import (
 )
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Step
-from snnbridge.model import Compare, Reset
+from snnbridge.model import Array, Compare, Linear, Reset, Scale
 
 
 def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, Any]]:
@@ -61,4 +62,19 @@ def _readout(step: Step) -> tuple[str, dict[str, Any]]:
     return "NonSpikingLIFNode", {"tau": 1.0 / uniform(step.leak, "the decay")}
 
 
-TARGET = Classes(name="spikingjelly", label="SpikingJelly", neurons=_neuron)
+def _feedback(step: Step) -> Array:
+    """Give back what the threshold, subtracted at once, is more than it should be."""
+    need_single_subtraction(step)
+    given: Array = step.beta * (step.threshold - step.amount) / step.gain
+    return given
+
+
+TARGET = Classes(
+    name="spikingjelly",
+    label="SpikingJelly",
+    neurons=_neuron,
+    loops=frozenset({Linear, Scale}),
+    loop_names={Scale: "element_wise_function"},
+    contained=True,
+    feedback=_feedback,
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from snnbridge import (
     rules,
 )
 from snnbridge.express import Inexpressible
-from snnbridge.express.classes import once
-from snnbridge.express.demands import Refused, from_rest
+from snnbridge.express.adapting import Made
+from snnbridge.express.demands import Refused, from_rest, once
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Step, step_of
 from snnbridge.model import (
@@ -31,8 +31,10 @@ from snnbridge.model import (
     Shape,
     TimeStep,
 )
+from snnbridge.simulator.shapes import flattened
 from snnbridge_plugins.nir.fields import Fields
-from snnbridge_plugins.nir.graph import Node
+from snnbridge_plugins.nir.graph import Graph, Node
+from snnbridge_plugins.nir.importers.running import Edge, Runs, stepwise
 from snnbridge_plugins.nir.layers import to_layers
 from snnbridge_plugins.nir.nodes import FOREIGN, spread, to_node
 
@@ -73,8 +75,13 @@ class Importer:
         Whether it knows no matrix without a bias.
     order : str
         Of the axes that it flattens.
-    recurrent : bool
-        Whether it runs cycles.
+    runs : function
+        From a graph to the steps that its edges take there.
+    flattens : str
+        What it counts as axes of a Flatten: those of a sample, as NIR does (``"sample"``), the
+        batch too (``"batch"``), or nothing, since it joins all (``"all"``).
+    output_delay : int
+        In which step after its cause a spike leaves a neuron.
     """
 
     name: str
@@ -89,7 +96,9 @@ class Importer:
     in_steps: bool = False
     biased: bool = False
     order: str = "channels first"
-    recurrent: bool = False
+    runs: Runs = stepwise
+    flattens: Literal["sample", "batch", "all"] = "sample"
+    output_delay: int = 0
 
     def seconds(self, dt: TimeStep) -> float:
         """Return the time step in the unit in which the importer reads time constants."""
@@ -134,18 +143,46 @@ class Importer:
                 return self.neurons[node.kind](name, _same_shape(found), self.seconds(dt))
             except Refused as refusal:
                 raise ReadError(
-                    f"node {name!r} ({node.kind}): the importer of {self.name} takes it only if "
+                    f"node {name!r} ({node.kind}): {self.label} {self.version} takes it only if "
                     f"{refusal}"
                 ) from refusal
         if node.kind not in (*self.plain, "Input", "Output"):
-            raise ReadError(
-                f"node {name!r}: the importer of {self.name} {self.version} knows no {node.kind}"
-            )
-        layers = to_layers(name, node, UNKNOWN, soft=False)
-        return tuple(self._ordered(layer) for layer in layers)
+            raise ReadError(f"node {name!r}: {self.label} {self.version} knows no {node.kind}")
+        try:
+            _check_window(node)
+            layers = to_layers(name, node, UNKNOWN, soft=False)
+            return tuple(self._flattening(layer) for layer in layers)
+        except Refused as refusal:
+            reason = f"node {name!r} ({node.kind}), {self.label} {self.version}: {refusal}"
+            raise ReadError(reason) from refusal
 
-    def _ordered(self, layer: Layer) -> Layer:
-        return replace(layer, order=self.order) if isinstance(layer, Flatten) else layer  # type: ignore[arg-type]
+    def delays(self, graph: Graph) -> dict[Edge, int]:
+        """Return the steps that each edge of a graph takes there: 0, or 1 for what comes late.
+
+        Raises
+        ------
+        ReadError
+            If it would leave something out, or run it otherwise than as a graph.
+        """
+        try:
+            return self.runs(graph)
+        except Refused as refusal:
+            raise ReadError(f"{self.label} {self.version} {refusal}") from refusal
+
+    def _flattening(self, layer: Layer) -> Layer:
+        """Join the axes that the importer joins."""
+        if not isinstance(layer, Flatten):
+            return layer
+        start, end = layer.start, layer.end
+        assert start is not UNKNOWN
+        assert end is not UNKNOWN
+        if self.flattens == "all":
+            start, end = 0, -1
+        elif self.flattens == "batch":
+            if 0 in (start, end):
+                raise Refused("it counts the batch as axis 0, and would join the samples")
+            start, end = (n - 1 if n > 0 else n for n in (start, end))
+        return replace(layer, start=start, end=end, order=self.order)  # type: ignore[arg-type]
 
     def check(self, layer: Layer, shape: Shape | None, dt: TimeStep) -> None:
         """Refuse a layer without a state that it does not take."""
@@ -158,11 +195,14 @@ class Importer:
         loop: Loop | None,
         shape: Shape | None,
         dt: TimeStep,
-    ) -> tuple[tuple[Layer, ...], str]:
+    ) -> Made:
         """Return what it builds of the node that a neuron is written as."""
         node = self.node(layer, synapse, shape, dt)
-        called = f"the {node.kind} that the importer of {self.name} runs"
-        return self.layers(layer.name, node, dt), called
+        called = f"the {node.kind} that {self.label} runs"
+        try:
+            return Made(self.layers(layer.name, node, dt), called)
+        except ReadError as error:
+            raise WriteError(str(error)) from error
 
     def node(self, layer: Layer, synapse: Layer | None, shape: Shape | None, dt: TimeStep) -> Node:
         """Return the node that the importer reads as a layer.
@@ -181,7 +221,8 @@ class Importer:
         except Refused as refusal:
             reason = str(refusal)
         raise WriteError(
-            f"layer {layer.name!r} ({layer.kind}) cannot be written for {self.name}: {reason}"
+            f"layer {layer.name!r} ({layer.kind}) cannot be written for {self.name} "
+            f"{self.version}: {reason}"
         )
 
     def _neuron(
@@ -199,29 +240,30 @@ class Importer:
         if self.biased and isinstance(layer, Linear) and layer.bias is None and layer.size[1]:
             layer = replace(layer, bias=np.zeros(layer.size[1], np.float32))
         if isinstance(layer, Flatten):
-            layer = _from_behind(layer, shape, self.order)
+            layer = self._from_behind(layer, shape)
         node = to_node(layer, shape, self.dt)
         if node.kind not in (*self.plain, "Input", "Output"):
             kind = node.kind.removeprefix(FOREIGN)
-            raise Refused(f"its importer (of version {self.version}) knows no such {kind}")
+            raise Refused(f"its importer knows no such {kind}")
         _check_window(node)
         return node
+
+    def _from_behind(self, layer: Flatten, shape: Shape | None) -> Flatten:
+        """State the axes from the last one: importers differ in whether the batch counts."""
+        known = layer.input_shape if layer.input_shape is not UNKNOWN else shape
+        if known is None or layer.start is UNKNOWN or layer.end is UNKNOWN:
+            raise Refused("the shape of its input is not known")
+        if layer.order not in (self.order, UNKNOWN) and len(known) > 1:
+            raise Refused(f"the importer runs {self.order}")
+        if self.flattens == "all" and flattened(layer, known) != (0, len(known) - 1):
+            raise Refused("the importer joins all axes, and this one some")
+        start, end = (n - len(known) if n >= 0 else n for n in (layer.start, layer.end))
+        return replace(layer, start=start, end=end, order="channels first")
 
 
 def _same_shape(fields: Mapping[str, Array]) -> dict[str, Array]:
     shape = np.broadcast_shapes(*(value.shape for value in fields.values()))
     return {name: np.broadcast_to(value, shape) for name, value in fields.items()}
-
-
-def _from_behind(layer: Flatten, shape: Shape | None, order: str) -> Flatten:
-    """State the axes from the last one: importers differ in whether the batch counts."""
-    known = layer.input_shape if layer.input_shape is not UNKNOWN else shape
-    if known is None or layer.start is UNKNOWN or layer.end is UNKNOWN:
-        raise Refused("the shape of its input is not known")
-    if layer.order not in (order, UNKNOWN) and len(known) > 1:
-        raise Refused(f"the importer runs {order}")
-    start, end = (n - len(known) if n >= 0 else n for n in (layer.start, layer.end))
-    return replace(layer, start=start, end=end, order="channels first")
 
 
 def _check_window(node: Node) -> None:

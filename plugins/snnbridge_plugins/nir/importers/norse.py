@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from snnbridge import Layer, Neuron, Parameter, Synapse, SynapseRule
-from snnbridge.express.classes import once
 from snnbridge.express.demands import (
     Refused,
     need,
@@ -17,6 +16,7 @@ from snnbridge.express.demands import (
     need_plain,
     need_unbounded,
     need_zero,
+    once,
     solved,
 )
 from snnbridge.express.step import Step
@@ -118,4 +118,5 @@ IMPORTER = Importer(
     dt=2.0**-10,  # a power of two, by which its float32 products are not rounded
     default=1e-3,
     takes_dt=True,
+    flattens="batch",
 )

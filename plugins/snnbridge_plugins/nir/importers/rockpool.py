@@ -20,6 +20,7 @@ from snnbridge.express.demands import (
 from snnbridge.express.step import Step
 from snnbridge.model import Array, Compare
 from snnbridge_plugins.nir.importers.base import Importer, framework
+from snnbridge_plugins.nir.importers.running import at_once, without_graphs
 
 
 def _cuba(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
@@ -57,4 +58,5 @@ IMPORTER = Importer(
     plain=frozenset({"Affine", "Linear"}),
     dt=1e-3,
     takes_dt=True,
+    runs=without_graphs(at_once),
 )

@@ -20,9 +20,17 @@ from snnbridge.express.demands import (
 from snnbridge.express.step import Step
 from snnbridge.model import Array, Compare
 from snnbridge_plugins.nir.importers.base import Importer, framework
+from snnbridge_plugins.nir.importers.running import at_once
+
+
+def _need_vector(v_leak: Array) -> None:
+    """Refuse neurons in several axes: the importer asks ``any`` of a whole row."""
+    if v_leak.ndim > 1:
+        raise Refused("its neurons lie along one axis, no image")
 
 
 def _lif(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
+    _need_vector(fields["v_leak"])
     if np.any(fields["v_leak"]):
         raise Refused("v_leak is 0")
     return framework(
@@ -39,6 +47,7 @@ def _if(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
 
 
 def _li(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
+    _need_vector(fields["v_leak"])
     if np.any(fields["v_leak"]) or np.any(fields["r"] != 1):
         raise Refused("v_leak is 0 and r is 1")
     return framework(
@@ -75,4 +84,5 @@ IMPORTER = Importer(
     plain=frozenset({"Affine", "Conv2d", "SumPool2d", "Flatten"}),
     in_steps=True,
     biased=True,
+    runs=at_once,
 )

@@ -19,6 +19,7 @@ from snnbridge.express.demands import (
 from snnbridge.express.step import Step
 from snnbridge.model import Array, Compare
 from snnbridge_plugins.nir.importers.base import Importer, framework
+from snnbridge_plugins.nir.importers.running import traced_after_search
 
 _ZERO = {"reset_mechanism": "zero", "reset_delay": False}
 
@@ -57,14 +58,7 @@ def _cuba(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...
 
 
 def _if(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
-    """Return what it builds: a leaky neuron with a decay of 0.9."""
-    if uniform(fields["r"], "r") != 1:
-        raise Refused("r is 1")
-    threshold = uniform(fields["v_threshold"], "the threshold")
-    return framework(
-        "snntorch", "Leaky", name, fields["r"].shape, beta=0.9, threshold=threshold,
-        reset_delay=False,
-    )  # fmt: skip
+    raise Refused("it is no IF: what it builds of one cannot be run")
 
 
 def _writes(step: Step, dt: float) -> tuple[str, dict[str, Array]]:
@@ -90,4 +84,6 @@ IMPORTER = Importer(
     neurons={"LIF": _lif, "CubaLIF": _cuba, "IF": _if},
     writes=_writes,
     plain=frozenset({"Affine", "Linear", "Conv2d", "AvgPool2d", "SumPool2d", "Flatten"}),
+    runs=traced_after_search,
+    flattens="batch",
 )

@@ -20,6 +20,7 @@ from snnbridge.express.demands import (
 from snnbridge.express.step import Step
 from snnbridge.model import Array, Compare, Form, InputGain
 from snnbridge_plugins.nir.importers.base import Importer, framework
+from snnbridge_plugins.nir.importers.running import traced
 
 
 def _close(value: float, wanted: float) -> bool:
@@ -115,4 +116,5 @@ IMPORTER = Importer(
     writes=_writes,
     plain=frozenset({"Affine", "Linear", "Conv1d", "Conv2d", "AvgPool2d", "SumPool2d", "Flatten"}),
     takes_dt=True,
+    runs=traced,
 )

@@ -19,6 +19,7 @@ from snnbridge.express.demands import (
 from snnbridge.express.step import Step
 from snnbridge.model import Array, Compare
 from snnbridge_plugins.nir.importers.base import Importer, framework
+from snnbridge_plugins.nir.importers.running import in_a_row
 
 
 def _lif(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
@@ -67,4 +68,7 @@ IMPORTER = Importer(
     plain=frozenset({"Affine", "Linear", "Conv2d", "SumPool2d", "Flatten"}),
     in_steps=True,
     order="channels last",
+    output_delay=1,
+    runs=in_a_row,
+    flattens="all",
 )

@@ -7,6 +7,9 @@ from typing import Any
 
 from snnbridge import OptionError
 
+#: How one pair of the option ``map`` reads, in every format: NAME is one of the template's.
+MAP = "LAYER=NAME"
+
 
 def pairs_of(option: str, value: Any, form: str) -> dict[str, str]:
     """Read an option of pairs.

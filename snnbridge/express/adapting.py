@@ -1,0 +1,219 @@
+"""What is moved to a neuron's weights, so that a class which does less still computes its step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import TypeAlias
+
+import numpy as np
+
+from snnbridge.express.demands import Refused, need, once
+from snnbridge.express.graph import Loop
+from snnbridge.express.step import Step
+from snnbridge.model import UNKNOWN, Array, Conv1d, Conv2d, Layer, Linear, Scale, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """The step that a class is asked to compute, and what makes up for the rest.
+
+    Parameters
+    ----------
+    step : Step
+    loop : Loop, optional
+        The weights from the neuron to itself.
+    feedback : bool
+        Whether those make up for what a spike subtracts.
+    bias : numpy.ndarray, optional
+        What the weights before the neuron add.
+    scale : numpy.ndarray, optional
+        What the weights before the neuron are multiplied by.
+    lost : str
+        What the class does not do.
+    """
+
+    step: Step
+    loop: Loop | None
+    feedback: bool = False
+    bias: Array | None = None
+    scale: Array | None = None
+    lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a target makes of a neuron and the synapse before it.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        The neuron last; what was given, if it is one of the target's already.
+    called : str
+        What people call it.
+    form : Adapted, optional
+        What was asked of it, and what else has to change.
+    """
+
+    layers: tuple[Layer, ...]
+    called: str = ""
+    form: Adapted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The neuron that is adapted.
+
+    Parameters
+    ----------
+    name : str
+    shape : tuple of int
+    loops : set of types of Layer
+        The weights that a target's neurons can have back to themselves.
+    feedback : function of a Step, optional
+        See :class:`~snnbridge.express.classes.Classes`.
+    """
+
+    name: str
+    shape: Shape
+    loops: frozenset[type[Layer]]
+    feedback: Callable[[Step], Array] | None
+
+
+#: Refuses what it does not help.
+Adaptation: TypeAlias = Callable[[Adapted, Place], Adapted]
+
+
+def adapted(step: Step, loop: Loop | None, place: Place) -> Iterator[Adapted]:
+    """Give the forms of a step, those first of which the least is changed."""
+    start = Adapted(step, loop)
+    yield start
+    for count in range(1, len(_ADAPTATIONS) + 1):
+        for chosen in combinations(_ADAPTATIONS, count):
+            form = start
+            try:
+                for adaptation in chosen:
+                    form = adaptation(form, place)
+            except Refused:
+                continue
+            yield form
+
+
+def _as_matrix(form: Adapted, place: Place) -> Adapted:
+    """Feed factors back as a matrix that has nothing but a diagonal."""
+    loop = form.loop
+    need(loop is not None and isinstance(loop.layer, Scale), "feeds a factor back")
+    assert loop is not None
+    factor = _known(loop.layer, "factor")
+    if factor is None:
+        raise Refused("its factor is known")
+    return replace(form, loop=replace(loop, layer=_diagonal(loop.layer.name, factor, place)))
+
+
+def _without_bias(form: Adapted, place: Place) -> Adapted:
+    """Leave the bias of recurrent weights, which acts at every step, to those before."""
+    loop = form.loop
+    need(loop is not None and loop.biased and not loop.waits, "feeds a bias back from the start")
+    assert loop is not None
+    bias = _known(loop.layer, "bias") if isinstance(loop.layer, Linear) else None
+    if bias is None:
+        raise Refused("its bias is known")
+    bare = replace(loop, layer=replace(loop.layer, bias=None))  # type: ignore[call-arg]
+    return replace(form, loop=bare, bias=bias)
+
+
+def _counted_once(form: Adapted, place: Place) -> Adapted:
+    """Have a readout count its input once."""
+    return _rescaled(form, np.ones_like(form.step.gain))
+
+
+def _counted_by_leak(form: Adapted, place: Place) -> Adapted:
+    """Have a readout count its input 1 - decay times."""
+    need(form.step.leak > 0, "leaks")
+    return _rescaled(form, form.step.leak)
+
+
+def _rescaled(form: Adapted, gain: Array) -> Adapted:
+    need(form.step.rule.spiking is not True, "shows its potential")
+    need(form.scale is None and np.any(form.step.gain != gain), "counts its input otherwise")
+    return replace(form, step=replace(form.step, gain=gain), scale=form.step.gain / gain)
+
+
+def _at_most_one(form: Adapted, place: Place) -> Adapted:
+    """Spike once where several spikes are due."""
+    rule = form.step.rule
+    need(rule.spiking is True and rule.max_spikes != 1, "may spike several times in a step")
+    single = replace(form.step, rule=replace(rule, max_spikes=1))
+    return replace(form, step=single, lost="it spikes at most once in a step, not several times")
+
+
+def _fed_back(form: Adapted, place: Place) -> Adapted:
+    """Feed each spike back to its own neuron, whose class subtracts another amount."""
+    need(place.feedback is not None and form.step.current is None, "takes its input at once")
+    assert place.feedback is not None
+    weights = place.feedback(form.step)
+    loop = _with(form.loop, weights, place)
+    return replace(form, step=form.step.without(weights), loop=loop, feedback=True)
+
+
+_ADAPTATIONS: tuple[Adaptation, ...] = (
+    _as_matrix, _without_bias, _counted_once, _counted_by_leak, _at_most_one, _fed_back,
+)  # fmt: skip
+
+
+def _with(loop: Loop | None, feedback: Array, place: Place) -> Loop:
+    """Return the weights back to a neuron with some more from each spike to its own."""
+    if loop is not None:
+        return replace(loop, layer=_more(loop.layer, feedback))
+    name = f"{place.name}.feedback"
+    if Scale in place.loops:
+        return Loop(Scale(name, once(feedback)), waits=False)
+    return Loop(_diagonal(name, feedback, place), waits=False)
+
+
+def _diagonal(name: str, factor: Array, place: Place) -> Linear:
+    need(len(place.shape) == 1, "of a layer of one axis can feed something back to itself alone")
+    return Linear(name, np.diag(np.broadcast_to(factor, place.shape).astype(np.float32)))
+
+
+def _more(layer: Layer, feedback: Array) -> Layer:
+    """Return recurrent weights with some more from each neuron to itself."""
+    name = "factor" if isinstance(layer, Scale) else "weight"
+    held = _known(layer, name) if isinstance(layer, Scale | Linear) else None
+    if held is None:
+        raise Refused(f"adds nothing to what a {layer.kind} feeds back")
+    if name == "factor":
+        return _with_values(layer, factor=once(held + feedback))
+    each = np.broadcast_to(feedback, (len(held),))
+    return _with_values(layer, weight=(held.astype(np.float64) + np.diag(each)).astype(held.dtype))
+
+
+def with_more(layer: Layer, scale: Array | None, bias: Array | None) -> Layer | None:
+    """Return weights that give `scale` times as much, and a bias; None if they cannot."""
+    weight = _known(layer, "weight") if isinstance(layer, Linear | Conv1d | Conv2d) else None
+    if weight is None or ("bias" in layer.parameters and _known(layer, "bias") is None):
+        return None
+    by_channel = np.ones(len(weight)) if scale is None else np.squeeze(scale)
+    if by_channel.ndim > 1 or by_channel.size not in (1, len(weight)):
+        return None
+    by_weight = by_channel.reshape(-1, *(1,) * (weight.ndim - 1))
+    changed = _with_values(layer, weight=(weight * by_weight).astype(weight.dtype))
+    own = _known(layer, "bias")
+    if own is None and bias is None:
+        return changed
+    total = np.zeros(len(weight)) if own is None else own * by_channel
+    total = total if bias is None else total + bias
+    return _with_values(changed, bias=total.astype(weight.dtype if own is None else own.dtype))
+
+
+def _known(layer: Layer, name: str) -> Array | None:
+    held = layer.parameters.get(name)
+    return None if held is None or held.value is UNKNOWN else held.value
+
+
+def _with_values(layer: Layer, **values: Array) -> Layer:
+    """Return a layer with other values, what else its parameters state kept."""
+    held = layer.parameters
+    changed = {k: replace(held[k], value=v) if k in held else v for k, v in values.items()}
+    return replace(layer, **changed)  # type: ignore[arg-type]

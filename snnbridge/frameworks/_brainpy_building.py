@@ -1,0 +1,225 @@
+"""A checkpoint as a live net of BrainPy: a Sequential, or a group that runs along connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from snnbridge import rules
+from snnbridge.errors import CheckpointError
+from snnbridge.express.graph import shapes_of
+from snnbridge.frameworks._brainpy_layers import channels_last, module_of, to_jax
+from snnbridge.model import (
+    UNKNOWN,
+    Conv1d,
+    Conv2d,
+    Input,
+    InputGain,
+    Layer,
+    Linear,
+    Neuron,
+    Output,
+    Parameter,
+    Shape,
+    SNNCheckpoint,
+    Synapse,
+)
+from snnbridge.model.values import SECONDS
+from snnbridge.statedict import container_of
+
+#: Source, target, and the steps between them: 0, or 1 behind a neuron.
+_Edge: TypeAlias = tuple[str, str, int]
+#: Classes of releases before 2.4.3, by the class that computes the same today.
+_TODAY = {"LIF": "LifRef"}
+
+
+def network(checkpoint: SNNCheckpoint) -> Any:
+    """Return a live net in training mode, its modules under the layers' names.
+
+    Raises
+    ------
+    CheckpointError
+        Naming a layer of which something is not known, or that waits for longer than a step.
+    WriteError
+        Naming the layer for which BrainPy has no module.
+    """
+    brainpy = import_module("brainpy")
+    edges, entries = _edges(checkpoint)
+    shapes, _ = shapes_of(checkpoint.layers, checkpoint.connections)  # type: ignore[arg-type]
+    with brainpy.math.training_environment():
+        modules = {
+            name: _module(layer, checkpoint, shapes.get(name))
+            for name, layer in checkpoint.layers.items()
+            if not isinstance(layer, Input | Output)
+        }
+        name, order = container_of(checkpoint), _order(list(modules), edges)
+        if sorted(edges) == sorted((a, b, 0) for a, b in pairwise(order)):
+            return brainpy.Sequential(*(modules[x] for x in order), name=name)
+        return _group()({x: modules[x] for x in order}, edges, entries, name)
+
+
+def _edges(checkpoint: SNNCheckpoint) -> tuple[list[_Edge], list[str]]:
+    """Return the edges between modules, their delays at neurons, and what takes the input.
+
+    A delay behind weights is as good before them if they have no bias: what stays from one step
+    to the next are the neurons' own variables.
+    """
+    if checkpoint.connections is UNKNOWN:
+        raise CheckpointError("the connections are unknown; state them in a spec")
+    layers = checkpoint.layers
+    late = {c.source for c in checkpoint.connections if c.delay and _can_wait(layers[c.source])}
+    edges: list[_Edge] = []
+    entries: list[str] = []
+    for c in checkpoint.connections:
+        if isinstance(layers[c.source], Input):
+            entries.append(c.target)
+        if isinstance(layers[c.source], Input) or isinstance(layers[c.target], Output):
+            continue
+        if c.delay is UNKNOWN:
+            raise CheckpointError(f"the delay from {c.source!r} to {c.target!r} is not known")
+        steps = c.delay - (c.source in late) + (c.target in late)
+        if steps not in (0, 1) or (steps and not isinstance(layers[c.source], Neuron)):
+            raise CheckpointError(
+                f"layer {c.source!r}: no module of BrainPy keeps what it gives {c.target!r}, "
+                f"{c.delay} steps later"
+            )
+        edges.append((c.source, c.target, steps))
+    return edges, entries or [x for x in layers if x not in {target for _, target, _ in edges}]
+
+
+def _can_wait(layer: Layer) -> bool:
+    """Whether it is all one if a delay stands before a layer or behind it."""
+    bias = layer.parameters.get("bias")
+    silent = bias is None or (bias.value is not UNKNOWN and not bias.value.any())
+    return isinstance(layer, Linear | Conv1d | Conv2d) and silent
+
+
+def _order(names: list[str], edges: list[_Edge]) -> list[str]:
+    """Return the modules so that each follows all that feed it in the same step."""
+    waiting = {x: {a for a, b, steps in edges if b == x and not steps} for x in names}
+    found: list[str] = []
+    while waiting:
+        ready = next((x for x, sources in waiting.items() if sources <= set(found)), None)
+        if ready is None:
+            raise CheckpointError(f"layer {next(iter(waiting))!r} feeds itself in the same step")
+        found.append(ready)
+        del waiting[ready]
+    return found
+
+
+@cache
+def _group() -> Any:
+    """Return the class of nets that are no chain; BrainPy is there when it is asked for."""
+    brainpy = import_module("brainpy")
+
+    class Recurrent(brainpy.DynSysGroup):  # type: ignore[misc, name-defined]
+        """Modules that feed each other in this step, or with what they gave one step before."""
+
+        def __init__(self, modules: Any, edges: Any, entries: Any, name: str) -> None:
+            super().__init__(name=name)
+            self.modules = brainpy.math.node_dict(modules)
+            self.snnbridge_edges, self.entries = tuple(edges), tuple(entries)
+            taken = {source for source, _, steps in edges if not steps}
+            self.exit = next(x for x in reversed(list(modules)) if x not in taken)
+
+        def update(self, x: Any) -> Any:
+            held = {a for a, _, steps in self.snnbridge_edges if steps}
+            before = {a: self.modules[a].return_info().value for a in held}
+            now: dict[str, Any] = {}
+            for name, module in self.modules.items():
+                feeding = [x] if name in self.entries else []
+                feeding += [
+                    before[a] if steps else now[a]
+                    for a, b, steps in self.snnbridge_edges
+                    if b == name
+                ]
+                now[name] = module(sum(feeding[1:], start=feeding[0]))
+            return now[self.exit]
+
+    return Recurrent
+
+
+# Modules
+
+
+def _module(layer: Layer, checkpoint: SNNCheckpoint, shape: Shape | None) -> Any:
+    if isinstance(layer, Neuron | Synapse):
+        return _dynamic(layer, checkpoint)
+    return module_of(layer, shape)
+
+
+def _dynamic(layer: Neuron | Synapse, checkpoint: SNNCheckpoint) -> Any:
+    known = rules.of(layer)
+    if known is None or known.framework != "brainpy" or layer.shape is UNKNOWN:
+        raise CheckpointError(f"layer {layer.name!r}: its class in BrainPy, or shape, is not known")
+    kind = _TODAY.get(known.kind, known.kind)
+    given = dict(_arguments(known, layer))
+    if known.kind.startswith("DualExpon"):
+        given["A"] = _amplitude(layer)
+    start = layer.parameters.get("v_init")
+    if start is not None and start.value is not UNKNOWN:
+        given["x_initializer" if kind == "Integrator" else "V_initializer"] = _start(layer, start)
+    shape = (*layer.shape[1:], *layer.shape[:1])
+    dyn = import_module("brainpy").dyn
+    module = getattr(dyn, kind)(shape, keep_size=True, name=layer.name, **given)
+    for attribute, variable in (("V", "v"), ("x", "v"), ("g", "i")):
+        held = checkpoint.state.get((layer.name, variable))
+        if held is not None and held.batch_axis == 0 and hasattr(module, attribute):
+            getattr(module, attribute).value = to_jax(channels_last(held.value, 1))
+    return module
+
+
+def _arguments(known: Any, layer: Neuron | Synapse) -> Iterator[tuple[str, Any]]:
+    """Give what parameters and switches say, by BrainPy's own arguments."""
+    for key, argument in known.arguments.items():
+        held = layer.parameters.get(argument.parameter)
+        if held is not None and held.value is not UNKNOWN:
+            yield key, _value(layer, held, argument.unit)
+        chosen = [x for x, switches in argument.choices.items() if _holds(layer.rule, switches)]
+        if chosen:
+            yield key, chosen[0]  # outside training mode a reset is hard, and so it is here
+        elif argument.choices:
+            raise CheckpointError(f"layer {layer.name!r}: no {key} of BrainPy is its rule")
+
+
+def _holds(rule: Any, switches: Mapping[str, Any]) -> bool:
+    return all(getattr(rule, name) is switch for name, switch in switches.items())
+
+
+def _value(layer: Neuron | Synapse, held: Parameter, unit: str | None) -> Any:
+    """Return a parameter as BrainPy takes it: a number, or an array of the neurons' shape."""
+    value = np.asarray(held.value)
+    if unit is not None and held.unit not in (unit, None):
+        if held.unit not in SECONDS:
+            raise CheckpointError(f"layer {layer.name!r}: {held.unit!r} is no unit of time")
+        value = value * (SECONDS[held.unit] / SECONDS[unit])
+    if value.size == 1:
+        return float(value.reshape(()))
+    shape: Any = layer.shape
+    return to_jax(channels_last(np.broadcast_to(value.astype(np.float32), shape), 0))
+
+
+def _start(layer: Neuron | Synapse, held: Parameter) -> Any:
+    """Return an initializer: BrainPy asks it again for each batch."""
+    value = _value(layer, held, None)
+
+    def initial(shape: Any) -> Any:
+        return import_module("brainpy").math.ones(shape) * value
+
+    return initial
+
+
+def _amplitude(layer: Any) -> Any:
+    """Return the amplitude of a double exponential; None for the one that BrainPy computes."""
+    stated = layer.parameters.get("input_gain" if layer.origin.kind == "DualExpon" else "gain")
+    if stated is None or stated.value is UNKNOWN:
+        return None
+    if layer.rule.input_gain is not InputGain.STATED:
+        return float(stated.value)
+    decay, rise = (float(layer.parameters[x].value) for x in ("tau", "tau_rise"))
+    return float(stated.value) * rise * decay / (decay - rise)  # releases before 2.5 have no A
