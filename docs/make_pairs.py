@@ -1,7 +1,7 @@
 """Write the tables of pairs.md: ``python docs/make_pairs.py``.
 
 Every recorded net is converted for every framework, and run by the real ones in the environments
-of fixtures/make/environments.toml; takes a minute.
+of fixtures/make/environments.toml; takes two minutes.
 """
 
 import re
@@ -77,7 +77,8 @@ def reasons_of(found: list[pairs.Pair]) -> str:
     for pair in found:
         key = pair.case.framework, pair.target
         if key not in works:
-            text = re.sub(r"'[^']*'", "…", (pair.refused or pair.error or "").rpartition(": ")[2])
+            told = pair.refused or pair.error or f"{pair.how}, and the verdict is {pair.verdict}"
+            text = re.sub(r"'[^']*'", "…", told.rpartition(": ")[2])
             why.setdefault(key, Counter())[text] += 1
     lines = ["| from | to | nets | reason |", "|---|---|---|---|"]
     for (source, target), held in sorted(why.items()):

@@ -123,6 +123,15 @@ def _without_bias(form: Adapted, place: Place) -> Adapted:
     return replace(form, loop=bare, bias=bias)
 
 
+def _without_constant(form: Adapted, place: Place) -> Adapted:
+    """Leave what drives a neuron at every step to the bias of the weights before."""
+    step = form.step
+    need(step.current is None and np.any(step.constant != 0), "is driven at every step")
+    more = step.constant / step.gain
+    bias = more if form.bias is None else form.bias + more
+    return replace(form, step=replace(step, constant=np.zeros_like(step.constant)), bias=bias)
+
+
 def _counted_once(form: Adapted, place: Place) -> Adapted:
     """Have a readout count its input once."""
     return _rescaled(form, np.ones_like(form.step.gain))
@@ -158,7 +167,8 @@ def _fed_back(form: Adapted, place: Place) -> Adapted:
 
 
 _ADAPTATIONS: tuple[Adaptation, ...] = (
-    _as_matrix, _without_bias, _counted_once, _counted_by_leak, _at_most_one, _fed_back,
+    _as_matrix, _without_bias, _without_constant, _counted_once, _counted_by_leak, _at_most_one,
+    _fed_back,
 )  # fmt: skip
 
 

@@ -202,7 +202,7 @@ class _Expression:
             layer.name, chain, synapse, Status.ROUNDED if any(changed) else how, made.called
         )
         self._make_up(layer.name, form, loop, made.called)
-        self._rescale(layer.name, old if form.scale is None else replace(old, gain=new.gain), new)
+        self._rescale(layer.name, form.step, new)
         return chain
 
     def _make_up(self, name: str, form: Adapted, loop: Loop | None, called: str) -> None:
@@ -237,10 +237,10 @@ class _Expression:
         held = self.changed.get(before[0], self.source.layers[before[0]]) if alone else None
         changed = with_more(held, form.scale, form.bias) if held is not None else None
         if changed is None:
-            what = "the factor on its input" if form.bias is None else "the bias that it feeds back"
+            what = "the factor on its input" if form.bias is None else "what drives it at every step"
             reason = f"{what} is no part of its class, and no weights before it alone can take it"
             raise WriteError(f"layer {name!r}: {self.target.label} has no such neuron: {reason}")
-        what = "factor on the input" if form.bias is None else "recurrent bias"
+        what = "factor on the input" if form.bias is None else "constant input"
         self._replace(changed, Status.ROUNDED, f"holds the {what} of {name!r}")
 
     def _replace(self, layer: Layer, status: Status, reason: str) -> None:

@@ -18,7 +18,6 @@ import numpy as np
 
 from snnbridge import bridge, rules
 from snnbridge.errors import CheckpointError, SpecError
-from snnbridge.express import express
 from snnbridge.frameworks._brainpy_building import network
 from snnbridge.frameworks._brainpy_nodes import (
     arguments_of,
@@ -28,6 +27,7 @@ from snnbridge.frameworks._brainpy_nodes import (
     start_of,
     trained_in,
 )
+from snnbridge.frameworks._building import expressed_for
 from snnbridge.ledger import Ledger
 from snnbridge.model import (
     UNKNOWN,
@@ -123,7 +123,7 @@ def checkpoint_of(
     return checkpoint
 
 
-def build(checkpoint: SNNCheckpoint) -> Any:
+def build(checkpoint: SNNCheckpoint, *, allow_loss: bool = False) -> Any:
     """Return a live net of BrainPy with a checkpoint's values, in training mode.
 
     Parameters
@@ -131,6 +131,9 @@ def build(checkpoint: SNNCheckpoint) -> Any:
     checkpoint : SNNCheckpoint
         Its connections known. Neurons of another framework become BrainPy's, by
         :func:`snnbridge.express.express`.
+    allow_loss : bool
+        Build also what does not quite do the same: spikes at most once in a step, or gives its
+        outputs some steps earlier.
 
     Returns
     -------
@@ -145,6 +148,8 @@ def build(checkpoint: SNNCheckpoint) -> Any:
         Naming a layer of which something is not known, or that waits for longer than a step.
     WriteError
         Naming the layer that none of its classes computes, and why.
+    LossyWrite
+        If the net would not quite do the same and `allow_loss` is not given.
     UnknownValue
         If the rule of such a neuron is not known.
 
@@ -153,7 +158,7 @@ def build(checkpoint: SNNCheckpoint) -> Any:
     >>> from snnbridge.frameworks import brainpy
     >>> net = brainpy.build(snnbridge.read("net.bp"))  # doctest: +SKIP
     """
-    checkpoint, _ = express(checkpoint, "brainpy")
+    checkpoint = expressed_for(checkpoint, "brainpy", allow_loss=allow_loss)
     if not isinstance(checkpoint.dt, Quantity):
         raise CheckpointError("BrainPy needs a time step in milliseconds; state dt in a spec")
     import_module("brainpy").math.set_dt(checkpoint.dt.seconds / SECONDS["ms"])
