@@ -13,7 +13,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-import pairs  # noqa: E402  # stands beside the test that holds the same matrix
+import pairs  # noqa: E402  # these two stand beside the tests that hold the same tables
+import users  # noqa: E402
 
 PAGE = HERE / "pairs.md"
 
@@ -87,10 +88,39 @@ def reasons_of(found: list[pairs.Pair]) -> str:
     return "\n".join(lines)
 
 
+def users_of() -> str:
+    """Make the table of the nets that users of each framework write and save."""
+    with tempfile.TemporaryDirectory() as place:
+        given: list[pairs.Case] = []
+        for framework in pairs.GOALS:
+            folder = Path(place, framework)
+            folder.mkdir()
+            users.save(framework, folder)
+            given += users.cases(framework, folder)
+        lines = [f"| nets of | {' | '.join(pairs.GOALS)} |", "|---" * (len(pairs.GOALS) + 1) + "|"]
+        rows: dict[str, list[str]] = {}
+        for target in pairs.GOALS:
+            made = pairs.converted(Path(place), target, given)
+            pairs.run(made, target, Path(place))
+            for framework in pairs.GOALS:
+                own = [pair for pair in made if pair.case.framework == framework]
+                rows.setdefault(framework, []).append(", ".join(_kind(pair) for pair in own))
+        lines += [f"| {framework} | {' | '.join(cells)} |" for framework, cells in rows.items()]
+    return "\n".join(lines)
+
+
+def _kind(pair: pairs.Pair) -> str:
+    """Name a net: as it is where it goes, struck out where it does not."""
+    if outcome(pair) == "right":
+        return pair.case.name
+    return f"({pair.case.name})" if outcome(pair) == "wrong" else f"~~{pair.case.name}~~"
+
+
 def main() -> None:
     """Replace what stands between the marks of the page."""
     found = judged()
     parts = {"all": all_of(found), "networks": networks_of(found), "reasons": reasons_of(found)}
+    parts["users"] = users_of()
     text = PAGE.read_text(encoding="utf-8")
     for name, part in parts.items():
         mark = rf"(<!-- {name} -->\n).*?(<!-- end -->)"

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,10 +16,12 @@ import recorded_brainpy
 from nir_matrix import ENVIRONMENTS, INSIDE
 from snnbridge import (
     Entry,
+    Ledger,
     Neuron,
     Registry,
     SNNBridgeError,
     SNNCheckpoint,
+    convert,
     read,
     simulate,
     verify,
@@ -45,7 +47,10 @@ SUFFIXES = {"brainpy": ".bp", "spyx": ".msgpack"}
 
 @dataclass(frozen=True)
 class Case:
-    """A net that a real framework ran, its input, and what left it there."""
+    """A net that a real framework ran, its input, and what left it there.
+
+    ``file`` is what it was saved to, if its users' own way is to be gone.
+    """
 
     framework: str
     name: str
@@ -53,6 +58,7 @@ class Case:
     net: SNNCheckpoint
     x: np.ndarray
     out: np.ndarray
+    file: Path | None = None
 
 
 @dataclass
@@ -176,20 +182,14 @@ def _kind(net: SNNCheckpoint) -> str:
     return "mlp" if "Linear" in sources else "neuron"
 
 
-def converted(folder: Path, target: str) -> list[Pair]:
+def converted(folder: Path, target: str, given: Iterable[Case] | None = None) -> list[Pair]:
     """Write every case for one framework, or note why it is refused."""
     suffix = SUFFIXES.get(target, ".pt")
-    pairs = [Pair(c, target, folder / f"{n}{suffix}") for n, c in enumerate(cases())]
+    made = cases() if given is None else given
+    pairs = [Pair(c, target, folder / f"{n}{suffix}") for n, c in enumerate(made)]
     for pair in pairs:
         try:
-            ledger = write(
-                pair.case.net,
-                pair.file,
-                format="spyx" if target == "spyx" else None,
-                registry=REGISTRY,
-                allow_loss=True,
-                options={"for": target},
-            )
+            ledger = _written(pair)
         except SNNBridgeError as error:
             pair.refused = str(error)
             continue
@@ -199,6 +199,16 @@ def converted(folder: Path, target: str) -> list[Pair]:
             pair.how = "approximated"
         _judge(pair)
     return pairs
+
+
+def _written(pair: Pair) -> Ledger:
+    """Write a net for its target; from its own file where there is one."""
+    to = "spyx" if pair.target == "spyx" else None
+    given = {"registry": REGISTRY, "allow_loss": True}
+    chosen = {"for": pair.target}
+    if pair.case.file is None:
+        return write(pair.case.net, pair.file, format=to, options=chosen, **given)
+    return convert(pair.case.file, pair.file, to=to, write_options=chosen, **given).ledger
 
 
 def _judge(pair: Pair) -> None:

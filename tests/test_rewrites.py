@@ -8,8 +8,11 @@ import pytest
 
 from snnbridge import (
     PER_STEP,
+    AvgPool,
+    BatchNorm,
     CheckpointError,
     Connection,
+    Conv2d,
     Flatten,
     Input,
     Linear,
@@ -18,6 +21,7 @@ from snnbridge import (
     SNNCheckpoint,
     StateVariable,
     Status,
+    SumPool,
     differences,
     rewrites,
     rules,
@@ -269,3 +273,68 @@ def test_a_way_back_of_one_step_cannot_lose_two():
     net, _ = rewrites.with_output_delay(spyx_net(recurrent=True), 0)
     with pytest.raises(CheckpointError, match="takes no step that the neuron could take"):
         rewrites.with_output_delay(net, 2)
+
+
+def images(*middle, bias=True):
+    """Return a net over images: a convolution, layers between, a flatten, weights and neurons."""
+    rng = np.random.default_rng(6)
+    weight = rng.normal(0.1, 0.5, (3, 2, 3, 3)).astype(np.float32)
+    own = np.full(3, 0.25, np.float32) if bias else None
+    size = 3 * (4 if any(isinstance(x, AvgPool) for x in middle) else 16)
+    last = rng.normal(0.1, 0.4, (4, size)).astype(np.float32)
+    how = {"reset_mechanism": "zero", "reset_delay": False}
+    layers = [
+        Input("in", (2, 6, 6)),
+        Conv2d("conv", weight, own, stride=1, padding=0, dilation=1, groups=1),
+        *middle,
+        Flatten("flat", 0, -1, order="channels first"),
+        Linear("fc", last),
+        rules.snntorch.Leaky("lif", shape=(4,), beta=0.5, **how),
+    ]
+    edges = [Connection(a.name, b.name) for a, b in itertools.pairwise(layers)]
+    return SNNCheckpoint(layers, connections=edges, dt=PER_STEP)
+
+
+def membranes(net):
+    x = (np.random.default_rng(7).random((20, 2, 2, 6, 6)) < 0.4).astype(np.float32)
+    return simulate(net, x, record={"lif": "v"}).traces["lif", "v"]
+
+
+def norm():
+    mean, weight, bias = np.random.default_rng(8).normal(0, 1, (3, 3)).astype(np.float32)
+    return BatchNorm("bn", mean, np.float32([0.5, 1.5, 2.5]), weight, bias, epsilon=1e-5)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_normalisation_becomes_part_of_the_weights_before_it(bias):
+    net = images(norm(), bias=bias)
+    changed, entries = rewrites.with_folded_norm(net, "bn")
+    assert "bn" not in changed.layers
+    assert [entry.path for entry in entries] == [("layers", "bn"), ("layers", "conv")]
+    assert np.allclose(membranes(changed), membranes(net), atol=1e-5)
+    assert np.abs(membranes(net)).max() > 0.5
+
+
+def test_an_average_becomes_a_sum_with_its_factor_in_the_weights():
+    net = images(AvgPool("pool", (2, 2), (2, 2), 0, count_padding=False))
+    changed, entries = rewrites.with_sum_pool(net, "pool")
+    assert type(changed.layers["pool"]) is SumPool
+    assert {entry.status for entry in entries} == {Status.REWRITTEN}
+    assert np.array_equal(membranes(changed), membranes(net))
+
+
+def test_the_factor_of_an_average_behind_spikes_goes_to_the_weights_after_it():
+    lif = rules.snntorch.Leaky("spikes", shape=(3, 4, 4), beta=0.5, threshold=0.5)
+    net = images(lif, AvgPool("pool", (2, 2), (2, 2), 0, count_padding=False))
+    changed, _ = rewrites.with_sum_pool(net, "pool")
+    assert np.array_equal(changed.layers["fc"].weight.value * 4, net.layers["fc"].weight.value)
+    assert np.array_equal(membranes(changed), membranes(net))
+
+
+def test_what_no_weights_can_take_is_refused():
+    net = images(norm())
+    net.connections = (*net.connections, Connection("conv", "flat"))
+    with pytest.raises(CheckpointError, match="no weights before it alone can take it"):
+        rewrites.with_folded_norm(net, "bn")
+    with pytest.raises(CheckpointError, match="averages over padding"):
+        rewrites.with_sum_pool(images(AvgPool("pool", (2, 2), (2, 2), 1)), "pool")

@@ -12,7 +12,8 @@ import numpy as np
 from snnbridge.express.demands import Refused, need, once
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Step
-from snnbridge.model import UNKNOWN, Array, Conv1d, Conv2d, Layer, Linear, Scale, Shape
+from snnbridge.model import UNKNOWN, Array, Layer, Linear, Scale, Shape
+from snnbridge.rewrites.folding import with_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,36 +195,11 @@ def _more(layer: Layer, feedback: Array) -> Layer:
     if held is None:
         raise Refused(f"adds nothing to what a {layer.kind} feeds back")
     if name == "factor":
-        return _with_values(layer, factor=once(held + feedback))
+        return with_values(layer, factor=once(held + feedback))
     each = np.broadcast_to(feedback, (len(held),))
-    return _with_values(layer, weight=(held.astype(np.float64) + np.diag(each)).astype(held.dtype))
-
-
-def with_more(layer: Layer, scale: Array | None, bias: Array | None) -> Layer | None:
-    """Return weights that give `scale` times as much, and a bias; None if they cannot."""
-    weight = _known(layer, "weight") if isinstance(layer, Linear | Conv1d | Conv2d) else None
-    if weight is None or ("bias" in layer.parameters and _known(layer, "bias") is None):
-        return None
-    by_channel = np.ones(len(weight)) if scale is None else np.squeeze(scale)
-    if by_channel.ndim > 1 or by_channel.size not in (1, len(weight)):
-        return None
-    by_weight = by_channel.reshape(-1, *(1,) * (weight.ndim - 1))
-    changed = _with_values(layer, weight=(weight * by_weight).astype(weight.dtype))
-    own = _known(layer, "bias")
-    if own is None and bias is None:
-        return changed
-    total = np.zeros(len(weight)) if own is None else own * by_channel
-    total = total if bias is None else total + bias
-    return _with_values(changed, bias=total.astype(weight.dtype if own is None else own.dtype))
+    return with_values(layer, weight=(held.astype(np.float64) + np.diag(each)).astype(held.dtype))
 
 
 def _known(layer: Layer, name: str) -> Array | None:
     held = layer.parameters.get(name)
     return None if held is None or held.value is UNKNOWN else held.value
-
-
-def _with_values(layer: Layer, **values: Array) -> Layer:
-    """Return a layer with other values, what else its parameters state kept."""
-    held = layer.parameters
-    changed = {k: replace(held[k], value=v) if k in held else v for k, v in values.items()}
-    return replace(layer, **changed)  # type: ignore[arg-type]

@@ -10,13 +10,15 @@ import numpy as np
 
 from snnbridge import rewrites
 from snnbridge.errors import CheckpointError, WriteError
-from snnbridge.express.adapting import Adapted, Made, with_more
+from snnbridge.express.adapting import Adapted, Made
 from snnbridge.express.graph import Loop, loops_of, own_synapses, shapes_of
 from snnbridge.express.matching import factor, status
 from snnbridge.express.step import Step, step_of
 from snnbridge.ledger import Entry, Status
 from snnbridge.model import (
     UNKNOWN,
+    AvgPool,
+    BatchNorm,
     Connection,
     Layer,
     Neuron,
@@ -27,6 +29,9 @@ from snnbridge.model import (
     Synapse,
     TimeStep,
 )
+
+#: What may become part of the weights beside it.
+_FOLDED = {BatchNorm: rewrites.with_folded_norm, AvgPool: rewrites.with_sum_pool}
 
 
 class Target(Protocol):
@@ -101,9 +106,10 @@ def expressed(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint,
     """
     _check_graph(checkpoint, target)
     checkpoint, entries = _flattened(checkpoint, target)
+    checkpoint, folded = _folded(checkpoint, target)
     checkpoint, retimed = _retimed(checkpoint, target)
     planned, more = _Expression(checkpoint, target).made()
-    return planned, [*entries, *retimed, *more]
+    return planned, [*entries, *folded, *retimed, *more]
 
 
 def _check_graph(checkpoint: SNNCheckpoint, target: Target) -> None:
@@ -122,6 +128,25 @@ def _flattened(
         return rewrites.with_image_order(checkpoint, target.order)
     except CheckpointError as error:
         raise WriteError(f"{target.label} runs {target.order}: {error}") from error
+
+
+def _folded(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint, list[Entry]]:
+    """Fold the layers that a target lacks into the weights beside them, where that can be."""
+    entries: list[Entry] = []
+    for name, layer in list(checkpoint.layers.items()):
+        fold = _FOLDED.get(type(layer))
+        if fold is None:
+            continue
+        taken, _ = shapes_of(checkpoint.layers, checkpoint.connections)  # type: ignore[arg-type]
+        try:
+            target.check(layer, taken.get(name), checkpoint.dt)
+        except WriteError as refusal:
+            try:
+                checkpoint, told = fold(checkpoint, name)
+            except CheckpointError:
+                raise refusal from None
+            entries += told
+    return checkpoint, entries
 
 
 def _retimed(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint, tuple[Entry, ...]]:
@@ -235,9 +260,11 @@ class _Expression:
         before = [c.source for c in self.edges if c.target == entry and c.source != own]
         alone = len(before) == 1 and [c.source for c in self.edges].count(before[0]) == 1
         held = self.changed.get(before[0], self.source.layers[before[0]]) if alone else None
-        changed = with_more(held, form.scale, form.bias) if held is not None else None
+        changed = rewrites.with_output(held, form.scale, form.bias) if held is not None else None
         if changed is None:
-            what = "the factor on its input" if form.bias is None else "what drives it at every step"
+            what = (
+                "the factor on its input" if form.bias is None else "what drives it at every step"
+            )
             reason = f"{what} is no part of its class, and no weights before it alone can take it"
             raise WriteError(f"layer {name!r}: {self.target.label} has no such neuron: {reason}")
         what = "factor on the input" if form.bias is None else "constant input"

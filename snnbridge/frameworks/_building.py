@@ -64,7 +64,8 @@ class Group:
     @property
     def is_contained(self) -> bool:
         """Whether the neuron stands in a container, which holds the weights into it."""
-        return self.neuron.name.endswith(_INSIDE) and isinstance(self.recurrent, Linear)
+        own = self.neuron.origin is not None and self.neuron.origin.framework == "spikingjelly"
+        return own and self.neuron.name.endswith(_INSIDE) and isinstance(self.recurrent, Linear)
 
     def arguments(self) -> dict[str, Any]:
         """Return what parameters and switches say, by the framework's own arguments."""
@@ -115,8 +116,8 @@ class Builder:
     name: str
     neuron: Callable[[Group], Any]
     sequential: Callable[[Any], Any] | None = None
-    plain: Mapping[type[Layer], Callable[[Any], Any]] = field(default_factory=dict)
-    standard: Mapping[type[Layer], Callable[[Any], Any]] = field(default_factory=lambda: BUILT)
+    plain: Mapping[type[Layer], Callable[..., Any]] = field(default_factory=dict)
+    standard: Mapping[type[Layer], Callable[..., Any]] = field(default_factory=lambda: BUILT)
 
     def build(self, checkpoint: SNNCheckpoint, *, allow_loss: bool = False) -> Any:
         """Return a live net of the framework's classes with the checkpoint's values.

@@ -32,6 +32,8 @@ from snnbridge.ledger import Ledger
 from snnbridge.model import (
     UNKNOWN,
     Connection,
+    Conv1d,
+    Conv2d,
     Layer,
     Neuron,
     Opaque,
@@ -42,6 +44,7 @@ from snnbridge.model import (
     parameter,
 )
 from snnbridge.model.values import SECONDS
+from snnbridge.spec.network import infer_shapes
 from snnbridge.statedict import WEIGHTED, from_tree, is_net, nodes_of, state_of
 
 __all__ = ["build", "checkpoint_of", "export"]
@@ -56,6 +59,7 @@ def export(
     *,
     dt: float | str | Quantity | None = None,
     connections: Iterable[Edge] | None = None,
+    input_shape: tuple[int, ...] | None = None,
 ) -> Ledger:
     """Save a running network so that every other format can take it.
 
@@ -71,6 +75,9 @@ def export(
         Names of nodes, as ``("Dense0", "Lif0")`` or with a delay in steps. They are known
         without being given where the whole network is a ``Sequential`` of layers or was made by
         :func:`build`, and UNKNOWN everywhere else.
+    input_shape : tuple of int, optional
+        Of what the network takes at one step, without batch: ``(height, width, channels)``. A
+        network that starts with a convolution does not say it.
 
     Returns
     -------
@@ -81,7 +88,7 @@ def export(
     TypeError
         If `net` is no network of BrainPy.
     CheckpointError
-        If a connection names no layer.
+        If a connection names no layer, or `input_shape` does not fit.
     WriteError
         If the file cannot be written; the old one is still there.
 
@@ -90,9 +97,8 @@ def export(
     >>> from snnbridge.frameworks.brainpy import export
     >>> export(net, "snn.bp", connections=[("Dense0", "Lif0")])  # doctest: +SKIP
     """
-    return bridge.write(
-        checkpoint_of(net, dt=dt, connections=connections), os.fspath(path), format="brainpy"
-    )
+    checkpoint = checkpoint_of(net, dt=dt, connections=connections, input_shape=input_shape)
+    return bridge.write(checkpoint, os.fspath(path), format="brainpy")
 
 
 def checkpoint_of(
@@ -100,6 +106,7 @@ def checkpoint_of(
     *,
     dt: float | str | Quantity | None = None,
     connections: Iterable[Edge] | None = None,
+    input_shape: tuple[int, ...] | None = None,
 ) -> SNNCheckpoint:
     """Return a running network as a checkpoint; see :func:`export` for the parameters."""
     brainpy = import_module("brainpy")
@@ -119,8 +126,24 @@ def checkpoint_of(
     checkpoint.extras = {"brainpy": _layout(checkpoint, tree, constants, nodes)}
     checkpoint.dt = _time_step(brainpy.math.get_dt() if dt is None else dt)
     checkpoint.connections = _connections(net, nodes, checkpoint.layers, connections)
+    if input_shape is not None:
+        _state_input_shape(checkpoint, input_shape)
     checkpoint.validate()
     return checkpoint
+
+
+def _state_input_shape(checkpoint: SNNCheckpoint, shape: tuple[int, ...]) -> None:
+    """State the size of the images that the first convolutions take."""
+    if checkpoint.connections is UNKNOWN:
+        raise CheckpointError("input_shape needs known connections; give connections=[...], too")
+    fed = {c.target for c in checkpoint.connections}
+    checkpoint.layers = {
+        name: replace(layer, input_shape=shape[:-1])
+        if isinstance(layer, Conv1d | Conv2d) and name not in fed
+        else layer
+        for name, layer in checkpoint.layers.items()
+    }
+    checkpoint.layers = infer_shapes(checkpoint.layers, checkpoint.connections)
 
 
 def build(checkpoint: SNNCheckpoint, *, allow_loss: bool = False) -> Any:

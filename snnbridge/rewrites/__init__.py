@@ -7,6 +7,7 @@ stands when the verdict of the simulator is ``equivalent``.
 
 from __future__ import annotations
 
+from snnbridge.rewrites.folding import with_folded_norm, with_output, with_sum_pool
 from snnbridge.rewrites.images import with_image_order
 from snnbridge.rewrites.parts import Rewritten
 from snnbridge.rewrites.spikes import with_compare, with_immediate_reset
@@ -19,9 +20,12 @@ __all__ = [
     "scaled",
     "with_compare",
     "with_flatten_order",
+    "with_folded_norm",
     "with_gain_in_weights",
     "with_image_order",
     "with_immediate_reset",
+    "with_output",
     "with_output_delay",
+    "with_sum_pool",
     "without_subgraphs",
 ]

@@ -48,6 +48,10 @@ def with_output_delay(
     }
     if not any(gained.values()):
         return checkpoint, ()
+    unknown = [c for c in edges_of(checkpoint) if c.delay is UNKNOWN]
+    if unknown:
+        c = unknown[0]
+        raise CheckpointError(f"the delay from {c.source!r} to {c.target!r} is not known")
     order, onward = forward(checkpoint.layers, [_edge(c) for c in edges_of(checkpoint)])
     into, out = _latencies(order, onward, gained)
     delays = {_edge(c): c.delay + into[c.target] - out[c.source] for c in edges_of(checkpoint)}
@@ -68,7 +72,7 @@ def _is_biased(layer: Layer) -> bool:
 
 
 def _edge(c: Connection) -> Edge:
-    return c.source, c.target, c.delay
+    return c.source, c.target, c.delay  # type: ignore[return-value]
 
 
 def _take_from_before(delays: dict[Edge, int], checkpoint: SNNCheckpoint) -> None:

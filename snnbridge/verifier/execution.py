@@ -26,7 +26,8 @@ class Execution:
     """A network, and what an engine makes of the same input.
 
     Layers are matched by name. Those that the engine does not return are not judged; those of
-    which it returns no membranes are judged by their spikes.
+    which it returns no membranes are judged by their spikes. Of a network without neurons, the
+    outputs are compared.
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ class Execution:
         given = chosen(inputs, self.raw, self.network, steps=steps, seed=seed, rate=rate)
         steps, samples = next(iter(given.values())).shape[:2]
         returned = self.engine(given)
+        if not any(isinstance(layer, Neuron) for layer in self.network.layers.values()):
+            return self._run_outputs(given, returned, (steps, samples), progress)
         names = _returned_layers(self.network, returned)
         found = [agreement(self.network, name, name) for name in names]
         record = recorded(names, found)
@@ -58,6 +61,25 @@ class Execution:
         for x in found:
             self._compare(x, returned, raw, shown, (steps, samples))
         return Verification.of(found, "name", steps, samples)
+
+    def _run_outputs(
+        self, given: Any, returned: Any, size: tuple[int, int], progress: Any
+    ) -> Verification:
+        """Compare the outputs of a network without neurons, as readouts."""
+        traces = simulate(self.left, given, progress=_steps(progress)).outputs
+        found = []
+        for name, ours in traces.items():
+            theirs = _shaped(returned, (name, "output"), ours.shape)
+            if theirs is not None:
+                x = LayerAgreement(name, name, int(np.prod(ours.shape[2:])), spiking=False)
+                count_readouts(x, 0, (ours, theirs), self.tolerance)
+                found.append(x)
+        if not found:
+            raise CheckpointError(
+                f"the engine returns {_listed(returned)}; the left network has neither neurons nor "
+                f"one of these outputs: {_listed((name, 'output') for name in traces)}"
+            )
+        return Verification.of(found, "name", *size)
 
     def _compare(
         self, x: LayerAgreement, returned: Any, raw: Any, shown: Any, size: tuple[int, int]
