@@ -24,34 +24,58 @@ def judged(*, plain: bool) -> list[nir_matrix.Cell]:
     found: list[nir_matrix.Cell] = []
     for importer in IMPORTERS:
         with tempfile.TemporaryDirectory() as place:
-            made = nir_matrix.cells(Path(place), [importer], plain=plain)
-            written = [cell for cell in made if not plain or cell.name.endswith("random")]
+            made = nir_matrix.unwritten if plain else nir_matrix.recordings
+            written = list(made(Path(place), importer))
             nir_matrix.run(written, importer, Path(place))
             found += written
     return found
 
 
-def outcome(cell: nir_matrix.Cell) -> str:
-    """Name what became of a net behind an importer."""
-    if cell.refused:
-        return "refused"
-    if cell.error is not None:
-        return "error"
-    return "wrong" if cell.wrong() else "right"
-
-
 def table(cells: list[nir_matrix.Cell], shown: tuple[str, ...]) -> str:
-    """Make a table of the numbers of outcomes, a line for each source."""
+    """Make a table of the numbers of outcomes, a line for each source, and of outputs."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     for cell in cells:
-        counts.setdefault((cell.source, cell.importer), Counter())[outcome(cell)] += 1
+        found = counts.setdefault((cell.source, cell.importer), Counter())
+        found[cell.outcome] += 1
+        if cell.outcome in ("right", "wrong"):
+            wrong, size = cell.compared()
+            found.update(differ=wrong, outputs=size)
     sources = sorted({source for source, _ in counts})
     lines = [f"| nets of | {' | '.join(IMPORTERS)} |", "|---" * (len(IMPORTERS) + 1) + "|"]
     for source in sources:
         row = [counts[source, importer] for importer in IMPORTERS]
-        numbers = [" / ".join(str(found[what]) for what in shown) for found in row]
+        numbers = [" / ".join(str(found[what]) for what in shown) + share(found) for found in row]
         lines.append(f"| {source} | {' | '.join(numbers)} |")
     return "\n".join(lines)
+
+
+def share(found: Counter[str]) -> str:
+    """Say how many of all outputs differ."""
+    return f", {found['differ']} of {found['outputs']}" if found["outputs"] else ""
+
+
+def of_shapes(cells: list[nir_matrix.Cell]) -> str:
+    """Make a table of the shapes of nets that importers run."""
+    found = {(cell.name, cell.importer): cell for cell in cells}
+    lines = [f"| net | {' | '.join(IMPORTERS)} |", "|---" * (len(IMPORTERS) + 1) + "|"]
+    for name in dict.fromkeys(cell.name for cell in cells):
+        row = [found[name, importer] for importer in IMPORTERS]
+        shown = (
+            cell.outcome if cell.refused else "{} of {}".format(*cell.compared()) for cell in row
+        )
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def judged_shapes() -> list[nir_matrix.Cell]:
+    """Write, run and return the nets of every shape."""
+    found: list[nir_matrix.Cell] = []
+    for importer in IMPORTERS:
+        with tempfile.TemporaryDirectory() as place:
+            written = list(nir_matrix.shapes(Path(place), importer))
+            nir_matrix.run(written, importer, Path(place))
+            found += written
+    return found
 
 
 def reasons(cells: list[nir_matrix.Cell]) -> str:
@@ -60,6 +84,7 @@ def reasons(cells: list[nir_matrix.Cell]) -> str:
     for importer in IMPORTERS:
         found = Counter(
             re.sub(r"'[^']*'", "…", cell.refused.rpartition(": ")[2])
+            .removesuffix(", unlike this one")
             for cell in cells
             if cell.importer == importer and cell.refused
         )
@@ -74,6 +99,7 @@ def main() -> None:
         "with": table(ours, ("right", "wrong", "refused")),
         "without": table(nobody, ("right", "wrong", "error")),
         "reasons": reasons(ours),
+        "shapes": of_shapes(judged_shapes()),
     }
     text = PAGE.read_text(encoding="utf-8")
     for name, part in parts.items():

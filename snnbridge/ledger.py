@@ -14,6 +14,8 @@ from snnbridge.model import Path
 ORDER = "(order)"
 #: The path of a line on outputs that come in another step.
 LATENCY: Path = ("latency",)
+#: Where the path of a line begins on what a file's engine computes otherwise than the simulator.
+ENGINE: Path = ("engine",)
 
 
 class Status(enum.Enum):

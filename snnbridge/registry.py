@@ -176,7 +176,7 @@ class Registry:
         return f"{unknown}; formats that are read: {self._names()}"
 
     def for_target(self, path: str | Path) -> Format:
-        """Return the format that writes files of this suffix.
+        """Return the format that writes files of this suffix, the longest that fits.
 
         Raises
         ------
@@ -186,6 +186,8 @@ class Registry:
             If several do.
         """
         found = [f for f in self if f.write is not None and _has_suffix(Path(path), f)]
+        longest = max((_suffix(Path(path), f) for f in found), default=0)
+        found = [f for f in found if _suffix(Path(path), f) == longest]
         if not found:
             known = ", ".join(f"{f.suffixes[0]} ({f.name})" for f in self if f.write and f.suffixes)
             raise UnknownFormat(
@@ -193,8 +195,12 @@ class Registry:
                 "format with format= or --to"
             )
         if len(found) > 1:
-            names = ", ".join(f.name for f in found)
-            raise AmbiguousFormat(f"{path}: {names} all write it; name one with format= or --to")
+            suffix = Path(path).name[-longest:]
+            choices = "; ".join(f"--to {f.name}: {f.summary}" for f in found)
+            raise AmbiguousFormat(
+                f"{path}: {len(found)} formats write {suffix} files; add one of these (in Python "
+                f"to= or format=): {choices}"
+            )
         return found[0]
 
     def require(self, format: Format) -> None:
@@ -223,7 +229,13 @@ def _distribution(point: importlib.metadata.EntryPoint) -> str:
 
 
 def _has_suffix(path: Path, format: Format) -> bool:
-    return path.name.lower().endswith(format.suffixes)
+    return _suffix(path, format) > 0
+
+
+def _suffix(path: Path, format: Format) -> int:
+    """Return the length of a format's longest suffix that a path has; 0 if it has none."""
+    name = path.name.lower()
+    return max((len(s) for s in format.suffixes if name.endswith(s)), default=0)
 
 
 def _records(hook: Any, kind: type[Any], origin: str) -> list[Any]:

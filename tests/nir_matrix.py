@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+import nir_graphs
 import recorded
 from snnbridge import (
     LossyWrite,
@@ -58,16 +59,29 @@ class Cell:
         neurons = [n for n, layer in self.net.layers.items() if isinstance(layer, Neuron)]
         return (ends or neurons)[-1]
 
+    @property
+    def outcome(self) -> str:
+        """What became of the net: refused, error, wrong or right."""
+        if self.refused:
+            return "refused"
+        if self.error is not None:
+            return "error"
+        return "wrong" if self.wrong() else "right"
+
     def wrong(self) -> int:
         """Return how many outputs of the importer's net differ from the source's."""
+        return self.compared()[0]
+
+    def compared(self) -> tuple[int, int]:
+        """Return how many outputs of the importer's net differ from the source's, and of all."""
         layer = self.net.layers[self.last]
         truth = simulate(self.net, self.x, record={self.last: "output"}).traces[self.last, "output"]
         if self.out is None or self.out.size != truth.size:
-            return truth.size
+            return truth.size, truth.size
         found = self.out.reshape(truth.shape)
         if isinstance(layer, Neuron) and layer.rule.spiking:
-            return int((found != truth).sum())
-        return int((np.abs(found - truth) > 1e-4).sum())
+            return int((found != truth).sum()), truth.size
+        return int((np.abs(found - truth) > 1e-4).sum()), truth.size
 
 
 def cells(folder: Path, importers=tuple(IMPORTERS), *, plain: bool = False) -> Iterator[Cell]:
@@ -82,6 +96,28 @@ def cells(folder: Path, importers=tuple(IMPORTERS), *, plain: bool = False) -> I
             x = case.seen("input").astype(np.float32)
             cell = Cell(book, name, importer, case.net, x, file)
             put(cell, plain=plain)
+            yield cell
+
+
+def shapes(folder: Path, importer: str, *, plain: bool = False) -> Iterator[Cell]:
+    """Write nets of every shape, in an importer's own neurons, for that importer or for nobody."""
+    x = np.random.default_rng(11).random((30, 5, nir_graphs.SIZE)).astype(np.float32) * 2
+    for number, (name, net) in enumerate(nir_graphs.nets(importer)):
+        file = folder / f"shape-{number}-{importer}.nir"
+        cell = Cell("shapes", name, importer, net, x, file)
+        put(cell, plain=plain)
+        yield cell
+
+
+def recordings(folder: Path, importer: str) -> Iterator[Cell]:
+    """Write every recorded net for an importer."""
+    return cells(folder, [importer])
+
+
+def unwritten(folder: Path, importer: str) -> Iterator[Cell]:
+    """Write the nets on random drives as plain NIR, for nobody in particular."""
+    for cell in cells(folder, [importer], plain=True):
+        if cell.name.endswith("random"):
             yield cell
 
 

@@ -712,7 +712,7 @@ def test_a_map_of_what_is_not_there_is_refused(tmp_path):
         ("fc9=Dense0", "'fc9', which is no layer"),
         ("fc1=Dense9", "'Dense9', which is no node"),
         ("fc1=Dense0,fc2=Dense0", "two layers"),
-        ("fc1", "LAYER=NODE"),
+        ("fc1", "LAYER=NAME"),
     ):
         with pytest.raises(OptionError, match=reason):
             write(checkpoint, tmp_path / "x.bp", registry=REGISTRY,

@@ -199,10 +199,56 @@ def test_a_reset_that_is_not_stated_subtracts_where_the_documentation_said_so():
     assert chosen.parameters["v_reset"].value.tolist() == [0, 0, 0, 0]
 
 
-def test_a_reset_that_is_not_stated_is_to_zero_since_then(small):
+def test_a_reset_that_is_not_stated_is_to_zero_since_then_with_a_note(small):
     checkpoint = load(small)
     assert checkpoint.layers["lif"].rule.reset is Reset.SET
+    assert "(first 'lif') without v_reset, in a file of NIR 1.0.8" in checkpoint.source.notes[0]
+    assert "sets the potential to 0" in checkpoint.source.notes[0]
+    chosen = load(small, reset="subtract").layers["lif"]
+    assert chosen.rule.reset is Reset.SUBTRACT
+
+
+def test_a_stated_reset_is_no_assumption(path):
+    nodes = {"lif": lif(v_reset=np.zeros(2))}
+    checkpoint = load(build(path, nodes, []))
     assert not any("v_reset" in note for note in checkpoint.source.notes)
+    assert checkpoint.source.assumed == frozenset()
+
+
+@pytest.mark.parametrize("given", [{"reset": "zero"}, {"reset": "zero", "scheme": "norse"}])
+def test_a_reset_that_would_change_nothing_is_refused(path, given):
+    nodes = {
+        "in": {"type": "Input", "shape": shape(2)},
+        "lif": lif(v_reset=np.zeros(2)),
+        "out": {"type": "Output", "shape": shape(2)},
+    }
+    with pytest.raises(OptionError, match="would change nothing"):
+        load(build(path, nodes, chained("in", "lif", "out")), **given)
+
+
+def test_a_reset_for_a_file_with_our_description_is_refused(net, path):
+    save(net, path)
+    with pytest.raises(OptionError, match="description in the file states"):
+        load(path, reset="zero")
+
+
+def test_the_assumed_reset_stands_in_what_is_written_on(tmp_path):
+    source, target = FIXTURES / "nir-1.0.4" / "mlp.nir", tmp_path / "net.nir"
+    convert(source, target, registry=REGISTRY)
+    (record,) = load(target).provenance
+    assert "subtracts the threshold" in record["notes"][0]
+
+
+def test_a_version_that_is_none_is_told(path):
+    build(path, {"a": lif()}, [], version="abc")
+    checkpoint = load(path)
+    assert checkpoint.layers["a"].rule.reset is Reset.SUBTRACT
+    assert checkpoint.source.notes[0].startswith("'abc' is no version of NIR")
+
+
+def test_a_type_in_other_letters_is_told(path):
+    build(path, {"a": {"type": "lif", "tau": np.ones(2)}}, [])
+    assert "was 'LIF' meant?" in load(path).source.notes[0]
 
 
 def test_a_file_without_a_version_is_taken_as_an_old_one(path):
@@ -272,6 +318,80 @@ def test_numbers_stand_for_all_neurons_behind_a_matrix(path):
     nodes = {"fc": fc, "a": lif(()), "b": lif(1)}
     checkpoint = load(build(path, nodes, chained("fc", "a", "b")))
     assert checkpoint.layers["a"].shape == checkpoint.layers["b"].shape == (4,)
+
+
+def conv_net(path, **neuron):
+    """Write a convolution between an input and neurons with some parameters."""
+    conv = {
+        "type": "Conv2d", "weight": np.ones((2, 1, 3, 3), np.float32), "bias": np.zeros(2),
+        "stride": shape(1, 1), "padding": shape(0, 0), "dilation": shape(1, 1), "groups": 1,
+        "input_shape": shape(6, 6),
+    }  # fmt: skip
+    nodes = {
+        "input": {"type": "Input", "shape": shape(1, 6, 6)},
+        "conv": conv,
+        "lif": lif((2, 4, 4)) | neuron,
+        "output": {"type": "Output", "shape": shape(2, 4, 4)},
+    }
+    return build(path, nodes, chained("input", "conv", "lif", "output"))
+
+
+@pytest.mark.parametrize("sizes", [(), (1,), (2, 1, 1), (1, 1, 1, 1), (5, 2, 4, 4)], ids=str)
+def test_parameters_hold_for_the_image_that_reaches_them(path, sizes):
+    one = np.ones(sizes)
+    fields = {"tau": one / 50, "r": one, "v_leak": 0 * one, "v_threshold": one}
+    checkpoint = load(conv_net(path, **fields), dt="1e-3", scheme="euler")
+    assert checkpoint.layers["lif"].shape == (2, 4, 4)
+    simulate(checkpoint, np.ones((3, 1, 1, 6, 6), np.float32))
+
+
+def test_a_vector_behind_a_convolution_does_not_fit(path):
+    one = np.ones(4)
+    with pytest.raises(ReadError, match="takes"):
+        load(conv_net(path, tau=one, r=one, v_leak=one, v_threshold=one))
+
+
+@pytest.mark.parametrize("extra", [(10,), (1, 10)], ids=str)
+def test_axes_of_time_and_batch_at_the_ends_are_taken_off_with_a_note(path, extra):
+    """Sinabs and Rockpool export them so."""
+    nodes = {
+        "input": {"type": "Input", "shape": shape(*extra, 3)},
+        "fc": {"type": "Linear", "weight": np.ones((4, 3), np.float32)},
+        "lif": lif(4),
+        "output": {"type": "Output", "shape": shape(*extra, 4)},
+    }
+    checkpoint = load(build(path, nodes, chained("input", "fc", "lif", "output")))
+    assert (checkpoint.layers["input"].shape, checkpoint.layers["output"].shape) == ((3,), (4,))
+    noted = [note for note in checkpoint.source.notes if "time or batch" in note]
+    assert len(noted) == 2
+
+
+def test_other_axes_at_the_ends_are_an_error(path):
+    nodes = {
+        "input": {"type": "Input", "shape": shape(10, 5)},
+        "fc": {"type": "Linear", "weight": np.ones((4, 3), np.float32)},
+    }
+    with pytest.raises(ReadError, match=r"gives shape \(10, 5\)"):
+        load(build(path, nodes, chained("input", "fc")))
+
+
+def test_a_flatten_that_counts_the_batch_joins_the_sample(path):
+    flatten = {
+        "type": "Flatten", "input_type": shape(1, 2, 3, 4), "start_dim": 1, "end_dim": -1,
+    }  # fmt: skip
+    nodes = {"input": {"type": "Input", "shape": shape(2, 3, 4)}, "flat": flatten}
+    layer = load(build(path, nodes, chained("input", "flat"))).layers["flat"]
+    assert (layer.start, layer.end, layer.input_shape) == (0, -1, (2, 3, 4))
+
+
+def test_no_file_makes_a_write_allocate_what_it_only_claims(path, tmp_path):
+    nodes = {
+        "input": {"type": "Input", "shape": shape(1 << 40)},
+        "t": {"type": "Threshold", "threshold": np.float64(1.0)},
+    }
+    checkpoint = load(build(path, nodes, chained("input", "t")))
+    with pytest.raises(WriteError, match="1099511627776 numbers for 1"):
+        save(checkpoint, tmp_path / "again.nir")
 
 
 def test_a_type_that_nobody_knows_is_kept(path):
@@ -443,6 +563,35 @@ def test_a_weight_that_another_tool_changed_is_seen(net, path):
     assert found.layers["lif"].rule == net.layers["lif"].rule
 
 
+def test_what_another_program_saved_is_told(net, path):
+    save(net, path)
+    assert load(path).source.integrity == "intact"
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/lif/v_threshold"][0] = 0.75
+    found = load(path)
+    assert found.source.integrity == "changed"
+    assert any("another program saved this file" in note for note in found.source.notes)
+
+
+def test_the_ends_that_the_package_adds_do_not_end_the_description(net, path):
+    alone = Linear("alone", np.ones((2, 2), np.float32))
+    save(SNNCheckpoint([*net.layers.values(), alone], connections=net.connections), path)
+    with h5py.File(path, "r+") as file:
+        for kind in ("Input", "Output"):
+            added = file["node/nodes"].create_group(f"{kind.lower()}_alone")
+            added["type"], added["shape"] = kind, shape(2)
+        edges = [
+            *file["node/edges"][()].tolist(),
+            ("input_alone", "alone"),
+            ("alone", "output_alone"),
+        ]
+        del file["node/edges"]
+        file["node"].create_dataset("edges", data=edges, dtype=h5py.string_dtype())
+    found = load(path)
+    assert found.source.dialect == "snnbridge"
+    assert list(found.layers) == [*net.layers, "alone"]
+
+
 def test_a_node_that_another_tool_changed_ends_the_description(net, path):
     save(net, path)
     with h5py.File(path, "r+") as file:
@@ -532,7 +681,7 @@ def test_what_an_importer_would_leave_out_is_refused(net, path, importer):
         ("sinabs", "loses a threshold by a spike"),
         ("rockpool", "has a synapse"),
         ("spikingjelly", "one number for all neurons"),
-        ("spyx", "one step after"),
+        ("spyx", "loses a threshold by a spike"),
     ],
 )
 def test_a_neuron_that_an_importer_does_not_have_is_refused_with_the_reason(

@@ -13,7 +13,6 @@ import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import numpy_helper
 
 import recorded
 import recorded_brainpy
@@ -29,6 +28,7 @@ from onnx_nets import (
     exported,
     leaky,
     plain,
+    ran,
     read,
     spikes,
     write,
@@ -37,9 +37,7 @@ from snnbridge import (
     UNKNOWN,
     CheckpointError,
     IntegrityError,
-    LossyWrite,
     Registry,
-    SNNBridgeError,
     UnknownValue,
     WriteError,
     differences,
@@ -97,24 +95,26 @@ def test_a_recorded_network_runs_with_the_simulators_spikes_and_potentials(tmp_p
     net = replace(case.net, state=initial)
     stimulus = {"input": np.asarray(case.seen("input"), np.float32)}
     kept = {"state": "kept"} if initial else {}
-    assert_same(tmp_path / "net.onnx", net, stimulus, initial, step=step, **kept)
+    assert_same(tmp_path / "net.onnx", net, stimulus, initial, stepwise=step, **kept)
 
 
 @pytest.mark.parametrize("case", BRAINPY, ids=["/".join(c) for c in BRAINPY])
 def test_a_network_of_brainpy_runs_with_the_spikes_that_brainpy_recorded(tmp_path, case):
     case = recorded_brainpy.RecordedBrainPy(*case)
-    if case.state:
-        case.net = replace(case.net, state=case.state)
-    write(case.net, tmp_path / "net.onnx", options={"state": "kept"} if case.state else {})
-    names = {n for n, x in case.net.layers.items() if isinstance(x, Input)} or {"input"}
+    first, kept = case.truth_of.get("first_step", 0), {"state": "kept"} if case.state else {}
+    net = replace(case.net, state=case.state, step=first) if case.state else case.net
+    path = exported(tmp_path / "net.onnx", net, outputs="all", **kept)
+    names = {n for n, x in net.layers.items() if isinstance(x, Input)} or {"input"}
     stimulus = np.asarray(case.seen("input"), np.float32)
-    found = FORMAT.run(tmp_path / "net.onnx", dict.fromkeys(names, stimulus), {})
-    expected = simulate(case.net, stimulus, record=list(case.layers), initial=case.initial()).traces
-    late = case.truth_of.get("first_step", 0)
+    found = ran(path, dict.fromkeys(names, stimulus))
+    expected = simulate(net, stimulus, record=list(case.layers), initial=case.initial()).traces
+    seen = 0
     for layer, variable, _ in case.truth():
         key = (layer, "spikes" if variable == "output" else variable)
-        if key in found and not late:
+        if key in found:
             assert (found[key] == expected[key]).all(), key
+            seen += 1
+    assert seen or not list(case.truth())
 
 
 def test_a_network_trained_in_brainpy_spikes_in_onnxruntime_as_it_did_there(tmp_path):
@@ -144,6 +144,8 @@ def rule_of(framework, kind):
         for name, argument in found.arguments.items()
         if name not in found.defaults() and not argument.choices
     }
+    if framework == "nir" and "method" in found.arguments:  # its files do not state it
+        required["method"] = "euler"
     return found.build("it", shape=(4,), **required)
 
 
@@ -176,7 +178,7 @@ def test_every_switch_gives_the_simulators_spikes(tmp_path, case, step, opset):
     wide = net.layers["syn"].rule.width is Width.FLOAT64
     stimulus = stimulus.astype(np.float64 if wide else np.float32)
     path = tmp_path / "net.onnx"
-    for layer, variable, ours, trace in compared(path, net, stimulus, step=step, opset=opset):
+    for layer, variable, ours, trace in compared(path, net, stimulus, stepwise=step, opset=opset):
         if not wide:
             assert (ours == trace).all(), (layer, variable)
         elif variable != "spikes":  # sums of float64 weights are rounded in each engine's order
@@ -211,7 +213,7 @@ def images(rng):
 @pytest.mark.parametrize("step", ["no", "yes"])
 def test_convolutions_pools_and_norms_run(tmp_path, step):
     net = images(np.random.default_rng(5))
-    assert_same(tmp_path / "net.onnx", net, spikes(12, 2, 2, 9, 8), step=step)
+    assert_same(tmp_path / "net.onnx", net, spikes(12, 2, 2, 9, 8), stepwise=step)
 
 
 def test_one_axis_is_enough_for_windows(tmp_path):
@@ -253,7 +255,7 @@ def test_a_cycle_across_layers_runs(tmp_path, step):
     ]
     connections = [Connection(a, b, int(n)) for a, b, n in map(str.split, edges)]
     net = SNNCheckpoint(layers, connections=connections, dt=Quantity(1.0, "ms"))
-    assert_same(tmp_path / "net.onnx", net, spikes(20, 3, 6), step=step)
+    assert_same(tmp_path / "net.onnx", net, spikes(20, 3, 6), stepwise=step)
 
 
 @pytest.mark.parametrize("step", ["no", "yes"])
@@ -268,7 +270,7 @@ def test_elements_with_their_own_delays_run(tmp_path, step, delays):
         Linear("out", dyadic(rng, 2, 4)),
         leaky("last", (2,)),
     )
-    assert_same(tmp_path / "net.onnx", net, spikes(20, 3, 6), step=step)
+    assert_same(tmp_path / "net.onnx", net, spikes(20, 3, 6), stepwise=step)
 
 
 def test_subgraphs_and_several_inputs_and_outputs_run(tmp_path):
@@ -318,8 +320,8 @@ def test_a_run_starts_from_the_checkpoints_state_if_asked(tmp_path, net):
 def test_float32_sums_are_named_as_a_risk(tmp_path, net):
     ledger = write(net, tmp_path / "net.onnx", options={"sums": "float32"})
     assert [(e.status.value, e.path) for e in ledger.told] == [
-        ("rounded", ("layers", "fc1")),
-        ("rounded", ("layers", "fc2")),
+        ("rounded", ("engine", "fc1")),
+        ("rounded", ("engine", "fc2")),
     ]
     assert "threshold" in ledger.told[0].reason
     assert_same(tmp_path / "net.onnx", net, spikes(20, 2, 6), sums="float32")  # dyadic: exact
@@ -338,13 +340,13 @@ def test_what_a_step_lacks_is_refused_with_the_list(tmp_path, net):
 def test_what_no_operator_computes_is_refused_with_the_reason(tmp_path, net):
     layers = [Input("in", (2,)), Opaque("what")]
     odd = SNNCheckpoint(layers, connections=[Connection("in", "what")])
-    with pytest.raises(LossyWrite, match="unknown kinds"):
-        write(odd, tmp_path / "net.onnx")
-    with pytest.raises(SNNBridgeError, match="no word for"):
-        write(odd, tmp_path / "net.onnx", allow_loss=True)
+    for allowed in (False, True):
+        with pytest.raises(WriteError, match="'what' is one of unknown kinds") as caught:
+            write(odd, tmp_path / "net.onnx", allow_loss=allowed)
+        assert "allow" not in str(caught.value)  # it would not help
     kind = Neuron("lif", (2,), model="izhikevich")
     other = SNNCheckpoint([layers[0], kind], connections=[Connection("in", "lif")])
-    with pytest.raises(LossyWrite, match="izhikevich"):
+    with pytest.raises(WriteError, match="izhikevich"):
         write(other, tmp_path / "net.onnx")
     loop = SNNCheckpoint([leaky("lif", (2,))], connections=[Connection("lif", "lif", 1)])
     with pytest.raises((WriteError, CheckpointError), match="no input"):
@@ -367,7 +369,11 @@ def test_functions_of_one_rule_are_shared(tmp_path, net):
     assert [(p.key, p.value) for p in model.graph.node[1].metadata_props] == [
         ("org.snnbridge.class", "snntorch Leaky")
     ]
-    assert "layers/fc1/weight" in {t.doc_string for t in model.graph.initializer}
+    held = {t.name: t for t in model.graph.initializer}
+    assert held["fc1.weight"].doc_string == "layers/fc1/weight"
+    assert [(p.key, p.value) for p in held["fc1.weight"].metadata_props] == [
+        ("org.snnbridge.path", '["layers","fc1","weight"]')
+    ]
 
 
 def test_the_reference_evaluator_of_onnx_runs_it_too(tmp_path, net):
@@ -440,10 +446,16 @@ def test_weights_of_any_dtype_run_and_come_back(tmp_path, dtype):
     assert read(tmp_path / "net.onnx").layers["fc"].weight.value.dtype == weight.dtype
 
 
-def test_the_same_checkpoint_gives_the_same_bytes(tmp_path, net):
+@pytest.mark.parametrize("external", ["no", "yes", "safetensors"])
+def test_the_same_checkpoint_gives_the_same_bytes(tmp_path, net, external):
+    net = replace(net, training={"adam": np.arange(3000.0)})
     for name in ("a", "b"):
-        write(net, tmp_path / f"{name}.onnx")
-    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+        (tmp_path / name).mkdir()
+        write(net, tmp_path / name / "net.onnx", options={"external": external})
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(files) == (1 if external == "no" else 2)
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 def test_the_data_file_is_one_of_safetensors(tmp_path):
@@ -457,51 +469,6 @@ def test_the_data_file_is_one_of_safetensors(tmp_path):
     assert raw[8 + size + start : 8 + size + end] == weight.tobytes()
     assert table["fc.weight"] == {"dtype": "F32", "shape": [64, 64], "data_offsets": [start, end]}
     assert len(raw) == 8 + size + end
-
-
-@pytest.mark.parametrize("tool", ["save", "textproto", "json", "inferred", "inlined", "external"])
-def test_a_model_survives_tools(tmp_path, net, tool):
-    path = exported(tmp_path / "net.onnx", net)
-    model, other = onnx.load(path), tmp_path / "other.onnx"
-    if tool in ("textproto", "json"):
-        onnx.save(model, tmp_path / f"net.{tool}", format=tool)
-        model = onnx.load(tmp_path / f"net.{tool}", format=tool)
-    elif tool == "inferred":
-        model = onnx.shape_inference.infer_shapes(model)
-    elif tool == "inlined":
-        model = onnx.inliner.inline_local_functions(model)
-    moved = {"save_as_external_data": True, "size_threshold": 0, "location": "moved.bin"}
-    onnx.save(model, other, **(moved if tool == "external" else {}))
-    back = read(other)
-    assert not list(differences(net, back))
-    assert back.source.notes == ()
-
-
-@pytest.mark.parametrize("name", ["other.onnx", "other.textproto", "other.onnxjson"])
-def test_a_model_survives_onnx_ir(tmp_path, net, name):
-    onnx_ir = pytest.importorskip("onnx_ir")
-    path = exported(tmp_path / "net.onnx", net)
-    onnx_ir.save(onnx_ir.load(path), tmp_path / name)
-    onnx.save(onnx.load(tmp_path / name), tmp_path / "back.onnx")
-    back = read(tmp_path / "back.onnx")
-    assert not list(differences(net, back))
-    assert back.source.notes == ()
-
-
-def test_what_a_tool_took_or_changed_is_named_and_the_rest_is_read(tmp_path, net):
-    path = exported(tmp_path / "net.onnx", net)
-    model = onnx.load(path)
-    held = {t.name: t for t in model.graph.initializer}
-    held["fc1.weight"].CopyFrom(numpy_helper.from_array(np.ones((5, 6), np.float32), "fc1.weight"))
-    model.graph.initializer.remove(held["fc2.weight"])
-    onnx.save(model, path)
-    back = read(path)
-    assert back.layers["fc2"].weight.value is UNKNOWN
-    assert (back.layers["fc1"].weight.value == 1).all()
-    assert (back.layers["fc1"].bias.value == net.layers["fc1"].bias.value).all()
-    assert len(back.source.notes) == 2
-    assert any("fc1.weight" in n and "changed" in n for n in back.source.notes)
-    assert any("fc2.weight" in n and "missing" in n for n in back.source.notes)
 
 
 def test_a_changed_document_is_refused(tmp_path, net):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, numpy_helper
 
+from onnx_graphs import model_of, read_model
 from onnx_nets import (
     FAST,
     FIXTURES,
@@ -32,16 +32,11 @@ from onnx_nets import (
 from snnbridge import (
     CheckpointError,
     ReadError,
-    rules,
-    simulate,
 )
 from snnbridge.model import (
-    Connection,
     Input,
     Linear,
     Neuron,
-    Parameter,
-    SNNCheckpoint,
 )
 from snnbridge_plugins.onnx import FORMAT
 
@@ -112,122 +107,9 @@ def test_a_state_that_was_baked_in_is_reported(name):
         assert any("baked in" in note for note in found.source.notes)
 
 
-@pytest.mark.parametrize("exporter", ["dynamo", "script"])
-def test_neurons_are_told_by_what_their_arithmetic_does(exporter):
-    """The exporter's net was Leaky(0.9, 0.75, subtract) and Leaky(0.5, 1.0, zero) of snnTorch."""
-    found = read(FIXTURES / f"snntorch_step.{exporter}.onnx")
-    ends = ["Input", "Linear", "Neuron", "Linear", "Neuron", "Output"]
-    assert [x.kind for x in found.layers.values()] == ends
-    first, second = (x for x in found.layers.values() if isinstance(x, Neuron))
-    assert (first.name, second.name) == ("lif1", "lif2")
-    assert first.parameters["decay"].value == np.float32(0.9)
-    assert first.parameters["threshold"].value == np.float32(0.75)
-    assert (first.shape, second.shape) == ((5,), (3,))
-    with np.load(FIXTURES / "snntorch_step.weights.npz") as weights:
-        net = SNNCheckpoint(
-            [
-                Input("x", (6,)),
-                Linear("fc1", weights["fc1.weight"], weights["fc1.bias"]),
-                leaky("lif1", (5,), beta=0.9, threshold=0.75),
-                Linear("fc2", weights["fc2.weight"]),
-                leaky("lif2", (3,), beta=0.5, reset_mechanism="zero"),
-            ],
-            connections=[
-                Connection(a, b) for a, b in itertools.pairwise(("x", "fc1", "lif1", "fc2", "lif2"))
-            ],
-        )
-    stimulus = np.random.default_rng(0).normal(0, 2, (200, 4, 6)).astype(np.float32)
-    expected = simulate(net, stimulus).spikes["lif2"]
-    assert (simulate(found, stimulus).spikes[second.name] == expected).all()
-    assert 0 < expected.mean() < 1
-
-
-@pytest.mark.parametrize("exporter", ["dynamo", "script"])
-def test_a_step_of_norse_is_told_with_its_own_order_of_operations(exporter):
-    """The exporter's net was LIFBoxCell at dt = 0.002 and tau_mem_inv = 200."""
-    found = read(FIXTURES / f"norse_step.{exporter}.onnx")
-    ends = ["Input", "Linear", "Neuron", "Output"]
-    assert [x.kind for x in found.layers.values()] == ends
-    (neuron,) = (x for x in found.layers.values() if isinstance(x, Neuron))
-    with np.load(FIXTURES / "norse_step.weights.npz") as weights:
-        arguments = {"tau_mem_inv": Parameter(np.float32(0.4), "1/step")}
-        net = chain(
-            Input("x", (6,)),
-            Linear("fc", weights["fc.weight"], weights["fc.bias"]),
-            rules.get("norse", "LIFBoxCell").build("lif", shape=(4,), **arguments),
-        )
-    stimulus = np.random.default_rng(0).normal(0, 4, (200, 4, 6)).astype(np.float32)
-    ours, expected = (
-        simulate(x, stimulus, record=[n]) for x, n in ((found, neuron.name), (net, "lif"))
-    )
-    assert (ours.traces[neuron.name, "v"] == expected.traces["lif", "v"]).all()
-    assert (ours.spikes[neuron.name] == expected.spikes["lif"]).all()
-    assert 0 < expected.spikes["lif"].mean() < 1
-
-
-def step_model(nodes, **more):
-    return model_of(nodes, more, inputs=("x", "v"), outputs=("s", "n"))
-
-
-def test_arithmetic_that_no_rule_does_is_kept_as_it_is(tmp_path):
-    nodes = [
-        oh.make_node("Mul", ["v", "v"], ["leaked"]),
-        oh.make_node("Add", ["leaked", "x"], ["n"]),
-        oh.make_node("Greater", ["n", "one"], ["over"]),
-        oh.make_node("Cast", ["over"], ["s"], to=TensorProto.FLOAT),
-    ]
-    found = read_model(tmp_path, step_model(nodes, one=np.float32(1)))
-    assert not any(isinstance(x, Neuron) for x in found.layers.values())
-    assert any("states" in note and "spec" in note for note in found.source.notes)
-
-
-@pytest.mark.parametrize("compare", ["Greater", "GreaterOrEqual"])
-@pytest.mark.parametrize("reset", ["subtract", "set", "none"])
-def test_a_neuron_of_any_exporter_is_told_from_arithmetic(tmp_path, compare, reset):
-    ends = {
-        "subtract": [
-            oh.make_node("Mul", ["s", "t"], ["a"]),
-            oh.make_node("Sub", ["h", "a"], ["n"]),
-        ],
-        "set": [oh.make_node("Where", ["over", "zero", "h"], ["n"])],
-        "none": [oh.make_node("Identity", ["h"], ["n"])],
-    }[reset]
-    nodes = [
-        oh.make_node("Mul", ["v", "b"], ["leaked"]),
-        oh.make_node("Add", ["x", "leaked"], ["h"]),
-        oh.make_node(compare, ["h", "t"], ["over"]),
-        oh.make_node("Cast", ["over"], ["s"], to=TensorProto.FLOAT),
-        *ends,
-    ]
-    constants = {
-        "b": np.float32([0.5, 0.25, 0.9, 1]),
-        "t": np.float32([1, 0.5, 0.7, 1.5]),
-        "zero": np.float32(0),
-    }
-    found = read_model(tmp_path, step_model(nodes, **constants))
-    (neuron,) = (x for x in found.layers.values() if isinstance(x, Neuron))
-    assert (neuron.parameters["decay"].value == constants["b"]).all()
-    assert (neuron.parameters["threshold"].value == constants["t"]).all()
-    assert neuron.rule.compare.value == {"Greater": ">", "GreaterOrEqual": ">="}[compare]
-    assert neuron.rule.reset.value == reset
-
-
 def test_ordinary_layers_are_recognised():
     kinds = [x.kind for x in read(FIXTURES / "images.script.onnx").layers.values()]
     assert kinds == ["Input", "Conv2d", "Opaque", "AvgPool", "Flatten", "Linear", "Output"]
-
-
-def model_of(nodes, initializers=(), inputs=("x",), outputs=("y",), shape=(1, 4), **more):
-    infos = [oh.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n in inputs]
-    ends = [oh.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs]
-    held = [numpy_helper.from_array(v, k) for k, v in dict(initializers).items()]
-    graph = oh.make_graph(nodes, "g", infos, ends, held)
-    return oh.make_model(graph, ir_version=10, opset_imports=[oh.make_opsetid("", 21)], **more)
-
-
-def read_model(tmp_path, model):
-    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
-    return read(tmp_path / "m.onnx")
 
 
 def test_a_product_and_an_addition_are_one_layer(tmp_path):

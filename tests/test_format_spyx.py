@@ -54,7 +54,7 @@ CONV_SPEC = {
         "1": {"kind": "Neuron", "class": "spyx.IF", "threshold": 1.0},
         "2": POOL,
         "3": {"kind": "Flatten", "order": "channels last"},
-        "5": {"class": "spyx.LI", "defaults": True},
+        "5": {"class": "spyx.LI"},
     },
 }
 

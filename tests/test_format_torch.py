@@ -33,14 +33,19 @@ from snnbridge.storage import Limits, Source
 from snnbridge.testing.strategies import checkpoints
 from snnbridge_plugins import torch
 from snnbridge_plugins.torch.container import read_contents
+from snnbridge_plugins.torch.forms import Form
 
 REGISTRY = Registry([torch])
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+NO_NETS = (
+    "whole_module", "script", "sparse", "sparse_rows", "quantised", "nested", "meta", "complex32",
+    "float4", "named_tuple",
+)  # fmt: skip
+NO_STATE_DICTS = ("values", "parameter", "buffer", "sequence")
 NETS = sorted(
     path
     for path in FIXTURES.glob("*/*.pt")
-    if path.name not in ("whole_module.pt", "script.pt", "sparse.pt")
-    and not path.name.startswith("values")
+    if path.stem not in NO_NETS and not path.stem.startswith(NO_STATE_DICTS)
 )
 
 
@@ -152,6 +157,99 @@ def test_a_parametric_neuron_of_spikingjelly_keeps_its_logit():
     assert "logit" in neuron("spikingjelly-2.0.0/mlp_random.pt", "lif2").parameters
 
 
+def container(**more):
+    """Make the state dict of a LinearRecurrentContainer between two dense layers."""
+    weight = np.arange(18, dtype=np.float32).reshape(3, 6)
+    return {
+        "0.weight": np.ones((3, 2), np.float32), "1.rc.weight": weight,
+        "1.rc.bias": np.ones(3, np.float32), **more, "2.weight": np.ones((1, 3), np.float32),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_the_one_weight_of_a_recurrent_container_is_two_layers(suffix, tmp_path):
+    save_state_dict(tmp_path / "net.pt", container())
+    checkpoint = opened(tmp_path / "net.pt")
+    assert list(checkpoint.layers) == ["0", "1.rc", "1.recurrent", "2"]
+    weight, (first, back) = container()["1.rc.weight"], list(checkpoint.layers.values())[1:3]
+    assert np.array_equal(first.weight.value, weight[:, :3])
+    assert np.array_equal(back.weight.value, weight[:, 3:])
+    assert first.bias is not None
+    assert checkpoint.source.framework == "spikingjelly"
+    assert any("3 columns for the input and 3 for what 1.sub_module" in note
+               for note in checkpoint.source.notes)  # fmt: skip
+    write(checkpoint, tmp_path / f"again{suffix}", registry=REGISTRY)
+    assert differences(checkpoint, opened(tmp_path / f"again{suffix}")) == []
+    write(checkpoint, tmp_path / "bare.pt", registry=REGISTRY, bare=True)
+    assert list(tensors(tmp_path / "bare.pt")) == list(container())
+    assert np.array_equal(tensors(tmp_path / "bare.pt")["1.rc.weight"], weight)
+
+
+def test_keys_in_another_order_keep_it_around_a_container(tmp_path):
+    state = dict(reversed(container().items()))
+    save_state_dict(tmp_path / "net.pt", state)
+    write(opened(tmp_path / "net.pt"), tmp_path / "again.pt", registry=REGISTRY)
+    assert list(tensors(tmp_path / "again.pt")) == list(state)
+
+
+def test_a_container_around_more_than_a_neuron_is_known_by_what_stands_inside(tmp_path):
+    wide = {"rc.weight": np.zeros((3, 8), np.float32)}
+    inside = {"net.sub_module.0.weight": np.zeros((5, 3), np.float32)}
+    save_state_dict(tmp_path / "net.pt", {f"net.{k}": v for k, v in wide.items()} | inside)
+    layers = opened(tmp_path / "net.pt").layers
+    assert layers["net.recurrent"].weight.value.shape == (3, 5)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"1.rc.weight": np.zeros((3, 5), np.float32)},
+        {"1.rc.weight": np.zeros((3, 2), np.float32)},
+        {"1.rb.weight": np.zeros((3, 6), np.float32)},
+        {"rc.weight": np.zeros((3, 6), np.float32)},
+        {"1.rc.weight": np.zeros((3, 6), np.float32), "1.recurrent.weight": np.zeros((3, 3), "f4")},
+    ],
+)
+def test_other_weights_are_no_containers(state, tmp_path):
+    save_state_dict(tmp_path / "net.pt", state)
+    assert len(opened(tmp_path / "net.pt").layers) == len(state)
+
+
+def recurrent_leaky(again=0.25):
+    state = {"threshold": np.float32(1), "beta": np.float32(0.5), "V": np.float32(0.25)}
+    return {f"lif.{k}": np.array(v) for k, v in state.items()} | {
+        "lif.recurrent.V": np.array(again, np.float32)
+    }
+
+
+def test_a_recurrent_factor_that_snntorch_stores_twice_is_one(tmp_path):
+    save_state_dict(tmp_path / "net.pt", recurrent_leaky())
+    checkpoint = opened(tmp_path / "net.pt")
+    assert [x.kind for x in checkpoint.layers.values()] == ["Neuron", "Scale"]
+    write(checkpoint, tmp_path / "again.pt", registry=REGISTRY)
+    held = tensors(tmp_path / "again.pt")
+    assert held["lif.V"] == held["lif.recurrent.V"] == 0.25
+
+
+def test_two_recurrent_factors_that_differ_are_both_kept(tmp_path):
+    save_state_dict(tmp_path / "net.pt", recurrent_leaky(0.5))
+    write(opened(tmp_path / "net.pt"), tmp_path / "again.pt", registry=REGISTRY)
+    held = tensors(tmp_path / "again.pt")
+    assert (held["lif.V"], held["lif.recurrent.V"]) == (0.25, 0.5)
+
+
+def test_an_archive_without_checksums_is_read_and_said_to_hold_none():
+    source = opened(FIXTURES / "torch-2.13.0/no_checksums.pt").source
+    assert source.integrity == ""
+    assert opened(FIXTURES / "torch-2.13.0/tied.pt").source.integrity == "intact"
+
+
+@pytest.mark.parametrize(("name", "what"), [("parameter", "one tensor"), ("sequence", "a list")])
+def test_what_is_no_state_dict_is_named(name, what, tmp_path):
+    with pytest.raises(ReadError, match=f"holds {what}; expected a state dict"):
+        opened(FIXTURES / f"torch-2.13.0/{name}.pt")
+
+
 def test_shared_parameters_are_tied_and_stay_shared(tmp_path):
     checkpoint = opened(FIXTURES / "torch-2.13.0/tied.pt")
     assert checkpoint.ties == (frozenset({("0", "weight"), ("1", "weight")}),)
@@ -254,7 +352,7 @@ def test_missing_and_unexpected_keys_are_named(tmp_path):
     checkpoint = small(snn())
     del checkpoint.layers["lif"]
     checkpoint.layers["head"] = Linear("head", np.zeros((1, 2), np.float32))
-    with pytest.raises(WriteError, match=r"'other\.b\.beta' missing.*'head\.weight' unexpected"):
+    with pytest.raises(WriteError, match=r"missing .*'other\.b\.beta'; unexpected 'head\.weight'"):
         write(checkpoint, tmp_path / "net.pt", registry=REGISTRY, options={"like": like})
 
 
@@ -263,9 +361,9 @@ def test_layers_that_could_go_to_several_places_are_named_by_the_user(tmp_path):
     save_state_dict(tmp_path / "fresh.pt", state)
     net = SNNCheckpoint([Linear(n, np.full((2, 2), i, "f4")) for i, n in enumerate("xy")])
     like = {"like": str(tmp_path / "fresh.pt")}
-    with pytest.raises(WriteError, match=r"'a' .* any of 'x', 'y'.*map=a=LAYER"):
+    with pytest.raises(WriteError, match=r"'a' .* any of 'x', 'y'.*map=x=a"):
         write(net, tmp_path / "net.pt", registry=REGISTRY, options=like)
-    write(net, tmp_path / "net.pt", registry=REGISTRY, options={**like, "map": "a=y,b=x"})
+    write(net, tmp_path / "net.pt", registry=REGISTRY, options={**like, "map": "y=a,x=b"})
     assert tensors(tmp_path / "net.pt")["a.weight"][0, 0] == 1
 
 
@@ -392,3 +490,17 @@ def save_tree(path, tree):
         for number, array in enumerate(storages):
             archive.add_elements(f"archive/data/{number}", array)
         archive.add("archive/version", b"3\n")
+
+
+@pytest.mark.parametrize(
+    "place", [{"columns": [2]}, {"columns": [2, 1]}, {"columns": [-1, 1]}, {"columns": [0, 1.0]},
+              {"columns": 3}, {"columns": [0, True]}, {"axes": [1, 1]}, {"tail": 1}],
+)  # fmt: skip
+def test_a_place_of_a_strangers_document_is_checked(place):
+    with pytest.raises(ReadError, match="a tensor's place has the"):
+        Form.from_json(place)
+
+
+def test_columns_that_a_tensor_does_not_have_do_not_fit():
+    assert not Form(columns=(0, 7)).fits(np.zeros((2, 6)))
+    assert not Form(columns=(0, 1)).fits(np.zeros(6))

@@ -61,6 +61,20 @@ def test_the_suffix_settles_a_tie_and_nothing_else(toy_file):
         Registry([toy, plugin(variant("twin"))]).detect(toy_file)
 
 
+def test_a_suffix_of_several_formats_is_refused_with_what_to_add(tmp_path):
+    twin = variant("twin", suffixes=(".bin",), summary="twins")
+    registry = Registry([plugin(twin, variant("other", suffixes=(".bin",), summary="others"))])
+    with pytest.raises(AmbiguousFormat, match=r"write \.bin files.*--to other: others; --to twin"):
+        registry.for_target(tmp_path / "a.bin")
+
+
+def test_the_longest_suffix_says_what_is_written(tmp_path):
+    long = variant("long", suffixes=(".index.bin",))
+    registry = Registry([plugin(variant("short", suffixes=(".bin",)), long)])
+    assert registry.for_target(tmp_path / "a.index.bin") is long
+    assert registry.for_target(tmp_path / "a.bin").name == "short"
+
+
 def test_a_file_that_nobody_knows_is_an_error_that_lists_the_formats(tmp_path):
     (tmp_path / "x").write_bytes(b"\x00\x01")
     with pytest.raises(UnknownFormat, match=r"no format knows this content.*toy"):
@@ -115,7 +129,7 @@ def test_the_target_s_suffix_names_its_format():
     assert registry.for_target("x.more").name == "more"
     with pytest.raises(UnknownFormat, match=r"\.toy \(toy\)"):
         registry.for_target("x.nope")
-    with pytest.raises(AmbiguousFormat, match="name one"):
+    with pytest.raises(AmbiguousFormat, match="add one of these"):
         Registry([toy, plugin(variant("twin"))]).for_target("x.toy")
 
 

@@ -466,6 +466,43 @@ def test_several_inputs_and_outputs_go_by_name():
         simulate(net, {"left": x["left"]})
 
 
+def edges(*lines):
+    return [Connection(a, b, int(n)) for a, b, n in map(str.split, lines)]
+
+
+@pytest.mark.parametrize(
+    ("connections", "outputs"),
+    [
+        (edges("in a 0", "a one 0", "one back 0", "back one 1"), ["one"]),
+        (edges("in a 0", "a one 0", "one b 0", "b two 0", "two back 0", "back one 1"),
+         ["one", "two"]),
+        (edges("in a 0", "a one 0", "one back 0", "back one 1", "one b 0", "b two 0"), ["two"]),
+        (edges("in a 0", "a back 0", "back back 1"), ["back"]),
+    ],
+    ids=["recurrent", "a long way back", "read by another", "no neuron"],
+)  # fmt: skip
+def test_neurons_of_a_cycle_that_nobody_else_reads_are_outputs(connections, outputs):
+    used = {name for c in connections for name in (c.source, c.target)}
+    layers = [
+        Input("in", (3,)),
+        Linear("a", weights(4, 3)),
+        leaky("one", 4),
+        Linear("b", weights(4, 4)),
+        leaky("two", 4),
+        Linear("back", weights(4, 4)),
+    ]
+    net = SNNCheckpoint([x for x in layers if x.name in used], connections=connections)
+    found = simulate(net, spikes(9, 2, 3))
+    assert list(found.outputs) == outputs
+    assert set(found.spikes) == {"one", "two"} & set(outputs)
+    named = [*net.layers.values(), *(Output(f"out {name}", (4,)) for name in outputs)]
+    more = [Connection(name, f"out {name}") for name in outputs]
+    stated = simulate(SNNCheckpoint(named, connections=[*connections, *more]), spikes(9, 2, 3))
+    assert list(stated.outputs) == [f"out {name}" for name in outputs]
+    for name in outputs:
+        assert (stated.outputs[f"out {name}"] == found.outputs[name]).all()
+
+
 def test_counts_are_the_sums_of_the_spikes_and_rates_their_means():
     found = simulate(NET, X, record={"lif1": "spikes", "lif2": "spikes"})
     for name, trace in found.spikes.items():
@@ -485,6 +522,51 @@ def test_a_stored_state_is_where_the_simulation_starts():
         simulate(NET, X, initial={("lif1", "v"): np.zeros((7, 3))})
     with pytest.raises(CheckpointError, match="'lif9', 'v'"):
         simulate(NET, X, initial={("lif9", "v"): np.zeros(20)})
+
+
+def test_a_checkpoints_own_state_goes_on_at_its_step():
+    rule = rules.get("brainpy", "LifRef")
+    neurons = rule.build("lif", shape=(3,), tau=10.0, V_th=1.0, V_reset=0.0, tau_ref=5.0)
+    net = SNNCheckpoint(
+        [Input("in", (3,)), neurons],
+        connections=[Connection("in", "lif")],
+        dt=Quantity(0.1, "ms"),
+    )
+    drive = np.full((200, 1, 3), 15.0, np.float32)
+    whole, first = simulate(net, drive).spikes["lif"], simulate(net, drive[:77])
+    resumed = replace(net, state=dict(first.state), step=77)
+    second = simulate(resumed, drive[77:], initial=resumed.state)
+    assert (second.spikes["lif"] == whole[77:]).all()
+    assert second.state.step == 200
+    for step in (UNKNOWN, None):
+        lost = replace(resumed, step=step)
+        with pytest.raises(UnknownValue, match="step") as caught:
+            simulate(lost, drive, initial=lost.state)
+        assert caught.value.missing == (("", "step"),)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("lif1", "v"), np.ones((1, 20), np.complex64), "complex"),
+        (("lif", "refractory_steps"), np.full((1, 3), 1.5), "whole numbers"),
+    ],
+)
+def test_a_state_that_no_step_goes_on_from_is_refused(path, value, message):
+    slow = SNNCheckpoint(
+        [Input("in", (3,)), rules.get("norse", "LIFRefracCell").build("lif", shape=(3,))],
+        connections=[Connection("in", "lif")],
+        dt=Quantity(1e-3, "s"),
+    )
+    net, x = (NET, X) if path[0] == "lif1" else (slow, spikes(3, 1, 3))
+    with pytest.raises(CheckpointError, match=message):
+        simulate(net, x, initial={path: StateVariable(value, 0)})
+
+
+def test_parameters_that_are_no_real_numbers_are_refused():
+    complex_weight = Linear("fc1", np.full(NET.layers["fc1"].weight.value.shape, 1 + 2j))
+    with pytest.raises(CheckpointError, match=r"'fc1'.*complex128"):
+        simulate(replaced("fc1", complex_weight), X)
 
 
 # What is refused before the first step
@@ -544,7 +626,7 @@ def test_what_cannot_be_simulated_is_named(net, message):
 
 @pytest.mark.parametrize("tau", [0.0, -1.0, np.inf])
 def test_a_time_constant_that_is_none_is_refused(tau):
-    lif = rules.get("nir", "LIF").build("lif", shape=(1,), tau=tau, v_threshold=1.0)
+    lif = rules.nir.LIF("lif", shape=(1,), tau=tau, v_threshold=1.0, method="euler")
     net = SNNCheckpoint([lif], connections=(), dt=Quantity(1e-3, "s"))
     with pytest.raises(CheckpointError, match="tau"):
         simulate(net, np.zeros((2, 1, 1)))
@@ -689,7 +771,7 @@ def test_coefficients_are_rounded_once_from_the_standard_librarys_exponential():
     ids=["a quotient", "a factor", "no number"],
 )
 def test_a_coefficient_outside_the_networks_width_is_refused(arguments, message):
-    lif = rules.get("nir", "LIF").build("lif", shape=(1,), v_threshold=1.0, **arguments)
+    lif = rules.nir.LIF("lif", shape=(1,), v_threshold=1.0, method="euler", **arguments)
     with pytest.raises(CheckpointError, match=message):
         coefficients(lif, Quantity(1e-3, "s"))
 

@@ -49,7 +49,7 @@ def test_every_published_row_is_reproduced_to_the_last_bit(platform):
 
 def test_the_order_of_the_operations_decides_how_many_rows_agree():
     trace, _, _ = run("norse")
-    affine = rules.get("nir", "LIF").build("lif", shape=(1,), tau=0.0025, v_threshold=0.1)
+    affine = rules.nir.LIF("lif", shape=(1,), tau=0.0025, v_threshold=0.1, method="euler")
     affine = replace(affine, rule=replace(affine.rule, form=Form.AFFINE))
     net = SNNCheckpoint([affine], connections=(), dt=Quantity(1e-4, "s"))
     v = simulate(net, trace[:, :1, None], record={"lif": "v"}).traces["lif", "v"].ravel()

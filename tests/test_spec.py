@@ -1,6 +1,7 @@
 """A spec states what a file does not; a skeleton asks for it."""
 
 import tomllib
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from snnbridge import (
     SpecError,
     StateVariable,
     differences,
+    rules,
     spec,
 )
 from snnbridge.model import Form, Reset, Scheme
@@ -191,3 +193,41 @@ def test_a_parameter_with_its_own_unit_keeps_it():
     lif = apply(layers={"Lif0": {"tau": "0.01 s"}}).layers["Lif0"]
     assert lif.parameters["tau"].unit == "s"
     assert isinstance(lif.parameters["tau"], Parameter)
+
+
+def told(rule):
+    return {f.name: x for f in fields(rule) if (x := getattr(rule, f.name)) is not UNKNOWN}
+
+
+RELEASES = [
+    found
+    for framework, kind in rules.classes
+    for found in rules.releases(framework, kind)
+    if found.rule is not None
+]
+
+
+@pytest.mark.parametrize("found", RELEASES, ids=lambda x: f"{x.framework} {x.release}")
+def test_a_class_has_its_rule_without_any_argument(found):
+    stated = {"class": f"{found.framework}.{found.kind}"}
+    made = spec.apply(
+        SNNCheckpoint([found.layer("x")]),
+        {"version": found.since or "0.0.1", "layers": {"x": stated}},
+    )
+    rule = made.layers["x"].rule
+    assert told(found.rule).items() <= told(rule).items()
+
+
+def test_a_version_chooses_the_rule_of_a_class_that_the_spec_states():
+    stated = {"layers": {"n": {"class": "brainpy.Lif"}}}
+    for version, reset in (("2.4.2", Reset.SET), ("2.8.2", UNKNOWN)):
+        layer = spec.apply(bare(), {**stated, "version": version}).layers["n"]
+        assert layer.origin == Origin("brainpy", "Lif", version)
+        assert layer.rule.reset is reset
+
+
+def test_a_class_whose_arguments_the_file_holds_is_known_by_its_name():
+    held = SNNCheckpoint([Neuron("n", (2,), {"decay": Parameter(0.5)})])
+    layer = spec.apply(held, {"layers": {"n": {"class": "spyx.LI"}}}).layers["n"]
+    assert not layer.unknown()
+    assert layer.rule.spiking is False

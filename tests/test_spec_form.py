@@ -29,7 +29,7 @@ from snnbridge.model import Reset
 TYPICAL = {
     "beta": 0.9, "alpha": 0.8, "leak_k": 13, "gain_k": 256, "vDecay": 128, "iDecay": 1024,
     "threshold": 1.0, "v_threshold": 1.0, "tau": 0.02, "tau_mem": 0.02, "tau_syn": 0.01, "R": 2.0,
-    "C": 5.0, "spk_reset": "soft", "tau_ref": "none", "A": "none",
+    "C": 5.0, "spk_reset": "soft", "method": "euler", "tau_ref": "none", "A": "none",
 }  # fmt: skip
 NETWORK = {"dt": '"1 ms"', "version": '"2.8.2"', "step": "0", "shape": "[3]"}
 DYNAMIC = [key for key, found in rules.classes.items() if found.layer in (Neuron, Synapse)]
@@ -56,6 +56,8 @@ def filled(form, found):
         asked = re.match(r'(\S+) = "\?"', line)
         if asked and asked[1] in found.arguments:
             line = f"{asked[1]} = {answer(asked[1], found)}"
+        elif asked and asked[1] == "class":
+            line = f'class = "{found.kind}"'
         elif asked:
             line = f"{asked[1]} = {NETWORK[asked[1]]}"
         lines.append(line)

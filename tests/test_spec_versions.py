@@ -176,7 +176,7 @@ def test_a_version_that_is_none_is_refused(version):
 
 def test_every_class_is_called_by_its_name():
     assert rules.brainpy.Lif("x", shape=(2,), tau=5.0).parameters["threshold"].value == 20.0
-    assert isinstance(rules.nir.CubaLIF.synapse("s", tau_syn=0.01), Synapse)
+    assert isinstance(rules.nir.CubaLIF.synapse("s", tau_syn=0.01, method="euler"), Synapse)
     for (framework, kind), found in rules.classes.items():
         module = getattr(rules, framework.replace("-", "_"))
         assert getattr(module, kind) is found

@@ -68,6 +68,13 @@ def test_reads_what_a_safe_load_of_pytorch_returns(name):
         ("whole_module.pt", r"torch\.nn\.modules\.linear\.Linear.*save.*state_dict"),
         ("script.pt", "TorchScript.*state_dict"),
         ("sparse.pt", "sparse tensor.*to_dense"),
+        ("sparse_rows.pt", "sparse tensor.*to_dense"),
+        ("quantised.pt", "quantised tensor.*dequantize"),
+        ("nested.pt", "nested tensor"),
+        ("meta.pt", "meta device"),
+        ("complex32.pt", "type 'complex32' is not read; convert it"),
+        ("float4.pt", "type 'float4_e2m1fn_x2' is not read; convert it"),
+        ("named_tuple.pt", "Pair.*would run code"),
     ],
 )
 def test_code_and_tensors_without_an_array_are_refused_with_the_remedy(name, reason):
@@ -83,6 +90,13 @@ def test_tensors_of_one_storage_share_their_memory():
 
 def test_arrays_are_read_only():
     assert not opened("strided.pt")["sliced"].array.flags.writeable
+    assert not opened("lazy.pt")["conjugate"].array.flags.writeable
+
+
+def test_a_view_that_is_of_no_use_for_a_type_is_refused():
+    with pytest.raises(ReadError, match="int64 cannot be conj and neg"):
+        storage = Storage("int64", 1, lambda: memoryview(bytes(8)))
+        _ = Tensor(storage, "int64", 0, (1,), (1,), views=("conj", "neg")).array
 
 
 # Pickles that nobody's torch.save wrote

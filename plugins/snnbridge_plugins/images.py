@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
 
 from snnbridge import (
     UNKNOWN,
@@ -22,7 +25,7 @@ from snnbridge import (
     Status,
     rewrites,
 )
-from snnbridge.model import Shape
+from snnbridge.model import Array, Shape
 from snnbridge.rewrites.images import taken_shapes
 
 FIRST, LAST = "channels first", "channels last"
@@ -57,7 +60,7 @@ def in_order(
         ``approximated`` in a net that was read from a file of the other order, so that it is
         refused; in any other net it stays as it is, and a line says so.
     """
-    entries: list[Entry] = []
+    source, entries = checkpoint, list[Entry]()
     differs = _order_of(checkpoint) not in (order, "")
     for name, layer in checkpoint.layers.items():
         if not isinstance(layer, Flatten) or layer.order in (order, UNKNOWN):
@@ -71,7 +74,29 @@ def in_order(
     if differs:
         reason = f"a net of {framework} runs over images {order}, and its source {_other(order)}: "
         entries += (_told(x, reason + what, is_loss=True) for x, what in _open(checkpoint))
+    entries += _beside(source, checkpoint)
     return checkpoint, tuple(entries)
+
+
+def _beside(source: SNNCheckpoint, turned: SNNCheckpoint) -> Iterator[Entry]:
+    """Say so where the training state may hold moments of weights that were permuted."""
+    shapes = {
+        layer.size
+        for name, layer in turned.layers.items()
+        if isinstance(layer, Linear) and layer is not source.layers[name]
+    }
+    if any(a.shape in shapes or a.shape[::-1] in shapes for a in _arrays(source.training)):
+        reason = "stays in the order of the source; moments of the permuted weights do not fit them"
+        yield Entry(Status.EXACT, ("training",), "training state", reason)
+
+
+def _arrays(tree: Any) -> Iterator[Array]:
+    """Give the arrays in a tree."""
+    if isinstance(tree, np.ndarray):
+        yield tree
+    elif isinstance(tree, Mapping | list | tuple):
+        for value in tree.values() if isinstance(tree, Mapping) else tree:
+            yield from _arrays(value)
 
 
 def _other(order: str) -> str:

@@ -7,10 +7,10 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from snnbridge.errors import CheckpointError, OptionError, SNNBridgeError
-from snnbridge.formats import Format, Options
+from snnbridge.formats import Format, Option, Options
 from snnbridge.model import SNNCheckpoint
 
 #: Told of a phase, of the bytes done and of all bytes.
@@ -19,8 +19,14 @@ Progress = Callable[[str, int, int], None]
 
 def check_options(
     format: Format, options: Options, direction: Literal["reading", "writing"]
-) -> None:
+) -> Options:
     """Refuse an option that the format does not have, or not in this direction.
+
+    Returns
+    -------
+    mapping
+        The options with the values of choices as the format spells them: ``17`` is ``"17"``, and
+        ``True`` is ``"yes"`` where that is a choice.
 
     Raises
     ------
@@ -28,6 +34,7 @@ def check_options(
         With what the format has instead.
     """
     known = {option.name: option for option in format.options}
+    found = dict(options)
     for name, value in options.items():
         if name == "bare" and format.holds_bare:
             continue
@@ -42,11 +49,22 @@ def check_options(
                 f"option {name!r} of format {format.name!r} is for {option.direction}, not for "
                 f"{direction}"
             )
-        if option.choices and value not in option.choices:
+        found[name] = _spelled(value, option)
+        if option.choices and found[name] not in option.choices:
             raise OptionError(
                 f"option {name!r} of format {format.name!r} must be one of "
                 f"{', '.join(option.choices)}, not {value!r}"
             )
+    return found
+
+
+def _spelled(value: Any, option: Option) -> Any:
+    """Return a value as one of the choices, if it means one."""
+    if not option.choices or isinstance(value, str):
+        return value
+    if isinstance(value, bool) and {"yes", "no"} <= set(option.choices):
+        return "yes" if value else "no"
+    return str(value)
 
 
 @contextlib.contextmanager

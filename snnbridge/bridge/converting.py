@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from snnbridge.bridge.boundary import Progress, ticking
 from snnbridge.bridge.destination import Destination
 from snnbridge.bridge.digests import HeldFile, digested, with_check
 from snnbridge.bridge.reading import Spec, opened, read_as
+from snnbridge.bridge.running import engine
 from snnbridge.compare import differences
-from snnbridge.errors import CheckpointError, UnknownValue, WriteError
+from snnbridge.errors import CheckpointError, FormatUnavailable, UnknownValue, WriteError
 from snnbridge.formats import Options
-from snnbridge.ledger import LATENCY, Ledger, Status
+from snnbridge.ledger import ENGINE, LATENCY, Ledger, Status
 from snnbridge.model import UNKNOWN, Conv1d, Conv2d, Linear, SNNCheckpoint, SourceInfo
 from snnbridge.registry import Registry
 from snnbridge.storage import Target
@@ -184,7 +186,7 @@ _BESIDE_BEHAVIOUR = ("training", "metadata", "frozen_layers", "ties", "extras")
 def _verdict(
     source: SNNCheckpoint, planned: SNNCheckpoint, ledger: Ledger, goal: Destination
 ) -> str:
-    """Say whether the target will do the same; simulate both where its form is another."""
+    """Say whether the target will do the same: run both where its form or arithmetic is another."""
     changed = (entry for entry in ledger.told if entry.status is not Status.EXACT)
     bearing = [entry for entry in changed if entry.path[0] not in _BESIDE_BEHAVIOUR]
     if not bearing:
@@ -192,11 +194,30 @@ def _verdict(
     from snnbridge.verifier import verify  # the simulator is not needed to read and write
 
     try:
+        if any(entry.path[:1] == ENGINE for entry in bearing):
+            return _verdict_of_engine(source, planned, goal)
         if any(entry.status.is_loss for entry in bearing):
             planned = _what_is_left(planned, goal)
         return verify(source, planned, latency=_is_later(ledger)).verdict
-    except (UnknownValue, CheckpointError):
+    except (UnknownValue, CheckpointError, FormatUnavailable):
         return "indeterminate"
+
+
+def _verdict_of_engine(source: SNNCheckpoint, planned: SNNCheckpoint, goal: Destination) -> str:
+    """Write elsewhere, and run that in the engine that it is made for.
+
+    Raises
+    ------
+    FormatUnavailable
+        If the engine is not installed.
+    """
+    from snnbridge.verifier import verify
+
+    with _elsewhere(goal) as elsewhere:
+        with elsewhere.staged(planned):
+            pass
+        runs = engine(elsewhere.path, format=goal.format.name, registry=goal.registry)
+        return verify(source, runs).verdict
 
 
 def _is_later(ledger: Ledger) -> bool:
@@ -206,20 +227,26 @@ def _is_later(ledger: Ledger) -> bool:
 
 def _what_is_left(planned: SNNCheckpoint, goal: Destination) -> SNNCheckpoint:
     """Write elsewhere, and return what a reader finds: that is what a lossy target holds."""
+    with _elsewhere(goal) as elsewhere, elsewhere.staged(planned) as written:
+        return elsewhere.read_back(written)
+
+
+@contextlib.contextmanager
+def _elsewhere(goal: Destination) -> Iterator[Destination]:
+    """Yield the same destination in a folder of its own, which goes at the end."""
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / f"planned{(*goal.format.suffixes, '')[0]}"
-        elsewhere = replace(goal, path=path)
-        with elsewhere.staged(planned) as written:
-            return elsewhere.read_back(written)
+        yield replace(goal, path=path)
 
 
 def _with_provenance(
     checkpoint: SNNCheckpoint, files: Iterable[HeldFile], ledger: Ledger, verdict: str
 ) -> SNNCheckpoint:
     info = checkpoint.source or SourceInfo()
-    record = {
+    record: dict[str, Any] = {
         "by": f"snnbridge {__version__}",
         "source": {**_info_json(info), "sha256": {file.name: file.sha256 for file in files}},
+        **({"notes": list(info.notes)} if info.notes else {}),
         "ledger": [entry.as_json() for entry in ledger.told],
         "verdict": verdict,
     }

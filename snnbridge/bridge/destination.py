@@ -65,8 +65,7 @@ class Destination:
         if chosen.write is None:
             raise UnknownFormat(f"format {chosen.name!r} reads files, but does not write them")
         asked = {**(options or {}), **({"bare": True} if bare else {})}
-        check_options(chosen, asked, "writing")
-        return cls(Path(path), chosen, asked, registry)
+        return cls(Path(path), chosen, check_options(chosen, asked, "writing"), registry)
 
     def plan(self, checkpoint: SNNCheckpoint, *, allow_loss: bool) -> tuple[SNNCheckpoint, Ledger]:
         """Plan what will be written.

@@ -105,7 +105,7 @@ def read_as(format: Format, source: Source, options: Options, registry: Registry
     if format.read is None:
         raise UnknownFormat(f"format {format.name!r} writes files, but does not read them")
     registry.require(format)
-    check_options(format, options, "reading")
+    options = check_options(format, options, "reading")
     with errors_of(format, source.path, ReadError, "read"), without_collector():
         checkpoint = format.read(source, options)
         if not isinstance(checkpoint, SNNCheckpoint):

@@ -73,10 +73,10 @@ def engine(
             f"{path}: the engine {chosen.engine} is not installed; run: python -m pip install "
             f"{chosen.engine}"
         )
-    check_options(chosen, options or {}, "reading")
+    given = check_options(chosen, options or {}, "reading")
 
     def execute(inputs: Mapping[str, Array]) -> Mapping[tuple[str, str], Array]:
         with errors_of(chosen, path, ReadError, f"run by {chosen.engine}"):
-            return run(path, inputs, options or {})
+            return run(path, inputs, given)
 
     return execute

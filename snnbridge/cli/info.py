@@ -46,8 +46,12 @@ def describe(checkpoint: SNNCheckpoint) -> dict[str, Any]:
         "framework": _plain(info.framework) or _agreed(checkpoint, "framework"),
         "framework_version": _plain(info.framework_version) or _agreed(checkpoint, "version"),
         "layers": [
-            {**_layer(layer, states), "frozen": layer.name in frozen}
-            for layer in checkpoint.layers.values()
+            {
+                **_layer(layer, states if name in checkpoint.layers else {}),
+                "name": name,
+                "frozen": name in frozen,
+            }
+            for name, layer in _layers(checkpoint)
         ],
         "connections": None
         if connections is UNKNOWN
@@ -57,16 +61,38 @@ def describe(checkpoint: SNNCheckpoint) -> dict[str, Any]:
         "metadata": checkpoint.metadata,
         "frozen_layers": checkpoint.frozen_layers,
         "total_params": checkpoint.total_params,
-        "unknown": [".".join(path) for path in checkpoint.unknown()],
+        "unknown": [".".join(path) for path in _unknown(checkpoint)],
         "notes": list(info.notes),
         "provenance": checkpoint.provenance,
         "digest": _digest(info.path),
     }
 
 
+def _layers(checkpoint: SNNCheckpoint) -> Iterator[tuple[str, Layer]]:
+    """Give the layers, and those of the graphs inside as ``outer/inner``."""
+    from snnbridge.spec.nesting import inner_layers
+
+    return inner_layers(checkpoint.layers)
+
+
+def _unknown(checkpoint: SNNCheckpoint) -> Iterator[Path]:
+    """Give what the file does not say, of the graphs inside the graph too."""
+    from snnbridge.model import UNKNOWN
+    from snnbridge.spec.nesting import inner_edges
+
+    yield from checkpoint.unknown()
+    for name, layer in _layers(checkpoint):
+        if name not in checkpoint.layers:
+            yield from (("layers", name, what) for what in layer.unknown())
+    own = 0 if checkpoint.connections is UNKNOWN else len(checkpoint.connections)
+    for c in list(inner_edges(checkpoint.layers, checkpoint.connections))[own:]:
+        if c.delay is UNKNOWN:
+            yield "connections", c.source, c.target, "delay"
+
+
 def _agreed(checkpoint: SNNCheckpoint, what: str) -> str | None:
     """Return what all layers of a framework say of theirs, where the file says nothing."""
-    origins = [layer.origin for layer in checkpoint.layers.values() if layer.origin]
+    origins = [layer.origin for _, layer in _layers(checkpoint) if layer.origin]
     found = {getattr(origin, what) for origin in origins}
     return _plain(found.pop()) if len(found) == 1 else None
 
@@ -184,14 +210,14 @@ def _rows(checkpoint: SNNCheckpoint) -> list[tuple[str, str, str, str]]:
     states, frozen = _states(checkpoint), set(checkpoint.frozen_layers)
     return [
         (
-            _shown(layer.name) + (" [frozen]" if layer.name in frozen else ""),
+            _shown(name) + (" [frozen]" if name in frozen else ""),
             layer.kind + _class_of(layer),
             render.several(_known(layer)),
             render.several(
-                f"{path[1]} {render.value(held.value)}" for path, held in states.get(layer.name, ())
+                f"{path[1]} {render.value(held.value)}" for path, held in states.get(name, ())
             ),
         )
-        for layer in checkpoint.layers.values()
+        for name, layer in _layers(checkpoint)
     ]
 
 
@@ -219,26 +245,27 @@ def _known(layer: Layer) -> list[str]:
 def _print_unknown(checkpoint: SNNCheckpoint, most: int = 200) -> None:
     """Say, in a line for each layer, what the file does not."""
     by_owner: dict[str, list[str]] = {}
-    for path in checkpoint.unknown():
+    for path in _unknown(checkpoint):
         owner = path[1] if path[0] == "layers" else "the network"
         what = path[-1] if path[0] == "layers" else " ".join(path)
         by_owner.setdefault(owner, []).append(what)
     if not by_owner:
         return
+    layers = dict(_layers(checkpoint))
     render.paragraph("The file does not say (`snnbridge spec FILE` makes a form to state it):")
     for owner, names in list(by_owner.items())[:most]:
-        shown = ", ".join(_shortened(checkpoint, owner, names))
+        shown = ", ".join(_shortened(layers, owner, names))
         render.paragraph(f"    {owner}: {shown}", indent=" " * 6)
     if len(by_owner) > most:
         render.line(f"    ... and {len(by_owner) - most} more; --json lists all")
 
 
-def _shortened(checkpoint: SNNCheckpoint, owner: str, names: list[str]) -> list[str]:
+def _shortened(layers: Mapping[str, Layer], owner: str, names: list[str]) -> list[str]:
     """Name parameters also as their framework does; put "its rule" for all of its switches."""
     from snnbridge import rules
     from snnbridge.spec.words import by_model_name
 
-    layer = checkpoint.layers.get(owner)
+    layer = layers.get(owner)
     if layer is None:
         return names
     own = by_model_name(rules.of(layer))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any
 
 import click
@@ -12,13 +13,15 @@ from click.shell_completion import CompletionItem
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _FLAGS = "snnbridge.cli.flags"
+_FLAGS_B = "snnbridge.cli.flags_b"
 _DECLARED = "snnbridge.cli.declared"
 
 
 class Verb(click.Command):
     """A verb that takes every option of every format as a flag of its own.
 
-    The formats are loaded only if there is a flag that the verb itself does not have.
+    A verb that reads two files has each once more for the second, with ``-b`` at its end. The
+    formats are loaded only if there is a flag that the verb itself does not have.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -29,9 +32,34 @@ class Verb(click.Command):
             ctx.meta[_DECLARED] = list(_declared(known))
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; name the options of the formats too where a file says too little."""
+        from snnbridge.errors import UnknownValue
+
+        try:
+            return super().invoke(ctx)
+        except UnknownValue as error:
+            raise UnknownValue(f"{error}{_advice(ctx, error.missing)}", error.missing) from error
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the verb's own parameters, and those that `parse_args` has found."""
         return [*super().get_params(ctx), *ctx.meta.get(_DECLARED, ())]
+
+
+def _advice(ctx: click.Context, missing: Sequence[tuple[str, str]]) -> str:
+    """Name the options of formats that state what is missing."""
+    from snnbridge.bridge import find
+
+    wanted = {"dt" for _, name in missing if name == "dt"}
+    wanted |= {"scheme" for _, name in missing if name.startswith("rule.")}
+    found = {}
+    for path, format in (("file", "from_"), ("src", "from_"), ("a", "from_"), ("b", "from_b")):
+        if path in ctx.params:
+            read = find(ctx.params[path], format=ctx.params.get(format))[1]
+            flags = [f"--{option.name}" for option in read.options if option.name in wanted]
+            if flags:
+                found[read.name] = " and ".join(flags)
+    return "".join(f", or, for {name} files, with {flags}" for name, flags in found.items())
 
 
 def _declared(known: set[str]) -> Iterator[click.Option]:
@@ -39,19 +67,19 @@ def _declared(known: set[str]) -> Iterator[click.Option]:
     from snnbridge.registry import default
 
     names = {option.name: option.help for format in default() for option in format.options}
-    for name, help in names.items():
-        flag = f"--{name.replace('_', '-')}"
+    sides = [("", _FLAGS)] + [("-b", _FLAGS_B)] * ("--from-b" in known)
+    for (name, help), (side, place) in product(names.items(), sides):
+        flag = f"--{name.replace('_', '-')}{side}"
         if flag not in known:
-            stored = f"format_{name}".replace("-", "_")
-            yield click.Option(
-                [flag, stored], help=help, expose_value=False, callback=_keeper(name)
-            )
+            stored = f"format_{name}{side}".replace("-", "_")
+            keep = _keeper(name, place)
+            yield click.Option([flag, stored], help=help, expose_value=False, callback=keep)
 
 
-def _keeper(name: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
+def _keeper(name: str, place: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
     def keep(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
         if value is not None:
-            ctx.meta.setdefault(_FLAGS, {})[name] = value
+            ctx.meta.setdefault(place, {})[name] = value
 
     return keep
 
@@ -59,6 +87,11 @@ def _keeper(name: str) -> Callable[[click.Context, click.Parameter, str | None],
 def flags() -> dict[str, str]:
     """Return the formats' options that were given as flags of their own, by name."""
     return dict(click.get_current_context().meta.get(_FLAGS, {}))
+
+
+def flags_b() -> dict[str, str]:
+    """Return those that were given for the second of two files."""
+    return dict(click.get_current_context().meta.get(_FLAGS_B, {}))
 
 
 class Finite(click.FloatRange):
@@ -110,6 +143,11 @@ trusted = click.option(
 format_options = click.option(
     "-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
     help="An option of the format, also --NAME VALUE; `snnbridge formats -v` lists them.",
+)  # fmt: skip
+
+format_options_b = click.option(
+    "--option-b", "options_b", multiple=True, metavar="NAME=VALUE",
+    help="An option of the format of B alone, also --NAME-b VALUE.",
 )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ of_two = options.together(
     options.spec_option("--spec-b", "spec_b", "What B does not say."),
     options.trusted,
     options.format_options,
+    options.format_options_b,
 )
 
 
@@ -55,16 +56,20 @@ def read_two(a: str, b: str, given: Mapping[str, Any]) -> tuple[SNNCheckpoint, S
 def options_of_two(
     a: str, b: str, given: Mapping[str, Any]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return which of the formats' options each of two files takes."""
+    """Return which of the formats' options each of two files takes.
+
+    What is given for B alone goes before what is given for both.
+    """
     asked = {**options.parse(given["options"]), **options.flags()}
+    of_b = {**options.parse(given["options_b"]), **options.flags_b()}
     if not asked:
-        return {}, {}
+        return {}, of_b
     from snnbridge.bridge import find
 
     files = ((a, given["from_"]), (b, given["from_b"]))
     formats = [find(file, format=name)[1] for file, name in files]
     left, right = shared(asked, [(format, "reading") for format in formats])
-    return left, right
+    return left, {**right, **of_b}
 
 
 def read_side(

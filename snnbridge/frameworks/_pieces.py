@@ -7,6 +7,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
+from snnbridge.ledger import Status
 from snnbridge.model import Array, Connection, Layer
 
 
@@ -22,12 +23,15 @@ class Piece:
         Between them.
     entry, exit : str
         The layers that take the module's input and give its output.
+    notes : list of (Status, str)
+        What became of the module, where that is not all of it.
     """
 
     layers: list[Layer] = field(default_factory=list)
     edges: list[Connection] = field(default_factory=list)
     entry: str = ""
     exit: str = ""
+    notes: list[tuple[Status, str]] = field(default_factory=list)
 
     @classmethod
     def of(cls, *chain: Layer) -> Piece:

@@ -1,13 +1,13 @@
-"""The modules of PyTorch itself, and those that other frameworks derive from them, both ways."""
+"""Layers as modules of PyTorch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._pieces import Piece, as_array
 from snnbridge.model import (
     UNKNOWN,
     Array,
@@ -23,95 +23,6 @@ from snnbridge.model import (
     Parameter,
     SumPool,
 )
-
-# Reading
-
-
-def _trained(tensor: Any) -> Any:
-    """Return a weight, and whether it is trained; None where there is none."""
-    if tensor is None:
-        return None
-    return Parameter(as_array(tensor), trainable=bool(tensor.requires_grad))
-
-
-def linear(name: str, module: Any) -> Piece:
-    """Return a Linear module."""
-    return Piece.of(Linear(name, _trained(module.weight), _trained(module.bias)))
-
-
-def _conv(name: str, module: Any) -> Piece:
-    kind: Any = {1: Conv1d, 2: Conv2d}[len(module.kernel_size)]
-    if module.padding_mode != "zeros":
-        return Piece.of(Opaque(name, {"weight": Parameter(as_array(module.weight))}))
-    padding = {"valid": 0}.get(module.padding, module.padding)
-    return Piece.of(
-        kind(
-            name,
-            _trained(module.weight),
-            _trained(module.bias),
-            stride=module.stride,
-            padding=padding,
-            dilation=module.dilation,
-            groups=module.groups,
-        )
-    )
-
-
-def _pair(value: Any) -> tuple[int, ...]:
-    return (value, value) if isinstance(value, int) else tuple(value)
-
-
-def _pool(kind: Any, **more: str) -> Callable[[str, Any], Piece]:
-    def read(name: str, module: Any) -> Piece:
-        window = _pair(module.kernel_size)
-        stride = _pair(module.stride) if module.stride is not None else window
-        padding = _pair(getattr(module, "padding", 0))
-        given = {key: getattr(module, attribute) for key, attribute in more.items()}
-        return Piece.of(kind(name, window, stride, padding, **given))
-
-    return read
-
-
-def _norm(name: str, module: Any) -> Piece:
-    return Piece.of(
-        BatchNorm(
-            name,
-            as_array(module.running_mean),
-            as_array(module.running_var),
-            _trained(module.weight),
-            _trained(module.bias),
-            module.eps,
-        )
-    )
-
-
-def _flatten(name: str, module: Any) -> Piece:
-    start = module.start_dim - 1 if module.start_dim > 0 else module.start_dim
-    return Piece.of(Flatten(name, start, module.end_dim, order="channels first"))
-
-
-def _passing(name: str, module: Any) -> Piece:
-    return Piece()
-
-
-#: How a module is read, by its class.
-READ: Mapping[str, Callable[[str, Any], Piece]] = {
-    "Linear": linear,
-    "Conv1d": _conv,
-    "Conv2d": _conv,
-    "AvgPool2d": _pool(AvgPool, count_padding="count_include_pad"),
-    "MaxPool2d": _pool(MaxPool),
-    "SumPool2d": _pool(SumPool),
-    "BatchNorm1d": _norm,
-    "BatchNorm2d": _norm,
-    "Flatten": _flatten,
-    "Identity": _passing,
-    "Dropout": _passing,
-    "Dropout2d": _passing,
-}
-
-
-# Building
 
 
 def tensor(array: Array, dtype: Any = None) -> Any:
@@ -130,15 +41,41 @@ def number(array: Array) -> float:
 
 
 def filled(module: Any, layer: Any) -> Any:
-    """Put a layer's weight and bias into a module."""
+    """Put a layer's weight and bias into a module; what is not trained stays so."""
     torch = import_module("torch")
     with torch.no_grad():
-        module.weight = torch.nn.Parameter(tensor(layer.weight.value))
+        module.weight = weight_of(layer.weight)
         if layer.bias is not None:
-            module.bias = torch.nn.Parameter(tensor(layer.bias.value))
+            module.bias = weight_of(layer.bias)
         elif module.bias is not None:  # of a class that always has one
             module.bias.zero_()
     return module
+
+
+def weight_of(held: Parameter) -> Any:
+    """Return a parameter of PyTorch with a parameter's value."""
+    value = tensor(held.value)  # type: ignore[arg-type]  # an unknown one is refused before
+    trained = held.trainable is not False and (value.is_floating_point() or value.is_complex())
+    return import_module("torch").nn.Parameter(value, requires_grad=trained)
+
+
+def trained(module: Any, layer: Any, names: Mapping[str, str]) -> None:
+    """Have a module train what a layer says is trained, and nothing that it says is not.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    layer : Layer, optional
+    names : mapping of str to str
+        By the layer's parameter the module's attribute.
+    """
+    for name, attribute in names.items():
+        held = None if layer is None else layer.parameters.get(name)
+        value = getattr(module, attribute, None)
+        if held is None or held.trainable is UNKNOWN:
+            continue
+        if value is not None and attribute in module._parameters:
+            value.requires_grad_(held.trainable)
 
 
 def _make_linear(layer: Any) -> Any:
@@ -178,38 +115,84 @@ def symmetric(layer: Any) -> Any:
 
 
 def _average(layer: Any) -> Any:
-    nn = import_module("torch").nn
     counts = layer.count_padding is True or not any(map(sum, layer.padding))
-    return nn.AvgPool2d(layer.window, layer.stride, symmetric(layer), count_include_pad=counts)
+    return _windowed("AvgPool", layer)(
+        layer.window, layer.stride, symmetric(layer), count_include_pad=counts
+    )
 
 
 def _sum(layer: Any) -> Any:
+    if len(layer.window) != 2:
+        raise CheckpointError(
+            f"layer {layer.name!r} (SumPool) has a window {layer.window}; PyTorch sums over two "
+            "axes alone"
+        )
     nn = import_module("torch").nn
     return nn.AvgPool2d(layer.window, layer.stride, symmetric(layer), divisor_override=1)
 
 
 def _largest(layer: Any) -> Any:
-    return import_module("torch").nn.MaxPool2d(layer.window, layer.stride, symmetric(layer))
+    return _windowed("MaxPool", layer)(layer.window, layer.stride, symmetric(layer))
 
 
-def _make_norm(layer: Any) -> Any:
+def _windowed(kind: str, layer: Any) -> Any:
+    return getattr(import_module("torch").nn, f"{kind}{len(layer.window)}d")
+
+
+def _make_norm(layer: Any, axes: int = 2) -> Any:
     nn = import_module("torch").nn
-    module = nn.BatchNorm2d(len(layer.mean.value), eps=number(layer.epsilon.value))
+    affine = layer.weight is not None
+    kind = nn.BatchNorm2d if axes == 2 else nn.BatchNorm1d
+    module = kind(len(layer.mean.value), eps=number(layer.epsilon.value), affine=affine)
     module.running_mean, module.running_var = tensor(layer.mean.value), tensor(layer.variance.value)
-    if layer.weight is not None:
+    if affine:
         filled(module, layer)
     return module.eval()
+
+
+def placed(chain: Iterable[Layer], frozen: Collection[str]) -> Iterator[tuple[Layer, int]]:
+    """Yield the layers of a chain, each with how many axes stand behind the channels there.
+
+    Two where nothing tells it. The weights of frozen layers are told not to be trained.
+    """
+    axes = 2
+    for layer in chain:
+        if isinstance(layer, Linear | Flatten):
+            axes = 0
+        elif isinstance(layer, Conv1d | Conv2d):
+            axes = layer.axes
+        yield (_frozen(layer) if layer.name in frozen else layer), axes
+
+
+def _frozen(layer: Layer) -> Layer:
+    weights = {k: v for k, v in layer.parameters.items() if k in ("weight", "bias")}
+    changes: dict[str, Any] = {k: replace(v, trainable=False) for k, v in weights.items()}
+    return replace(layer, **changes) if hasattr(layer, "weight") else layer
 
 
 def _make_flatten(layer: Any) -> Any:
     if layer.order != "channels first" and layer.order is not UNKNOWN:
         raise CheckpointError(f"layer {layer.name!r} runs over its elements channels last")
-    start = layer.start + 1 if layer.start >= 0 else layer.start
-    return import_module("torch").nn.Flatten(start, layer.end)
+    start, end = (n + 1 if n >= 0 else n for n in (layer.start, layer.end))
+    return import_module("torch").nn.Flatten(start, end)
 
 
-#: How a layer is made into a module, by its kind.
-BUILT: Mapping[type[Layer], Callable[[Any], Any]] = {
+def no_module(layer: Layer) -> CheckpointError:
+    """Make the error for a layer that no module stands for."""
+    return CheckpointError(
+        f"layer {layer.name!r}: no module stands for {_a(layer)}; take it out of the checkpoint, "
+        "or put a layer in its place that has one"
+    )
+
+
+def _a(layer: Layer) -> str:
+    if isinstance(layer, Opaque) and layer.origin is not None:
+        return f"a {layer.origin.kind} of {layer.origin.framework}, which the model has no word for"
+    return f"a {layer.kind}"
+
+
+#: How a layer is made into a module, by its kind; a BatchNorm also of the axes of its input.
+BUILT: Mapping[type[Layer], Callable[..., Any]] = {
     Linear: _make_linear,
     Conv1d: _make_conv,
     Conv2d: _make_conv,

@@ -14,7 +14,7 @@ import numpy as np
 from snnbridge.errors import CheckpointError
 from snnbridge.frameworks._building import Builder, Group
 from snnbridge.frameworks._pieces import Piece, as_array
-from snnbridge.frameworks._standard import tensor
+from snnbridge.frameworks._standard import tensor, weight_of
 from snnbridge.frameworks._torch import Arguments, Framework
 from snnbridge.model import Connection, Linear, Quantity, Reset
 
@@ -66,14 +66,16 @@ FRAMEWORK = Framework(
         "LIF": _named(*_LIF),
         "LIFCell": _named(*_LIF),
         "LIFRecurrentCell": _named(*_LIF),
+        "LIFRecurrent": _named(*_LIF),
         "LIFRefracCell": _refractory,
         "LIFBoxCell": _named(*_BOX),
-        "IAFCell": _named("v_th", "v_reset"),
-        "LICell": _named("tau_syn_inv", "tau_mem_inv", "v_leak"),
+        **dict.fromkeys(("IAFCell", "IAF"), _named("v_th", "v_reset")),
+        **dict.fromkeys(("LICell", "LI"), _named("tau_syn_inv", "tau_mem_inv", "v_leak")),
         "LIBoxCell": _named("tau_mem_inv", "v_leak"),
     },
     finish=_weights,
     time_step=_time_step,
+    over_time={"LIFRecurrent": "LIFRecurrentCell", "IAF": "IAFCell", "LI": "LICell"},
 )
 
 
@@ -119,11 +121,10 @@ def _cell(norse: Any, group: Group, given: Arguments, dt: float) -> Any:
         raise group.refuse("lacks its input weights or its recurrent ones")
     if any(x.bias is not None and np.any(x.bias.value) for x in (group.input, group.recurrent)):
         raise group.refuse("has weights with a bias, for which the cell has no place")
-    torch = import_module("torch")
     size = group.input.size
     cell = norse.LIFRecurrentCell(*size, norse.LIFParameters(**given), autapses=True, dt=dt)
     for name, layer in (("input", group.input), ("recurrent", group.recurrent)):
-        setattr(cell, f"{name}_weights", torch.nn.Parameter(tensor(layer.weight.value)))
+        setattr(cell, f"{name}_weights", weight_of(layer.weight))
     return cell
 
 

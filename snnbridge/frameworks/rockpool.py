@@ -12,7 +12,7 @@ from typing import Any
 from snnbridge.errors import CheckpointError
 from snnbridge.frameworks._building import Builder, Group
 from snnbridge.frameworks._pieces import Piece, as_array
-from snnbridge.frameworks._standard import tensor
+from snnbridge.frameworks._standard import tensor, trained
 from snnbridge.frameworks._torch import Arguments, Framework
 from snnbridge.model import Linear, Origin, Quantity, Scheme
 
@@ -31,9 +31,20 @@ def _leak(module: Any, which: str) -> Arguments:
     return {"leak_mode": mode, name: value[:, 0] if one else value}
 
 
+def _silent(module: Any) -> None:
+    """Refuse a module that adds noise."""
+    noise = float(getattr(module, "noise_std", 0))
+    if noise != 0:
+        raise CheckpointError(f"noise_std is {noise}, and noise is in no rule; expected 0")
+
+
+def _synapse(module: Any) -> Arguments:
+    _silent(module)
+    return {"tau": module.tau, "shape": (module.size_out,)}
+
+
 def _neuron(module: Any) -> Arguments:
-    if getattr(module, "noise_std", 0) != 0:
-        raise CheckpointError("noise is in no rule; build the module with noise_std=0")
+    _silent(module)
     given = {name: getattr(module, name) for name in ("threshold", "max_spikes_per_dt")}
     bias = getattr(module, "bias", None)
     held = {} if bias is None or isinstance(bias, int) else {"bias": bias}
@@ -64,12 +75,22 @@ FRAMEWORK = Framework(
     neurons={
         "LIFTorch": _lif,
         "LIFNeuronTorch": _neuron,
-        "ExpSynTorch": lambda module: {"tau": module.tau, "shape": (module.size_out,)},
+        "ExpSynTorch": _synapse,
     },
     finish=_feed_back,
     special={"LinearTorch": _linear},
     time_step=lambda module: module.dt,
 )
+
+
+_TRAINED = {
+    "neuron": {
+        "tau": "tau_mem", "decay": "alpha", "dash": "dash_mem", "threshold": "threshold",
+        "bias": "bias",
+    },
+    "synapse": {"tau": "tau_syn", "decay": "beta", "dash": "dash_syn"},
+    "recurrent": {"weight": "w_rec"},
+}  # fmt: skip
 
 
 def _built(group: Group) -> Any:
@@ -86,6 +107,8 @@ def _built(group: Group) -> Any:
     module = getattr(modules, group.kind)(shape, dt=_seconds(group), **given)
     if group.recurrent is not None:
         module.w_rec.data.copy_(tensor(group.recurrent.weight.value.T))
+    for part, names in _TRAINED.items():
+        trained(module, getattr(group, part), names)
     return module
 
 
@@ -115,6 +138,7 @@ def _module(layer: Any) -> Any:
     module.weight = torch.nn.Parameter(tensor(layer.weight.value.T))
     if has_bias:
         module.bias = torch.nn.Parameter(tensor(layer.bias.value))
+    trained(module, layer, {"weight": "weight", "bias": "bias"})
     return module
 
 

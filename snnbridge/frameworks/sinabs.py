@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
 from snnbridge.frameworks._building import Builder, Group
 from snnbridge.frameworks._pieces import Piece, as_array
-from snnbridge.frameworks._standard import BUILT, tensor
+from snnbridge.frameworks._standard import BUILT, tensor, trained
 from snnbridge.frameworks._torch import Arguments, Framework
-from snnbridge.model import InputGain, Linear, Reset, Scheme, SumPool
+from snnbridge.model import (
+    AvgPool,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    InputGain,
+    Layer,
+    Linear,
+    MaxPool,
+    Reset,
+    Scheme,
+    SNNCheckpoint,
+    SumPool,
+)
 
 __all__ = ["build", "checkpoint_of", "export"]
 
@@ -35,6 +51,10 @@ def _fire(module: Any) -> Arguments:
 
 def _spikes(function: Any) -> Any:
     name = getattr(function, "__name__", type(function).__name__)
+    if name not in ("MultiSpike", "SingleSpike", "MaxSpike"):
+        raise CheckpointError(
+            f"spike_fn is {name}, which no rule says; expected MultiSpike, SingleSpike or MaxSpike"
+        )
     return int(function.max_num_spikes_per_bin) if name == "MaxSpike" else name
 
 
@@ -42,7 +62,9 @@ def _reset(function: Any) -> Any:
     name = type(function).__name__
     values = {"MembraneSubtract": "subtract_value", "MembraneReset": "reset_value"}
     if name not in values:
-        raise CheckpointError(f"reset_fn is {name}, which no rule says")
+        raise CheckpointError(
+            f"reset_fn is {name}, which no rule says; expected MembraneSubtract or MembraneReset"
+        )
     return name, getattr(function, values[name])
 
 
@@ -61,12 +83,17 @@ def _feed_back(name: str, module: Any, piece: Piece) -> None:
     if inner is None:
         return
     if type(inner).__name__ != "Linear":
-        raise CheckpointError(f"rec_connect of {name!r} is no Linear layer")
+        raise CheckpointError(
+            f"module {name!r}: rec_connect is a {type(inner).__name__}; expected nn.Linear, which "
+            "alone can be told as a layer"
+        )
     bias = None if inner.bias is None else as_array(inner.bias)
     piece.feed_back(Linear(f"{name}.rec_connect", as_array(inner.weight), bias), before=False)
 
 
 def _sum_pool(layer: Any) -> Any:
+    if any(map(sum, layer.padding)):
+        raise CheckpointError(f"layer {layer.name!r}: sinabs' SumPool2d pads nothing")
     return import_module("sinabs.layers").SumPool2d(layer.window, layer.stride)
 
 
@@ -81,7 +108,17 @@ FRAMEWORK = Framework(
 )
 
 
-def _neuron(group: Group) -> Any:
+_TRAINED = {
+    "neuron": {
+        "tau": "tau_mem", "decay": "alpha_mem",
+        "threshold": "spike_threshold", "v_min": "min_v_mem",
+    },
+    "synapse": {"tau": "tau_syn", "decay": "alpha_syn"},
+}  # fmt: skip
+
+
+def _neuron(group: Group, squeezed: Arguments) -> Any:
+    """Return a neuron; `squeezed` is what its class needs to take batch and time as one axis."""
     layers = import_module("sinabs.layers")
     given: Arguments = {"norm_input": value} if (value := _norm(group)) is not None else {}
     if group.kind.startswith(("LIF", "ExpLeak")):
@@ -95,8 +132,10 @@ def _neuron(group: Group) -> Any:
         given["min_v_mem"] = tensor(floor)
     if group.recurrent is not None:
         given["rec_connect"] = BUILT[Linear](group.recurrent)
-    module = getattr(layers, group.kind.replace("Squeeze", ""))(**given)
-    return _with_decays(module, group)
+    module = _with_decays(getattr(layers, group.kind)(**given, **squeezed), group)
+    for part, names in _TRAINED.items():
+        trained(module, getattr(group, part), names)
+    return module
 
 
 def _norm(group: Group) -> bool | None:
@@ -142,4 +181,92 @@ def _with_decays(module: Any, group: Group) -> Any:
 
 
 checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export
-build = Builder(name="sinabs", neuron=_neuron, plain={SumPool: _sum_pool}).build
+
+
+def build(
+    checkpoint: SNNCheckpoint,
+    *,
+    allow_loss: bool = False,
+    batch_size: int | None = None,
+    num_timesteps: int | None = None,
+) -> Any:
+    """Return a live net of sinabs' classes with a checkpoint's values.
+
+    Without `batch_size` and `num_timesteps` the net takes (batch, time, ...), images too. With one
+    of them its neurons are sinabs' ``Squeeze`` classes, and it takes (batch*time, ...).
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+        A chain of layers. Neurons of another framework become those of sinabs.
+    allow_loss : bool
+        Build also what does not quite do the same: spikes at most once in a step, or gives its
+        outputs some steps earlier.
+    batch_size, num_timesteps : int, optional
+        One of them is needed for neurons of a ``Squeeze`` class.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        Its modules under the layers' names.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the layer for which sinabs has no module.
+    WriteError
+        Naming the neuron that none of its classes computes, and why.
+    LossyWrite
+        If the net would not quite do the same and `allow_loss` is not given.
+    """
+    given = {"batch_size": batch_size, "num_timesteps": num_timesteps}
+    squeezed = {name: n for name, n in given.items() if n is not None}
+    builder = Builder(
+        name="sinabs",
+        neuron=lambda group: _neuron(_of_kind(group, squeezed=bool(squeezed)), squeezed),
+        plain={SumPool: _sum_pool} if squeezed else _OVER_TIME,
+    )
+    return builder.build(checkpoint, allow_loss=allow_loss)
+
+
+def _of_kind(group: Group, *, squeezed: bool) -> Group:
+    """Return a group of the class that takes batch and time as the net does."""
+    kind = group.kind
+    if kind.endswith("Squeeze") and not squeezed:
+        raise group.refuse(
+            "takes batch and time as one axis and must know one of them; "
+            "give build batch_size= or num_timesteps="
+        )
+    if not squeezed or kind.endswith("Squeeze"):
+        return group
+    origin = replace(group.neuron.origin, kind=f"{kind}Squeeze")
+    return replace(group, neuron=replace(group.neuron, origin=origin))
+
+
+def _over_time(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that makes a module for (batch, time, ...)."""
+
+    def made(layer: Any, *axes: int) -> Any:
+        module = import_module("snnbridge.frameworks._sinabs_modules").over_time(make(layer, *axes))
+        if axes:  # of a BatchNorm: the channels are another one
+            module.axes = axes[0] + 1
+        return module
+
+    return made
+
+
+def _flatten(layer: Any) -> Any:
+    """Return a Flatten that leaves the steps alone."""
+    module = BUILT[Flatten](layer)
+    module.start_dim, module.end_dim = (
+        n + 1 if n >= 0 else n for n in (module.start_dim, module.end_dim)
+    )
+    return module
+
+
+#: Modules for (batch, time, ...).
+_OVER_TIME: Mapping[type[Layer], Callable[..., Any]] = {
+    **{kind: _over_time(BUILT[kind]) for kind in (Conv1d, Conv2d, AvgPool, MaxPool, BatchNorm)},
+    SumPool: _over_time(_sum_pool),
+    Flatten: _flatten,
+}

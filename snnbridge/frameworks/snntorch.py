@@ -7,6 +7,7 @@ was built.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -24,12 +25,23 @@ _HOW = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
 
 def _fire(module: Any) -> Arguments:
     if module.inhibition:
-        raise CheckpointError("inhibition silences all neurons but one, which no rule says")
+        raise CheckpointError(
+            "inhibition=True silences all neurons but one, which no rule says; build it without"
+        )
+    if module.state_quant:
+        raise CheckpointError(
+            "state_quant rounds the membrane in every step, which no rule says; build it without"
+        )
+    reset = getattr(module.state_function, "__name__", "")
+    if reset not in _HOW:
+        raise CheckpointError(
+            f"its state_function is {reset or 'its own'}; expected one of {', '.join(_HOW)}"
+        )
     return {
         "threshold": module.threshold,
         "graded_spikes_factor": module.graded_spikes_factor,
-        "reset_mechanism": _HOW[module.state_function.__name__],
-        "reset_delay": bool(module.reset_delay),
+        "reset_mechanism": _HOW[reset],
+        "reset_delay": bool(getattr(module, "reset_delay", True)),  # Lapicque has no choice
     }
 
 
@@ -79,11 +91,51 @@ def _neuron(group: Group) -> Any:
     if group.kind == "Lapicque":
         given |= _circuit(group)
         given.pop("reset_delay", None)  # it is always late
-    kind = getattr(snn, group.kind)
-    module = kind(**given) if group.recurrent is None else _recurrent(kind, group.recurrent, given)
+    kind = getattr(snn, _kind(group))
+    module = kind(**given) if group.recurrent is None else _recurrent(kind, group, given)
     if factor is not None:  # not every class takes it
         module.graded_spikes_factor = factor
+    for part, names in _TRAINED.items():
+        _train(module, getattr(group, part), names)
     return module
+
+
+#: What may be trained.
+_TRAINED = {
+    "neuron": {"decay": "beta", "threshold": "threshold", "output_gain": "graded_spikes_factor"},
+    "synapse": {"decay": "alpha"},
+}
+
+
+def _train(module: Any, layer: Any, names: Mapping[str, str]) -> None:
+    """Make parameters of what is trained, as ``learn_beta=True`` does."""
+    nn = import_module("torch").nn
+    for name, attribute in names.items():
+        held = None if layer is None else layer.parameters.get(name)
+        if held is None or held.trainable is not True or attribute not in module._buffers:
+            continue
+        value = module._buffers.pop(attribute)
+        setattr(module, attribute, nn.Parameter(value))
+
+
+def _kind(group: Group) -> str:
+    """Return the class; one with weights of its own where the net has them beside the neuron."""
+    if group.recurrent is None or group.kind.startswith("R"):
+        return group.kind
+    rule = group.neuron.rule
+    late = rule.reset_timing is ResetTiming.NEXT_AFTER_LEAK and rule.reset is Reset.SUBTRACT
+    if group.kind not in ("Leaky", "Synaptic") or not (late or rule.reset is Reset.NONE):
+        raise group.refuse(
+            f"feeds itself through {group.recurrent.name!r}; R{group.kind} would reset in another "
+            "way, so that no Sequential of snnTorch does the same: keep the loop in your own "
+            "forward, and load the state dict there"
+        )
+    if group.waits and group.recurrent.parameters.get("bias") is not None:
+        raise group.refuse(
+            f"feeds itself through {group.recurrent.name!r}, whose bias is silent at the first "
+            f"step; that of an R{group.kind} is not"
+        )
+    return f"R{group.kind}"
 
 
 def _circuit(group: Group) -> Arguments:
@@ -101,7 +153,8 @@ def _resetting(group: Group) -> Arguments:
     return {"reset_mechanism": how, "reset_delay": late}
 
 
-def _recurrent(kind: Any, layer: Any, given: Arguments) -> Any:
+def _recurrent(kind: Any, group: Group, given: Arguments) -> Any:
+    layer: Any = group.recurrent
     if layer.kind == "Scale":
         return kind(**given, all_to_all=False, V=tensor(layer.factor.value))
     if layer.kind == "Linear":

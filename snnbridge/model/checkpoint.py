@@ -44,6 +44,9 @@ class SourceInfo:
     integrity : {"", "intact", "changed", "unchecked"}
         What the digests in the file say of it: all are right; another program saved it since, or
         it was damaged; they were not compared. Empty where no digests cover the file.
+    assumed : set of paths
+        What the file does not say and the reader assumed, as its notes tell: a spec may state
+        something else.
     """
 
     format: str = ""
@@ -53,6 +56,7 @@ class SourceInfo:
     path: str = ""
     notes: tuple[str, ...] = ()
     integrity: Integrity = ""
+    assumed: frozenset[Path] = frozenset()
 
 
 @dataclass(eq=False, repr=False, init=False)

@@ -34,6 +34,8 @@ class Argument:
         Whether the class's `derive` says what it states.
     optional : bool
         Whether None is a value of it, though not its default.
+    switches : tuple of str
+        The switches that a joint argument settles by itself, so that who states them states it.
     """
 
     parameter: str | None = None
@@ -45,6 +47,7 @@ class Argument:
     convert: Callable[[Any], Any] | None = None
     joint: bool = False
     optional: bool = False
+    switches: tuple[str, ...] = ()
 
     @property
     def takes_none(self) -> bool:

@@ -23,14 +23,18 @@ _METHOD = Argument(
         "euler": {"scheme": Scheme.EULER, "form": Form.DIFFERENCE},
         "exact": {"scheme": Scheme.EXACT, "form": Form.DIFFERENCE},
     },
-    default="euler",
-    help="how the equation is made discrete",
+    help="how the equation is made discrete, which NIR does not say",
 )
 _R = stated("resistance", 1.0, "resistance")
 _V_LEAK = stated("v_rest", 0.0, "leak potential")
 _FIRE = {
     "v_threshold": stated("threshold", help="threshold"),
-    "v_reset": joint(0.0, "potential after a spike; none to subtract the threshold", optional=True),
+    "v_reset": joint(
+        0.0,
+        'potential after a spike, or "none": it loses the threshold',
+        optional=True,
+        switches=("reset",),
+    ),
 }
 _SPIKES = "z = [v > v_threshold]; v = v_reset"
 _MEMBRANE = "tau dv/dt = (v_leak - v) + r*x"

@@ -10,6 +10,7 @@ from snnbridge.model import (
     UNKNOWN,
     Compare,
     Inputs,
+    Linear,
     Parameter,
     Reset,
     Scheme,
@@ -19,7 +20,7 @@ from snnbridge.model import (
 from snnbridge.rules.arguments import Argument
 from snnbridge.rules.common import SPIKING, Table, joint, stated
 from snnbridge.rules.releases import named
-from snnbridge.rules.table import Derived
+from snnbridge.rules.table import Derived, FrameworkClass
 
 _TABLE = Table("rockpool", "rockpool.nn.modules.torch; Rockpool 3.1")
 _SPIKING = replace(
@@ -95,5 +96,13 @@ _TABLE.synapse(
     scheme=Scheme.EXACT,
 )
 
-CLASSES = tuple(_TABLE.classes)
+_LINEAR = FrameworkClass(
+    framework="rockpool",
+    kind="LinearTorch",
+    layer=Linear,
+    source="rockpool.nn.modules.torch; Rockpool 3.1",
+    turned=frozenset({"weight"}),
+)
+
+CLASSES = (*_TABLE.classes, _LINEAR)
 __getattr__ = named(CLASSES)

@@ -60,6 +60,8 @@ class FrameworkClass:
         there is none.
     evidence : function, optional
         From the states of a layer, by variable, to what they tell of an argument.
+    turned : set of str
+        The arrays that the framework keeps with their axes in the other order.
     """
 
     framework: str
@@ -75,6 +77,7 @@ class FrameworkClass:
     since: str = ""
     until: str = ""
     evidence: Callable[[Mapping[str, StateVariable]], Evidence | None] | None = None
+    turned: frozenset[str] = frozenset()
 
     def __call__(self, name: str, version: Any = UNKNOWN, /, **arguments: Any) -> Layer:
         """Make a layer; the same as :meth:`build`.

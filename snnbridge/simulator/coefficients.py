@@ -69,7 +69,7 @@ def coefficients(layer: Neuron | Synapse, dt: TimeStep) -> dict[str, Array]:
     Examples
     --------
     >>> from snnbridge import Parameter, Quantity, rules
-    >>> lif = rules.get("nir", "LIF").build("lif", shape=(1,), tau=0.02, v_threshold=1.0)
+    >>> lif = rules.nir.LIF("lif", shape=(1,), tau=0.02, v_threshold=1.0, method="euler")
     >>> float(coefficients(lif, Quantity(1e-3, "s"))["leak"][0])
     0.05000000074505806
     """

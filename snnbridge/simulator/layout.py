@@ -20,7 +20,7 @@ from snnbridge.model import (
     Synapse,
 )
 from snnbridge.simulator.network import Key, Network, Node, delay_steps, reorders
-from snnbridge.simulator.ordering import order
+from snnbridge.simulator.ordering import components, order
 from snnbridge.simulator.shapes import check_shape, shape_in, shape_out
 from snnbridge.simulator.subgraphs import Flattener
 from snnbridge.simulator.unknowns import refuse_unknown
@@ -32,13 +32,14 @@ def network_of(checkpoint: SNNCheckpoint) -> Network:
     Raises
     ------
     CheckpointError
-        For shapes that do not fit and cycles without delay.
+        For shapes that do not fit, cycles without delay, and parameters that are no real numbers.
     UnknownValue
         For shapes that cannot be told.
     """
     network = Network({}, {}, {})
     flattener = Flattener(network)
     flattener.add(checkpoint.layers, checkpoint.connections, "", checkpoint.dt)
+    _refuse_other_numbers(network)
     network.inputs, network.outputs = _ends(network, checkpoint)
     _infer_shapes(network)
     nodes = _make_nodes(network)
@@ -46,16 +47,44 @@ def network_of(checkpoint: SNNCheckpoint) -> Network:
     return network
 
 
+def _refuse_other_numbers(network: Network) -> None:
+    """Refuse complex numbers, texts and dates: a step is arithmetic of real numbers."""
+    for layer in network.layers.values():
+        for name, held in layer.parameters.items():
+            if held.value is not UNKNOWN and held.value.dtype.kind in "cSUmM":
+                raise CheckpointError(
+                    f"layer {layer.name!r} ({layer.kind}): {name} is of type {held.value.dtype}; "
+                    "expected real numbers"
+                )
+
+
 def _ends(network: Network, checkpoint: SNNCheckpoint) -> tuple[list[str], list[str]]:
     """Name the layers that take a stimulus, and those that give a result."""
     outer = set(checkpoint.layers)
     fed = {name for name, sources in network.incoming.items() if sources}
-    read = {source for sources in network.incoming.values() for source, _ in sources}
     inputs = [n for n, x in network.layers.items() if type(x) is Input and n in outer - fed]
     if not inputs:
         inputs = [name for name in network.layers if name not in fed]
     outputs = [n for n, x in network.layers.items() if type(x) is Output and n in outer]
-    return inputs, outputs or [name for name in network.layers if name not in read]
+    return inputs, outputs or _last(network)
+
+
+def _last(network: Network) -> list[str]:
+    """Name the layers that nobody reads, and the neurons of cycles that nobody else reads."""
+    parts = list(components(network.incoming))
+    place = {name: at for at, part in enumerate(parts) for name in part}
+    read = {
+        place[source]
+        for name, sources in network.incoming.items()
+        for source, _ in sources
+        if place[source] != place[name]
+    }
+    found: set[str] = set()
+    for at, part in enumerate(parts):
+        if at not in read:
+            neurons = {name for name in part if isinstance(network.layers[name], Neuron)}
+            found |= neurons or set(part)
+    return [name for name in network.layers if name in found]
 
 
 def _infer_shapes(network: Network) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,10 +15,12 @@ from snnbridge.model import (
 )
 from snnbridge.simulator.network import Key, Network, Node, delay_steps
 
+_T = TypeVar("_T")
+
 
 def order(network: Network, nodes: dict[Key, Node]) -> None:
     """Put sources before what reads them; what lies on a cycle stays together."""
-    for component in _components(nodes):
+    for component in components({key: node.sources for key, node in nodes.items()}):
         first = len(network.nodes)
         inner = set(component)
         cycle = len(component) > 1 or any(
@@ -69,27 +72,33 @@ def _looks_back(node: Node) -> bool:
     return value is not UNKNOWN and bool((np.asarray(value) > 0).all())
 
 
-def _components(nodes: Mapping[Key, Node]) -> Iterable[list[Key]]:
-    """Yield the strongly connected components, sources first (Tarjan 1972, without recursion)."""
-    number: dict[Key, int] = {}
-    low: dict[Key, int] = {}
-    stack: list[Key] = []
-    on_stack: set[Key] = set()
-    for root in nodes:
+def components(sources: Mapping[_T, Sequence[tuple[_T, int]]]) -> Iterator[list[_T]]:
+    """Yield the strongly connected components, sources first (Tarjan 1972, without recursion).
+
+    Parameters
+    ----------
+    sources : mapping of key to sequence of (key, delay)
+        What each reads.
+    """
+    number: dict[_T, int] = {}
+    low: dict[_T, int] = {}
+    stack: list[_T] = []
+    on_stack: set[_T] = set()
+    for root in sources:
         if root in number:
             continue
-        work = [(root, iter(nodes[root].sources))]
+        work = [(root, iter(sources[root]))]
         number[root] = low[root] = len(number)
         stack.append(root)
         on_stack.add(root)
         while work:
-            key, sources = work[-1]
-            for source, _ in sources:
+            key, read = work[-1]
+            for source, _ in read:
                 if source not in number:
                     number[source] = low[source] = len(number)
                     stack.append(source)
                     on_stack.add(source)
-                    work.append((source, iter(nodes[source].sources)))
+                    work.append((source, iter(sources[source])))
                     break
                 if source in on_stack:
                     low[key] = min(low[key], number[source])

@@ -11,6 +11,9 @@ import numpy as np
 from snnbridge.errors import CheckpointError
 from snnbridge.model import UNKNOWN, Array, Path, Shape, StateVariable
 
+#: The state of a clock that counts from the last spike, and when a neuron spiked that never did.
+CLOCK, NEVER = "t_last_spike", -1e7
+
 #: What can be recorded of a layer.
 VARIABLES = ("spikes", "v", "i", "output")
 
@@ -135,6 +138,18 @@ def refuse_strangers(initial: Mapping[Path, Any], known: Collection[str]) -> Non
             )
 
 
+def counting(state: Mapping[Path, StateVariable]) -> str:
+    """Name a layer with a neuron that counts from its last spike, for which the step matters."""
+    return next(
+        (
+            path[0]
+            for path, held in state.items()
+            if path[1] == CLOCK and (np.asarray(held.value) != NEVER).any()
+        ),
+        "",
+    )
+
+
 def initial_value(
     initial: Mapping[Path, Any], path: Path, shape: Shape, dtype: np.dtype[Any], default: Any
 ) -> Array:
@@ -148,8 +163,13 @@ def initial_value(
     held = initial.get(path)
     value = default if held is None else _batch_first(held, path, shape)
     made = np.empty(shape, dtype)
+    if np.asarray(value).dtype.kind == "c":
+        raise CheckpointError(
+            f"the initial state {path!r} holds complex numbers; expected real ones"
+        )
     try:
-        made[...] = value
+        with np.errstate(over="ignore", invalid="ignore"):
+            made[...] = value
     except ValueError:
         raise CheckpointError(
             f"the initial state {path!r} has shape {np.shape(value)}; expected {shape}, the batch "
@@ -157,6 +177,11 @@ def initial_value(
         ) from None
     if made.dtype.kind == "f" and not np.isfinite(made).all():
         raise CheckpointError(f"the initial state {path!r} holds {made[~np.isfinite(made)][0]}")
+    if made.dtype.kind == "i" and (made != value).any():
+        raise CheckpointError(
+            f"the initial state {path!r} holds {np.broadcast_to(value, shape)[made != value][0]}; "
+            "expected whole numbers of steps"
+        )
     return made
 
 

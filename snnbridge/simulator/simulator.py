@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from snnbridge.errors import CheckpointError
+from snnbridge.errors import CheckpointError, UnknownValue
 from snnbridge.model import Neuron, Path, SNNCheckpoint, StateVariable
 from snnbridge.neurons import NeuronKind
 from snnbridge.registry import default
@@ -15,7 +15,7 @@ from snnbridge.simulator.layout import network_of
 from snnbridge.simulator.lower import Lowering
 from snnbridge.simulator.network import Network
 from snnbridge.simulator.recording import recordable
-from snnbridge.simulator.result import Block, Simulation, refuse_strangers
+from snnbridge.simulator.result import Block, Simulation, State, counting, refuse_strangers
 from snnbridge.simulator.run import Pool, Run
 from snnbridge.simulator.stimulus import Stimulus
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
@@ -77,6 +77,7 @@ class Simulator:
             raise CheckpointError(f"threads must be a whole number of at least 1, not {threads!r}")
         self._threads = threads
         self._custom: CustomNetwork | None = None
+        self._state, self._step = dict(checkpoint.state), checkpoint.step
         kinds = _kinds(checkpoint, neurons)
         if kinds:
             _refuse(checkpoint, kinds)
@@ -128,10 +129,13 @@ class Simulator:
             Needed where only spike lists are handed in and the last step has no spike.
         record : iterable of str, or mapping of str to variables, optional
             Layers, or what of each: ``"spikes"``, ``"v"``, ``"i"``, ``"output"``. By default the
-            output of the output layers and the spikes of the neurons there.
+            output of the output layers and the spikes of the neurons there; without `Output`
+            layers, those are the layers that nothing reads, and the neurons of cycles that nothing
+            outside of them reads.
         initial : mapping of (layer, variable) to StateVariable, optional
             The state to start from: that of an earlier :class:`Simulation`, or the
-            checkpoint's, each of shape ``(batch, *layer shape)``. Without it, membranes start at
+            checkpoint's, which goes on at the checkpoint's step, each of shape
+            ``(batch, *layer shape)``. Without it, membranes start at
             ``v_init`` (0 where it is not stated), all else at rest.
         on_block : function of Block, optional
             Gets what is recorded, some steps at a time; nothing is kept then.
@@ -154,17 +158,35 @@ class Simulator:
             first = simulator.run(spikes[:50])
             second = simulator.run(spikes[50:], initial=first.state)
         """
+        initial = self._started(initial or {})
         if self._custom is not None:
             return self._custom.run(
-                inputs, steps=steps, record=record, initial=initial or {}, on_block=on_block,
+                inputs, steps=steps, record=record, initial=initial, on_block=on_block,
                 progress=progress,
             )  # fmt: skip
-        refuse_strangers(initial or {}, self._lowering.network.layers)
+        refuse_strangers(initial, self._lowering.network.layers)
         run = Run(
-            self._lowering, inputs, steps, record, initial or {}, self._threads, self._pool,
+            self._lowering, inputs, steps, record, initial, self._threads, self._pool,
             streamed=on_block is not None,
         )  # fmt: skip
         return run.go(on_block, progress)
+
+    def _started(self, initial: Mapping[Path, StateVariable]) -> Mapping[Path, StateVariable]:
+        """Return the checkpoint's own state with the index of its step; any other as it is."""
+        if not isinstance(initial, Mapping) or isinstance(initial, State) or not initial:
+            return initial
+        if any(held is not self._state.get(path) for path, held in initial.items()):
+            return initial
+        if type(self._step) is int:
+            return State(initial, self._step)
+        layer = counting(initial)
+        if layer:
+            raise UnknownValue(
+                f"the state of {layer!r} holds the time of its last spike, and the checkpoint does "
+                "not state its step; state `step`, or start without `initial`",
+                (("", "step"),),
+            )
+        return initial
 
 
 def simulate(

@@ -20,7 +20,7 @@ from snnbridge.model import (
 from snnbridge.simulator._kernel import Program
 from snnbridge.simulator.lower import Lowering
 from snnbridge.simulator.network import Key
-from snnbridge.simulator.result import State, initial_value
+from snnbridge.simulator.result import CLOCK, NEVER, State, initial_value
 
 
 class States:
@@ -57,7 +57,7 @@ class States:
         clock = None
         if rule.spiking is True and rule.refractory is not Refractory.NONE:
             if rule.clock is Clock.FLOAT32_TIME:
-                clock = self._make(key, "t_last_spike", shape, -1e7, np.float32)
+                clock = self._make(key, CLOCK, shape, NEVER, np.float32)
             else:
                 clock = self._make(key, "refractory_steps", shape, 0, np.int64)
         self.program.bind(self.lowering.index[key], v, clock)

@@ -202,9 +202,13 @@ def _needs_dt(layer: Neuron | Synapse) -> bool:
         return True
     if rule.input_gain is InputGain.TIME_STEP:
         return True
+    if rule.scheme is Scheme.INTEGRATE and rule.input_gain is UNKNOWN:
+        return True
     refractory = getattr(rule, "refractory", Refractory.NONE) not in (Refractory.NONE, UNKNOWN)
     if not refractory:
         timed = [
             p for name, p in layer.parameters.items() if name in ("tau", "tau_inv", "tau_rise")
         ]
-    return (rule.scheme in _TIMED or refractory) and any(p.unit not in per_step for p in timed)
+    # What makes an equation of times discrete is not known yet: it will need the step too.
+    needed = rule.scheme in _TIMED or rule.scheme is UNKNOWN or refractory
+    return needed and any(p.unit not in per_step for p in timed)

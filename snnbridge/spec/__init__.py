@@ -13,28 +13,31 @@ A spec is TOML or JSON. Its keys at the top::
     tau = 10.0                        # the framework's own arguments; its own units
     V_th = 1.0
 
-Any other key at the top states an argument for every layer whose class has it. A layer that the
-file does not hold, because it has no arrays, is added by stating its ``kind``. The value ``"?"``
-states nothing, so that a form to fill in is a valid spec. ``defaults = true``, at the top or in a
-layer, takes the framework's own defaults for what is not stated.
+A layer inside a graph has the name ``outer/inner``. Any other key at the top states an argument
+for every layer whose class has it. A layer that the file does not hold, because it has no arrays,
+is added by stating its ``class`` or its ``kind``. A class that holds a synapse brings it along. The value ``"?"`` states nothing, so that a form to fill in is a
+valid spec. ``defaults = true``, at the top or in a layer, takes the framework's own defaults for
+what is not stated.
 
-A spec adds what a file does not say. What contradicts the file is refused, and what came from a
+A spec adds what a file does not say, and goes before what its reader assumed. What contradicts the
+file is refused, and what came from a
 spec is told in the checkpoint's ``source.notes``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from snnbridge import rules
 from snnbridge.errors import CheckpointError, SpecError
-from snnbridge.model import UNKNOWN, Layer, SNNCheckpoint, SourceInfo
-from snnbridge.spec import network
+from snnbridge.model import UNKNOWN, Connection, Layer, SNNCheckpoint, SourceInfo, Subgraph, Unknown
+from snnbridge.spec import composite, nesting, network
 from snnbridge.spec.layers import Shared, apply_layer, new_layer, takes
 from snnbridge.spec.loading import load
+from snnbridge.spec.settling import without_assumed
 from snnbridge.spec.skeleton import skeleton
 from snnbridge.spec.values import flag, short, table
 
@@ -98,16 +101,26 @@ def _apply(checkpoint: SNNCheckpoint, spec: Spec, name: str) -> SNNCheckpoint:
         for key, value in table(spec.get("layers", {}), "layers").items()
     }
     layers = dict(checkpoint.layers)
-    added = {key: new_layer(key, value) for key, value in own.items() if key not in layers}
+    known = dict(nesting.inner_layers(layers))
+    own, synapses = composite.parted(own, known, spec, checkpoint)
+    added = {key: new_layer(key, value) for key, value in own.items() if key not in known}
     layers |= added
-    shared = _shared(spec, layers)
+    known |= added
+    shared = _shared(spec, known)
     axes = {key: value.pop("batch_axis") for key, value in own.items() if "batch_axis" in value}
     states = _by_layer(checkpoint)
-    for key, layer in layers.items():
-        layers[key] = apply_layer(
-            layer, own.get(key, {}), shared, states.get(key, {}), is_new=key in added
+    assumed = (checkpoint.source or SourceInfo()).assumed
+    changed = {
+        key: apply_layer(
+            layer, own.get(key, {}), shared, states.get(key, {}),
+            bare=None if key in added else without_assumed(layer, key, assumed),
         )
-    edges = network.connections(spec, checkpoint.connections)
+        for key, layer in known.items()
+        if not isinstance(layer, Subgraph) or key in own
+    }  # fmt: skip
+    layers = nesting.with_inner(layers, changed)
+    layers, edges = _connected(spec, layers, checkpoint.connections)
+    edges = composite.wired(edges, synapses)
     if edges is not UNKNOWN:
         layers = network.infer_shapes(layers, edges)
     return replace(
@@ -118,8 +131,18 @@ def _apply(checkpoint: SNNCheckpoint, spec: Spec, name: str) -> SNNCheckpoint:
         step=network.stated_step(spec, checkpoint.step),
         frozen_layers=network.stated_frozen(spec, checkpoint),
         state=network.batch_axes(checkpoint, layers, axes),
-        source=_noted(checkpoint, spec, shared, name),
+        source=_noted(checkpoint, spec, shared, name, composite.told(synapses, layers, name)),
     )
+
+
+def _connected(
+    spec: Spec, layers: dict[str, Layer], held: tuple[Connection, ...] | Unknown
+) -> tuple[dict[str, Layer], Any]:
+    """Return the layers and the edges with the delays that a spec states, inside graphs too."""
+    if held is UNKNOWN or not any(isinstance(layer, Subgraph) for layer in layers.values()):
+        return layers, network.connections(spec, held)
+    edges = network.connections(spec, tuple(nesting.inner_edges(layers, held)))
+    return nesting.with_delays(layers, iter(edges[len(held) :])), edges[: len(held)]
 
 
 def _shared(spec: Spec, layers: Mapping[str, Layer]) -> Shared:
@@ -142,7 +165,9 @@ def _by_layer(checkpoint: SNNCheckpoint) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _noted(checkpoint: SNNCheckpoint, spec: Spec, shared: Shared, name: str) -> SourceInfo | None:
+def _noted(
+    checkpoint: SNNCheckpoint, spec: Spec, shared: Shared, name: str, more: Iterable[str]
+) -> SourceInfo | None:
     """Say in the notes what is not the file's own."""
     notes = []
     count = shared.stated + sum(key in spec for key in _TOP if key not in ("layers", "defaults"))
@@ -151,6 +176,7 @@ def _noted(checkpoint: SNNCheckpoint, spec: Spec, shared: Shared, name: str) -> 
         notes.append(f"{name} states {count} {values} that the file does not")
     for word, kind in shared.renamed:
         notes.append(f"{name} gives the class {kind!r} to what the file calls {word!r}")
+    notes += more
     for framework, names in shared.taken.items():
         if names:
             version = "" if shared.version is UNKNOWN else f" {shared.version}"

@@ -8,8 +8,25 @@ from typing import Any
 
 from snnbridge import rules
 from snnbridge.errors import SpecError
-from snnbridge.model import UNKNOWN, Layer, Neuron, Opaque, Origin
+from snnbridge.model import (
+    UNKNOWN,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Layer,
+    Linear,
+    Neuron,
+    Opaque,
+    Origin,
+    Parameter,
+)
+from snnbridge.rules import FrameworkClass
 from snnbridge.spec.values import short
+
+#: The kinds that arrays of no known class may be of.
+_WITH_ARRAYS: Mapping[Any, type[Layer]] = {
+    kind.__name__: kind for kind in (Linear, Conv1d, Conv2d, BatchNorm)
+}
 
 
 def with_class(layer: Layer, stated: Mapping[str, Any], where: str) -> Layer:
@@ -19,7 +36,8 @@ def with_class(layer: Layer, stated: Mapping[str, Any], where: str) -> Layer:
     ----------
     layer : Layer
     stated : mapping
-        Its table; ``class`` is a class of its framework, or of another as ``snntorch.Leaky``.
+        Its table; ``class`` is a class of its framework, or of another as ``snntorch.Leaky``, and
+        ``kind`` the model's own, of a layer that is Opaque.
     where : str
 
     Raises
@@ -29,14 +47,46 @@ def with_class(layer: Layer, stated: Mapping[str, Any], where: str) -> Layer:
     """
     if "class" in stated:
         return _as_class(layer, stated["class"], where)
-    if stated.get("kind", layer.kind) != layer.kind:
-        raise SpecError(f"{where} is a {layer.kind}, not a {short(stated['kind'])}")
-    return layer
+    kind = stated.get("kind", layer.kind)
+    if kind == layer.kind:
+        return layer
+    if isinstance(layer, Opaque) and kind in _WITH_ARRAYS:
+        return _from_opaque(layer, _WITH_ARRAYS[kind], None, where)
+    raise SpecError(f"{where} is a {layer.kind}, not a {short(kind)}")
+
+
+def class_named(layer: Layer | None, name: Any, where: str) -> FrameworkClass:
+    """Return the class that a spec names, of the layer's own framework where it names none.
+
+    Parameters
+    ----------
+    layer : Layer, optional
+        None where the spec adds it.
+    name
+        As the spec has it: ``"snntorch.Leaky"``, ``"Leaky"``.
+    where : str
+
+    Raises
+    ------
+    SpecError
+        If it is no name, or none of a class that is known.
+    """
+    if not isinstance(name, str):
+        raise SpecError(f"{where}: class must be a name, not {short(name)}")
+    framework, dot, kind = name.partition(".")
+    if dot and any(framework == known for known, _ in rules.classes):
+        return rules.get(framework, kind)
+    if layer is None or layer.origin is None:
+        raise SpecError(
+            f"{where}: class must name the framework too, like 'brainpy.{name}', for the file does "
+            "not"
+        )
+    return rules.get(layer.origin.framework, name)
 
 
 def _as_class(layer: Layer, name: Any, where: str) -> Layer:
-    framework, kind = _parted(layer, name, where)
-    found = rules.get(framework, kind)
+    found = class_named(layer, name, where)
+    framework, kind = found.framework, found.kind
     held = layer.origin
     if held is not None and rules.of(layer) is not None and held.kind != kind:
         raise SpecError(f"{where} is a {held.kind} in the file, and a {kind} in the spec")
@@ -48,32 +98,31 @@ def _as_class(layer: Layer, name: Any, where: str) -> Layer:
         return replace(layer, origin=origin)
     if not isinstance(layer, Opaque):
         raise SpecError(f"{where} is a {layer.kind}; {kind} is a {found.layer.__name__}")
-    return _from_opaque(layer, found.layer, origin, where)
+    return _from_opaque(layer, found.layer, origin, where, found.turned)
 
 
-def _parted(layer: Layer, name: Any, where: str) -> tuple[str, str]:
-    """Part "snntorch.Leaky"; a name alone is a class of the layer's own framework."""
-    if not isinstance(name, str):
-        raise SpecError(f"{where}: class must be a name, not {short(name)}")
-    framework, dot, kind = name.partition(".")
-    if dot and any(framework == known for known, _ in rules.classes):
-        return framework, kind
-    if layer.origin is None:
-        raise SpecError(
-            f"{where}: class must name the framework too, like 'brainpy.{name}', for the file does "
-            "not"
-        )
-    return layer.origin.framework, name
-
-
-def _from_opaque(layer: Opaque, kind: type[Layer], origin: Origin, where: str) -> Layer:
+def _from_opaque(
+    layer: Opaque,
+    kind: type[Layer],
+    origin: Origin | None,
+    where: str,
+    turned: frozenset[str] = frozenset(),
+) -> Layer:
     known = {f.name for f in fields(kind)} - {"name", "origin", "dt"}
     unfit = [name for name in layer.parameters if name not in known]
     if unfit:
         expected = ", ".join(sorted(known))
         raise SpecError(
-            f"{where}: {origin.kind} has no array {unfit[0]!r}, expected some of {expected}; "
+            f"{where}: {kind.__name__ if origin is None else origin.kind} has no array "
+            f"{unfit[0]!r}, expected some of {expected}; "
             "if the format has an option for classes, read the file with it"
         )
-    arrays: dict[str, Any] = dict(layer.parameters)
+    arrays: dict[str, Any] = {
+        name: _turned(held) if name in turned else held for name, held in layer.parameters.items()
+    }
     return kind(layer.name, origin=origin, **arrays)
+
+
+def _turned(held: Parameter) -> Parameter:
+    """Return an array as the model has it, a view with its axes in the other order."""
+    return held if held.value is UNKNOWN else replace(held, value=held.value.T)

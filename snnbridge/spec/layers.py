@@ -11,7 +11,7 @@ from snnbridge.errors import SpecError
 from snnbridge.model import KINDS, UNKNOWN, Layer, StateVariable
 from snnbridge.rules import FrameworkClass
 from snnbridge.rules.table import Evidence
-from snnbridge.spec.classes import with_class
+from snnbridge.spec.classes import class_named, with_class
 from snnbridge.spec.settling import keep, refusal, settled
 from snnbridge.spec.values import POTENTIALS, flag
 from snnbridge.spec.words import Words, by_model_name, sorted_out
@@ -46,18 +46,20 @@ class Shared:
 
 
 def new_layer(name: str, stated: Mapping[str, Any]) -> Layer:
-    """Make a layer that the checkpoint does not hold, by its kind.
+    """Make a layer that the checkpoint does not hold, by its kind or its class.
 
     Raises
     ------
     SpecError
-        If the kind is none.
+        If the kind, or the class, is none.
     """
     kind = stated.get("kind", "")
+    if not kind and "class" in stated:
+        return class_named(None, stated["class"], f"layer {name!r}").layer(name)
     if not isinstance(kind, str) or kind not in KINDS:
         raise SpecError(
-            f"the checkpoint has no layer {name!r}; to add one without arrays, state its kind, "
-            f"one of {', '.join(KINDS)}"
+            f"the checkpoint has no layer {name!r}; to add one without arrays, state its class, "
+            f'like "norse.LIFCell", or its kind, one of {", ".join(KINDS)}'
         )
     return KINDS[kind](name)
 
@@ -68,7 +70,7 @@ def apply_layer(
     shared: Shared,
     state: Mapping[str, StateVariable],
     *,
-    is_new: bool = False,
+    bare: Layer | None,
 ) -> Layer:
     """Return a layer with what a spec states of it.
 
@@ -80,8 +82,9 @@ def apply_layer(
     shared : Shared
     state : mapping of str to StateVariable
         What the file holds of its state.
-    is_new : bool
-        Whether the spec adds it, so that it holds nothing to contradict.
+    bare : Layer, optional
+        The layer without what its reader assumed; None if the spec adds the layer, so that it
+        holds nothing to contradict.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def apply_layer(
     """
     where = f"layer {layer.name!r}"
     held = layer.origin
-    layer = with_class(_with_version(layer, shared.version, where), stated, where)
+    layer = _with_version(with_class(layer, stated, where), shared.version, where)
     if held is not None and layer.origin is not None and held.kind != layer.origin.kind:
         shared.renamed[held.kind, layer.origin.kind] = None
     everything = {
@@ -100,16 +103,21 @@ def apply_layer(
         **{k: v for k, v in stated.items() if k not in ("kind", "class", "defaults")},
     }
     found = rules.of(layer, everything)
+    # A class has its rule without any argument, if need be in a release.
+    told = "class" in stated or shared.version is not UNKNOWN
+    named = told and found is not None
     words = sorted_out(layer, found, everything, where)
     defaults = flag(stated.get("defaults", shared.defaults), f"{where}: defaults")
-    if not (words or defaults):
+    if not (words or defaults or named):
         return layer
     if found is not None and found.evidence:
-        told = found.evidence(state)
-        words.arguments = _with_evidence(layer, found, words.arguments, told)
+        evidence = found.evidence(state)
+        words.arguments = _with_evidence(layer, found, words.arguments, evidence)
     shared.stated += len(everything)
-    made = words.put_into(layer, found) if words else layer
-    if not is_new:
+    if found is not None and bare is not None and _settles(found, words):
+        layer = replace(layer, parameters=bare.parameters, rule=bare.rule)  # type: ignore[call-arg, attr-defined]
+    made = words.put_into(layer, found) if words or named else layer
+    if bare is not None:
         made = settled(layer, made, refusal(where, by_model_name(found)))
     _check_units(made, where)
     return _with_defaults(made, found, words, shared) if found and defaults else made
@@ -165,9 +173,25 @@ def _with_evidence(
     return arguments
 
 
+def _settles(found: FrameworkClass, words: Words) -> bool:
+    """Whether a spec settles what a reader may have assumed."""
+    return any(found.arguments[key].switches for key in words.arguments)
+
+
+def _is_settled(found: FrameworkClass, key: str, layer: Layer) -> bool:
+    """Whether the switches that an argument settles are stated."""
+    switches = found.arguments[key].switches
+    rule = getattr(layer, "rule", None)
+    return bool(switches) and all(getattr(rule, name) is not UNKNOWN for name in switches)
+
+
 def _with_defaults(layer: Layer, found: FrameworkClass, words: Words, shared: Shared) -> Layer:
     """Take the framework's defaults for what neither the file nor the spec states."""
-    defaults = {k: v for k, v in found.defaults().items() if k not in words.arguments}
+    defaults = {
+        key: value
+        for key, value in found.defaults().items()
+        if key not in words.arguments and not _is_settled(found, key, layer)
+    }
     full = settled(layer, found.state(layer, {**defaults, **words.arguments}), keep)
     known = {name for name, p in layer.parameters.items() if p.value is not UNKNOWN}
     taken = shared.taken.setdefault(found.framework, {})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from snnbridge.errors import SpecError
-from snnbridge.model import UNKNOWN, Layer, Parameter, Quantity
+from snnbridge.model import UNKNOWN, Layer, Neuron, Parameter, Path, Quantity, Synapse
 from snnbridge.model.values import SECONDS
 from snnbridge.spec.values import short
 
@@ -40,6 +40,28 @@ def refusal(where: str, keys: Mapping[str, str]) -> Contradiction:
         )
 
     return refuse
+
+
+def without_assumed(layer: Layer, name: str, assumed: Container[Path]) -> Layer:
+    """Return a layer without what its reader assumed of it, since the file does not say it.
+
+    Parameters
+    ----------
+    layer : Layer
+    name : str
+        From outside, ``outer/inner`` in a subgraph.
+    assumed : collection of paths
+        See `SourceInfo`.
+    """
+    if not isinstance(layer, Neuron | Synapse):
+        return layer
+    kept = {k: p for k, p in layer.parameters.items() if ("layers", name, k) not in assumed}
+    open_ = {
+        f.name: UNKNOWN for f in fields(layer.rule) if ("layers", name, "rule", f.name) in assumed
+    }
+    if not open_ and len(kept) == len(layer.parameters):
+        return layer
+    return replace(layer, parameters=kept, rule=replace(layer.rule, **open_))  # type: ignore[arg-type]
 
 
 def settled(layer: Layer, stated: Layer, contradiction: Contradiction) -> Layer:

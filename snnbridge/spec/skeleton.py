@@ -16,10 +16,13 @@ from snnbridge.model import (
     SNNCheckpoint,
     SourceInfo,
     StateVariable,
+    Subgraph,
     Synapse,
 )
 from snnbridge.model.rules import switches
 from snnbridge.rules import Argument, FrameworkClass
+from snnbridge.spec.nesting import inner_edges, inner_layers
+from snnbridge.spec.settling import without_assumed
 from snnbridge.spec.words import by_model_name, vocabulary
 
 #: A line of the form without its comment, and the comment.
@@ -28,6 +31,8 @@ _Line = tuple[str, str]
 _USUAL = ("tau", "decay", "resistance", "v_rest", "v_reset", "threshold", "tau_ref")
 #: A form of more lines has no help but in the first of them.
 _MOST_HELPED = 5000
+#: So many edges are shown whose delay is open.
+_MOST_EDGES = 20
 _HELP = {
     "spiking": "true, or false for a readout",
     "max_spikes": 'the most spikes in one step, or "none" for no limit',
@@ -62,18 +67,26 @@ def skeleton(checkpoint: SNNCheckpoint) -> str:
     states: dict[str, dict[str, StateVariable]] = {}
     for (name, variable), held in checkpoint.state.items():
         states.setdefault(name, {})[variable] = held
-    for layer in checkpoint.layers.values():
-        asked = list(_asked_of_layer(layer, states.get(layer.name, {})))
+    assumed = (checkpoint.source or SourceInfo()).assumed
+    for name, layer in inner_layers(checkpoint.layers):
+        if isinstance(layer, Subgraph):
+            continue
+        open_ = without_assumed(layer, name, assumed)
+        asked = list(_asked_of_layer(open_, states.get(name, {})))
         if asked:
             helped = len(lines) < _MOST_HELPED
-            lines += ["", _head(layer), *(_written(x if helped else (x[0], "")) for x in asked)]
+            lines += [
+                "",
+                _head(name, layer),
+                *(_written(x if helped else (x[0], "")) for x in asked),
+            ]
     return "\n".join(lines) + "\n"
 
 
 def _asked_of_network(checkpoint: SNNCheckpoint) -> Iterator[_Line]:
     if checkpoint.dt is UNKNOWN:
         yield 'dt = "?"', 'time step, like "0.1 ms", or "per step"'
-    if frameworks := _without_version(checkpoint.layers.values()):
+    if frameworks := _without_version(x for _, x in inner_layers(checkpoint.layers)):
         yield 'version = "?"', f'of {" or ".join(frameworks)}, like "2.8.2"; rules differ by it'
     if checkpoint.step is UNKNOWN:
         yield 'step = "?"', "the index of the next time step, for what counts from the first"
@@ -82,6 +95,11 @@ def _asked_of_network(checkpoint: SNNCheckpoint) -> Iterator[_Line]:
         yield "", f"Each name of a chain feeds the next. The layers are: {names}"
         yield 'chains = [["?"]]', ""
         yield 'connections = [["?"]]', "further edges: [source, target, delay in steps]"
+        return
+    edges = inner_edges(checkpoint.layers, checkpoint.connections)
+    if open_ := [c for c in edges if c.delay is UNKNOWN]:
+        named = (f"[{_quoted(c.source)}, {_quoted(c.target)}, 1]" for c in open_[:_MOST_EDGES])
+        yield 'connections = [["?"]]', f"the steps that edges take, like {', '.join(named)}"
 
 
 def _without_version(layers: Iterable[Layer]) -> list[str]:
@@ -104,7 +122,10 @@ def _changed(framework: str, kind: str) -> bool:
 def _asked_of_layer(layer: Layer, state: dict[str, StateVariable]) -> Iterator[_Line]:
     found = rules.of(layer)
     if found is not None:
-        yield from _of_class(layer, found, state)
+        lines = list(_of_class(layer, found, state))
+        yield from lines
+        if not lines and any(name.startswith("rule.") for name in layer.unknown()):
+            yield 'class = "?"', f'"{found.kind}", to run it as {found.equation}'
     elif isinstance(layer, Opaque):
         yield 'class = "?"', f"the framework's class, if it is one of: {_classes(layer)}"
     else:
@@ -136,6 +157,8 @@ def _is_stated(layer: Layer, argument: Argument, open_: set[str]) -> bool:
     if argument.choices:
         named = {switch for choice in argument.choices.values() for switch in choice}
         return not any(f"rule.{switch}" in open_ for switch in named)
+    if argument.switches:
+        return not any(f"rule.{switch}" in open_ for switch in argument.switches)
     if argument.joint or argument.takes_none:  # what it states may well be nothing
         return not open_
     held: object = layer.parameters.get(argument.parameter or "")
@@ -200,9 +223,9 @@ def _help(layer: Layer, name: str) -> str:
     return "one of " + ", ".join(json.dumps(x.value) for x in enumeration)
 
 
-def _head(layer: Layer) -> str:
+def _head(name: str, layer: Layer) -> str:
     origin = f"{layer.origin.framework} {layer.origin.kind}" if layer.origin else ""
-    return _written((f"[layers.{_toml(layer.name)}]", origin))
+    return _written((f"[layers.{_toml(name)}]", origin))
 
 
 def _written(line: _Line) -> str:
@@ -216,5 +239,9 @@ def _toml(name: str) -> str:
     """Write a key; letters of all scripts stay as they are."""
     if name and all(c.isascii() and (c.isalnum() or c in "_-") for c in name):
         return name
+    return _quoted(name)
+
+
+def _quoted(name: str) -> str:
     quoted = json.dumps(name, ensure_ascii=False)
     return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)

@@ -26,6 +26,7 @@ def read_set(
     paths: Sequence[str | os.PathLike[str]],
     belongs: Callable[[Sequence[Source]], bool],
     *,
+    follow: bool = True,
     staged: Mapping[str, str] | None = None,
     trusted: bool = False,
 ) -> list[Source]:
@@ -42,6 +43,9 @@ def read_set(
     belongs
         Whether these sources, in the order of ``paths``, are of one generation: by a digest
         or something as good that the head holds of the others.
+    follow
+        Whether the files before the head may be symbolic links; say no where the head names
+        them.
     staged, trusted
         As in :class:`Source`.
 
@@ -72,7 +76,7 @@ def read_set(
     for attempt in range(_TRIES):
         found: object
         try:
-            sources = _open_all(names, head, staged or {}, trusted=trusted)
+            sources = _open_all(names, head, staged or {}, follow=follow, trusted=trusted)
             if belongs(sources):
                 return sources
             problem, found = None, [source.identity for source in sources]
@@ -92,15 +96,16 @@ def read_set(
 
 
 def _open_all(
-    names: list[Path], head: Path, staged: Mapping[str, str], *, trusted: bool
+    names: list[Path], head: Path, staged: Mapping[str, str], *, follow: bool, trusted: bool
 ) -> list[Source]:
     parts = {} if staged else {part.final: part for part in read_journal(head) or []}
     sources = []
-    for name in names:
+    for i, name in enumerate(names):
+        through = follow or i == len(names) - 1
         real = Path(os.path.realpath(name))
         part = parts.get(real.name) if real.parent == head.parent else None
         source = _committed(name, real, part, trusted=trusted) if part is not None else None
-        sources.append(source or Source(name, staged=staged, trusted=trusted))
+        sources.append(source or Source(name, follow=through, staged=staged, trusted=trusted))
     return sources
 
 

@@ -193,7 +193,11 @@ class Source(OpenFile):
         return other
 
     def together(
-        self, names: Sequence[str], belongs: Callable[[Sequence[Source]], bool]
+        self,
+        names: Sequence[str],
+        belongs: Callable[[Sequence[Source]], bool],
+        *,
+        follow: bool = True,
     ) -> list[Source]:
         """Open files beside this one that belong together.
 
@@ -203,6 +207,8 @@ class Source(OpenFile):
             Names in this file's folder.
         belongs
             Whether the files that were opened are of one set; see :func:`read_set`.
+        follow
+            Whether the files before the last may be symbolic links.
 
         Returns
         -------
@@ -219,6 +225,6 @@ class Source(OpenFile):
         from snnbridge.storage.sets import read_set
 
         paths = [self.path.with_name(name) for name in names]
-        found = read_set(paths, belongs, staged=self._staged, trusted=self.trusted)
+        found = read_set(paths, belongs, follow=follow, staged=self._staged, trusted=self.trusted)
         self._others += found
         return found

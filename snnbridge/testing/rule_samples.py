@@ -30,7 +30,7 @@ from snnbridge.rules import REQUIRED, FrameworkClass
 _VALUES: Mapping[str, Any] = {
     "alpha": 0.75, "beta": 0.875, "threshold": 1.0, "v_threshold": 1.0, "tau": 20e-3,
     "tau_mem": 20e-3, "tau_syn": 10e-3, "iDecay": 1024, "vDecay": 512, "leak_k": 32, "gain_k": 224,
-    "R": 1.0, "C": 5.0,
+    "R": 1.0, "C": 5.0, "method": "euler",
 }  # fmt: skip
 #: Multiples of 1/64, so that sums of them are exact in any order.
 _WEIGHT: Array = (np.arange(-32, 160, 16).reshape(4, 3) / 64).astype(np.float32)

@@ -71,6 +71,76 @@ def huge_constant():
     return model(tensors=[shape], nodes=[oh.make_node("ConstantOfShape", ["s"], ["y"])])
 
 
+def deep_branches(depth):
+    """Nest a branch in a branch: with names and types, as a tool would write them."""
+    inner = oh.make_node("Relu", ["x"], ["y"])
+    other = oh.make_graph([inner], "g", [], [Y])
+    condition = numpy_helper.from_array(np.array(True), "c")
+    for _ in range(depth):
+        graph = oh.make_graph([inner], "g", [], [Y])
+        inner = oh.make_node("If", ["c"], ["y"], then_branch=graph, else_branch=other)
+    return model(nodes=[inner], tensors=[condition])
+
+
+def in_a_branch(body):
+    """Call what a function's body is made of from inside of a branch."""
+    graph = oh.make_graph(body, "g", [], [Y])
+    return [oh.make_node("If", ["x"], ["y"], then_branch=graph, else_branch=graph)]
+
+
+def hidden_circle():
+    functions = [function("a", in_a_branch(calls("b", 1))), function("b", calls("a", 1))]
+    return model(tensors=[], nodes=calls("a", 1), functions=functions)
+
+
+def unused_circle():
+    functions = [function("a", calls("a", 1))]
+    return model(functions=functions)
+
+
+def sparse(index=3):
+    made = model()
+    values = numpy_helper.from_array(np.ones(1, np.float32), "s")
+    indices = numpy_helper.from_array(np.array([index], np.int64), "i")
+    made.graph.sparse_initializer.add(values=values, indices=indices, dims=[4, 3])
+    return made.SerializeToString()
+
+
+def sparse_in_a_node():
+    values = numpy_helper.from_array(np.ones(1, np.float32), "s")
+    indices = numpy_helper.from_array(np.array([1 << 40], np.int64), "i")
+    held = oh.make_sparse_tensor(values, indices, [4, 3])
+    nodes = [oh.make_node("Constant", [], ["y"], sparse_value=held)]
+    return model(tensors=[], nodes=nodes).SerializeToString()
+
+
+def twice(key):
+    made = model()
+    for value in ("1", "2"):
+        made.metadata_props.add(key=key, value=value)
+    return made.SerializeToString()
+
+
+def bits(kind, size):
+    """Claim 3 elements of 4 bits: two bytes."""
+    return model(data_type=kind, dims=[3], raw_data=bytes(size)).SerializeToString()
+
+
+def without_data(*dims, kind=TensorProto.FLOAT):
+    return model(tensors=[TensorProto(name="w", dims=dims, data_type=kind)]).SerializeToString()
+
+
+def outer(location, name="w"):
+    made = TensorProto(name=name, dims=[4, 3], data_type=1, data_location=TensorProto.EXTERNAL)
+    made.external_data.add(key="location", value=location)
+    return made
+
+
+def in_a_node(held):
+    made = model(tensors=[], nodes=[oh.make_node("Constant", [], ["y"], value=held)])
+    return made.SerializeToString()
+
+
 GOOD = model().SerializeToString()
 MODELS = {
     "nothing": b"",
@@ -90,6 +160,24 @@ MODELS = {
     "too little data": model(raw_data=bytes(47)).SerializeToString(),
     "too much data": model(raw_data=bytes(49)).SerializeToString(),
     "data of two kinds": model(float_data=[1.0] * 12).SerializeToString(),
+    "graphs in graphs with names": lambda: deep_branches(30).SerializeToString(),
+    "functions in a circle through a branch": lambda: hidden_circle().SerializeToString(),
+    "an unused function that calls itself": lambda: unused_circle().SerializeToString(),
+    "a sparse tensor": sparse(),
+    "a sparse tensor with an index beyond it": sparse(1 << 40),
+    "a sparse tensor in a node": sparse_in_a_node(),
+    "metadata twice": twice("org.snnbridge.checkpoint"),
+    "metadata of others twice": twice("author"),
+    "too little data for int4": bits(TensorProto.INT4, 1),
+    "too little data for uint4": bits(TensorProto.UINT4, 1),
+    "too much data for int4": bits(TensorProto.INT4, 3),
+    "a huge shape without data": without_data(1 << 20, 1 << 20),
+    "a shape without data": without_data(4, 3),
+    "a huge shape of int4 without data": without_data(1 << 40, kind=TensorProto.INT4),
+    "a huge shape of text without data": without_data(1 << 40, kind=TensorProto.STRING),
+    "a shape of 200 axes": model(dims=[1] * 200, raw_data=bytes(4)).SerializeToString(),
+    "a huge shape in a node": lambda: in_a_node(TensorProto(dims=[1 << 40], data_type=1)),
+    "data of another file in a node": lambda: in_a_node(outer("good.data")),
     "an unknown type": model(data_type=99).SerializeToString(),
     "text that is no UTF-8": b"\x08\x0a\x12\x02\xff\xfe" + GOOD[2:],
     "a length beyond the file": b"\x08\x0a\x3a\xff\xff\xff\x7f",
@@ -158,5 +246,10 @@ outside("at a negative offset", offset="-4")
 outside("at an offset that overflows", offset=str(1 << 64))
 outside("of another length", length="1000000")
 outside("of a length that is no number", length="x")
+outside("of a length beyond its end", offset="40", length="48")
+outside("shorter than its shape", length="47")
+outside("in a parent of its own name", location="..")
+outside("behind a backslash", location="..\\secret.data")
+outside("behind a NUL", location="good.data\0")
 outside("with a wrong checksum", checksum="0" * 40, harmless=True)
 outside("that 2000 tensors share", count=2000, harmless=True)

@@ -178,6 +178,21 @@ def runs(path, make, shape, training=True, connections=None):
     return {name: int(value.sum()) for name, value in spikes.items()}
 
 
+def builds(path, again):
+    """Build a net of a file, load the file into it, and export it again."""
+    from snnbridge import read
+    from snnbridge.frameworks import brainpy
+
+    bm.clear_name_cache()
+    bm.set_dt(0.3)
+    net = brainpy.build(read(path))
+    told = [net.load_state_dict(bp.checkpoints.load_pytree(path), warn=False)]
+    told.append(bp.load_state(net, bp.checkpoints.load_pytree(path)))
+    brainpy.export(net, again)
+    strange = [key for keys in told for key in [*keys.missing_keys, *keys.unexpected_keys]]
+    return {"kind": type(net).__name__, "strange": strange, "dt": bm.get_dt()}
+
+
 def leaves():
     """Make a tree with a leaf of each kind that BrainPy's users save."""
     import jax.numpy as jnp

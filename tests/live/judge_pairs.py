@@ -15,29 +15,27 @@ import numpy as np
 import torch
 
 
-def run_sinabs(net):
-    """Run images through stateless modules, which know no axis of time."""
-    for module in net:
-        if not hasattr(module, "v_mem"):
-            module.forward = judge_torch.across_steps(module)
-    return judge_torch.run_batch_first(net)
-
-
-RUNS = {**judge_torch.RUNS, "sinabs": run_sinabs}
+def has_squeezed(checkpoint):
+    """Whether batch and time are one axis to a neuron."""
+    kinds = [layer.origin.kind for layer in checkpoint.layers.values() if layer.origin]
+    return any(kind.endswith("Squeeze") for kind in kinds)
 
 
 def outcome(framework, file):
     """Run one file; return what went wrong, if anything, and the keys that do not fit the net."""
     from snnbridge import read
 
-    strange = []
+    strange, run, more = [], judge_torch.RUNS[framework], {}
+    x = torch.from_numpy(np.load(file.with_suffix(".in.npy")))
     try:
-        net = import_module(f"snnbridge.frameworks.{framework}").build(read(file))
+        checkpoint = read(file)
+        if framework == "sinabs" and has_squeezed(checkpoint):
+            run, more = judge_torch.run_squeezed, {"num_timesteps": len(x)}
+        net = import_module(f"snnbridge.frameworks.{framework}").build(checkpoint, **more)
         held, own = torch.load(file, weights_only=True), net.state_dict()
         strange = sorted(set(held) ^ set(own))
-        x = torch.from_numpy(np.load(file.with_suffix(".in.npy")))
         with contextlib.redirect_stdout(sys.stderr):
-            out = RUNS[framework](net)(x)
+            out = run(net)(x)
             out = torch.stack(out) if isinstance(out, list) else out
     except Exception as error:  # noqa: BLE001  # whatever a framework raises is its answer
         return f"{type(error).__name__}: {error}", strange

@@ -63,6 +63,19 @@ def run_batch_first(net):
     return lambda x: all_at_once(net, x, batch_first=True)
 
 
+def run_squeezed(net):
+    """Run a net whose batch and time are one axis."""
+
+    def run(x):
+        if hasattr(net, "reset_states"):
+            net.reset_states()
+        flat = x.transpose(0, 1).flatten(0, 1)
+        with torch.no_grad():
+            return net(flat).unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
+
+    return run
+
+
 def run_spikingjelly(net):
     from spikingjelly.activation_based import functional
 
@@ -232,6 +245,27 @@ def spikingjelly_conv():
     return net, x, run, {"sample": x}
 
 
+def spikingjelly_recurrent():
+    from spikingjelly.activation_based import layer, neuron
+
+    inner = neuron.LIFNode(tau=2.0, v_threshold=0.25)
+    net = dyadic(nn.Sequential(
+        layer.Linear(6, 5), layer.LinearRecurrentContainer(inner, 5, 5), layer.Linear(5, 3),
+        neuron.IFNode(),
+    ))  # fmt: skip
+    return net, spikes(6), run_in_steps(net), {}
+
+
+def run_in_steps(net):
+    from spikingjelly.activation_based import functional
+
+    def run(x):
+        functional.reset_net(net)
+        return by_step(net, x)
+
+    return run
+
+
 def rockpool_net(*layers):
     from rockpool.nn.combinators import Sequential
 
@@ -259,20 +293,27 @@ def rockpool_recurrent():
 
 NETS = (
     snntorch_leaky, snntorch_recurrent, snntorch_traced, norse_cells, norse_recurrent,
-    sinabs_layers, sinabs_recurrent, spikingjelly_neurons, spikingjelly_conv, rockpool_modules,
-    rockpool_recurrent,
+    sinabs_layers, sinabs_recurrent, spikingjelly_neurons, spikingjelly_conv,
+    spikingjelly_recurrent, rockpool_modules, rockpool_recurrent,
 )  # fmt: skip
+
+
+def made(name):
+    return next(make for make in NETS if make.__name__ == name)()
 
 
 def export(name, folder):
     """Save a net as its helper does; keep its input, its spikes and its state dict."""
     torch.manual_seed(1)
-    net, x, run, arguments = next(make for make in NETS if make.__name__ == name)()
+    net, x, run, arguments = made(name)
     helper = import_module(f"snnbridge.frameworks.{name.partition('_')[0]}")
     folder = Path(folder)
     helper.export(net, folder / "net.pt", **arguments)
     torch.save(net.state_dict(), folder / "fresh.pt")
+    torch.manual_seed(2)
+    torch.save(made(name)[0].state_dict(), folder / "other.pt")
     found = run(x)
+    torch.save({"epoch": 3, "model": net.state_dict()}, folder / "ran.pt")
     np.savez(folder / "run.npz", input=x.numpy(), output=found.detach().numpy())
     loaded = torch.load(folder / "net.pt", weights_only=True)
     own = torch.load(folder / "fresh.pt", weights_only=True)
@@ -288,11 +329,24 @@ def rebuild(name, folder):
     helper = import_module(f"snnbridge.frameworks.{name.partition('_')[0]}")
     held = np.load(Path(folder) / "run.npz")
     net = helper.build(read(Path(folder) / "net.pt"))
-    found = RUNS[name.partition("_")[0]](net)(torch.from_numpy(held["input"]))
+    run = run_in_steps if name == "spikingjelly_recurrent" else RUNS[name.partition("_")[0]]
+    found = run(net)(torch.from_numpy(held["input"]))
     return {
         "classes": [type(m).__name__ for m in net.children()],
         "differing": int((found.detach().numpy() != held["output"]).sum()),
     }
+
+
+def strict(name, folder, files):
+    """Load files into nets of other weights, every key; count the spikes in which they differ."""
+    held = np.load(Path(folder) / "run.npz")
+    found = {}
+    for file in files:
+        net, _, run, _ = made(name)
+        net.load_state_dict(torch.load(Path(folder) / file, weights_only=True), strict=True)
+        out = run(torch.from_numpy(held["input"])).detach().numpy()
+        found[file] = int((out != held["output"]).sum())
+    return found
 
 
 def load(path):

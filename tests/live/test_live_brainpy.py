@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from snnbridge import (
+    PER_STEP,
     UNKNOWN,
     Connection,
+    Input,
     Linear,
     LossyWrite,
     Neuron,
@@ -23,6 +25,7 @@ from snnbridge import (
     convert,
     differences,
     read,
+    rules,
     write,
 )
 from snnbridge.model import Form, InputGain, Reset, Scheme
@@ -253,6 +256,29 @@ def test_an_exported_network_spikes_as_the_real_one(make, shape, training, edges
         if spikes.ndim > 3:
             spikes = np.moveaxis(spikes, -1, 2)
         assert np.array_equal(found.spikes[name], spikes)
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_net_is_built_loads_its_file_and_is_exported_as_it_was(loop, tmp_path):
+    lif = rules.get("spikingjelly", "LIFNode").build("lif", shape=(2,), tau=4.0, v_reset=-0.25)
+    layers = [Input("in", (3,)), Linear("fc", np.ones((2, 3), np.float32)), lif]
+    edges = [Connection("in", "fc"), Connection("fc", "lif")]
+    if loop:
+        layers.append(Linear("back", np.eye(2, dtype=np.float32)))
+        edges += [Connection("lif", "back", 1), Connection("back", "lif")]
+    net = SNNCheckpoint(layers, connections=edges, dt=PER_STEP)
+    paths = {name: str(tmp_path / f"{name}.bp") for name in ("path", "again")}
+    write(net, paths["path"], options={"for": "brainpy"}, registry=REGISTRY)
+    told = judge("builds", **paths)
+    assert told == {"kind": "Recurrent" if loop else "Sequential", "strange": [], "dt": 1.0}
+    ours, theirs = opened(paths["path"]), opened(paths["again"])
+    assert {c for c in ours.connections if c.source != "in"} == set(theirs.connections)
+    for name, layer in theirs.layers.items():
+        held = {k: np.asarray(p.value).tolist() for k, p in ours.layers[name].parameters.items()}
+        assert {k: np.asarray(p.value).tolist() for k, p in layer.parameters.items()} == held
+        if isinstance(layer, Neuron):
+            assert (layer.rule, layer.origin.kind) == (ours.layers[name].rule, "Lif")
+    assert ours.state.keys() == theirs.state.keys()
 
 
 def test_save_pytree_writes_the_bytes_of_brainpy(tmp_path):

@@ -3,6 +3,8 @@
 import itertools
 import json
 import subprocess
+from collections import Counter
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -18,6 +20,7 @@ from snnbridge import (
     Linear,
     Neuron,
     Output,
+    ReadError,
     SNNCheckpoint,
     differences,
     read,
@@ -102,6 +105,81 @@ def test_what_is_written_for_an_importer_has_the_source_s_spikes_there(tmp_path,
         assert wrong == 0, f"{cell.source} {cell.name}: {wrong} outputs differ"
 
 
+def column(name, importer):
+    """Return the cells of an importer in one table of the page, by the first column."""
+    page = (Path(__file__).parents[2] / "docs" / "nir-importers.md").read_text(encoding="utf-8")
+    table = page.partition(f"<!-- {name} -->\n")[2].partition("<!-- end -->")[0]
+    rows = [[x.strip() for x in line.strip("|").split("|")] for line in table.splitlines()]
+    place = rows[0].index(importer)
+    return {row[0]: row[place] for row in rows[2:]}
+
+
+@pytest.mark.parametrize("importer", IMPORTERS)
+def test_plain_nir_is_run_otherwise_where_the_page_says_so(tmp_path, importer):
+    interpreter("spyx" if importer == "spyx" else "torch")
+    if importer in PINNED:
+        interpreter(PINNED[importer])
+    written = list(nir_matrix.unwritten(tmp_path, importer))
+    nir_matrix.run(written, importer, tmp_path)
+    found = {}
+    for cell in written:
+        found.setdefault(cell.source, Counter())[cell.outcome] += 1
+    told = {name: text.partition(",")[0] for name, text in column("without", importer).items()}
+    assert told == {
+        name: " / ".join(str(n[what]) for what in ("right", "wrong", "error"))
+        for name, n in found.items()
+    }
+    assert sum(n["wrong"] for n in found.values()) > 5
+
+
+@pytest.mark.parametrize("importer", IMPORTERS)
+def test_a_net_of_any_shape_is_run_as_it_is_or_refused(tmp_path, importer):
+    """Joins, ways past a layer and back, graphs inside: with ``--for``, and with ``--scheme``."""
+    interpreter("spyx" if importer == "spyx" else "torch")
+    if importer in PINNED:
+        interpreter(PINNED[importer])
+    written = list(nir_matrix.shapes(tmp_path, importer))
+    release = nir_matrix.run(written, importer, tmp_path)
+    assert release == IMPORTERS[importer].nir
+    for cell in written:
+        if cell.refused:
+            continue
+        assert (cell.name, cell.error, cell.wrong()) == (cell.name, None, 0)
+        assert cell.out.any()
+        net = by_scheme(cell, importer)
+        last = next(n for n, x in net.layers.items() if isinstance(x, Output))
+        found = simulate(net, cell.x, record={last: "output"}).traces[last, "output"]
+        assert np.abs(found - cell.out.reshape(found.shape)).max() < 1e-4, cell.name
+
+
+@pytest.mark.parametrize("importer", IMPORTERS)
+def test_plain_nir_of_any_shape_is_read_as_the_importer_runs_it_or_refused(tmp_path, importer):
+    interpreter("spyx" if importer == "spyx" else "torch")
+    if importer in PINNED:
+        interpreter(PINNED[importer])
+    written = list(nir_matrix.shapes(tmp_path, importer, plain=True))
+    nir_matrix.run(written, importer, tmp_path)
+    read_at_all = 0
+    for cell in written:
+        try:
+            net = by_scheme(cell, importer)
+        except ReadError:
+            continue
+        read_at_all += 1
+        assert cell.error is None, cell.name
+        last = next(n for n, x in net.layers.items() if isinstance(x, Output))
+        found = simulate(net, cell.x, record={last: "output"}).traces[last, "output"]
+        assert np.abs(found - cell.out.reshape(found.shape)).max() < 1e-4, cell.name
+    assert read_at_all
+
+
+def by_scheme(cell, importer):
+    """Read a file by its nodes alone, as an importer does, in the time step of the run."""
+    dt = cell.planned.dt
+    options = {"scheme": importer, **({"dt": str(dt)} if dt is not PER_STEP else {})}
+    return read(cell.file, registry=REGISTRY, options=options)
+
+
 @pytest.mark.parametrize("importer", IMPORTERS)
 def test_reading_by_a_scheme_is_what_the_importer_does(tmp_path, importer):
     """The nodes alone, read by ``--scheme``, give the spikes of the real importer."""
@@ -113,9 +191,7 @@ def test_reading_by_a_scheme_is_what_the_importer_does(tmp_path, importer):
     for cell in written:
         if cell.refused:
             continue
-        dt = cell.planned.dt
-        options = {"scheme": importer, **({"dt": str(dt)} if dt is not PER_STEP else {})}
-        net = read(cell.file, registry=REGISTRY, options=options)
+        net = by_scheme(cell, importer)
         neuron = [n for n, x in net.layers.items() if isinstance(x, Neuron)][-1]
         if not net.layers[neuron].rule.spiking:
             continue

@@ -19,7 +19,7 @@ from snnbridge.model import (
     TimeStep,
 )
 from snnbridge_plugins.nir.graph import Node, Value
-from snnbridge_plugins.nir.nodes import foreign, seconds, spread, stated
+from snnbridge_plugins.nir.nodes import check_count, foreign, seconds, spread, stated
 
 #: The time step in seconds that a network in steps is written with: the importers' own.
 STEP = 1e-4
@@ -108,6 +108,8 @@ class _Equations:
         known = neuron.shape if neuron.shape is not UNKNOWN else shape
         if neuron.model != "lif" or known is None:
             raise Inexpressible
+        held = (p.value for p in neuron.parameters.values() if p.value is not UNKNOWN)
+        check_count(known, max((value.size for value in held), default=1))
         self.neuron, self.synapse, self.shape, self.dt = neuron, synapse, known, dt
         self.step = step_seconds(own)
         self.spiking = neuron.rule.spiking is not False and "threshold" in neuron.parameters

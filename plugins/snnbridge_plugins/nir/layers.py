@@ -77,7 +77,7 @@ def to_layers(name: str, node: Node, version: str | Unknown, *, soft: bool) -> t
 
 def left_over(node: Node) -> dict[str, Any]:
     """Return the fields that NIR does not define for a node."""
-    known = _FIELDS.get(node.kind)
+    known = FIELDS.get(node.kind)
     if known is None or _is_odd(node):
         return {}
     return {key: value for key, value in node.fields.items() if key not in known}
@@ -180,7 +180,7 @@ _MAKERS: dict[str, _Maker] = {
 _CONV = ("weight", "bias", "stride", "padding", "dilation", "groups", "input_shape")
 _POOL = ("kernel_size", "stride", "padding")
 #: The fields of each kind of node.
-_FIELDS: dict[str, tuple[str, ...]] = {
+FIELDS: dict[str, tuple[str, ...]] = {
     "Input": ("shape",),
     "Output": ("shape",),
     "Affine": ("weight", "bias"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 #: The name of the layer where a file's root is a single neuron.
 ROOT = "node"
-#: The first version with v_reset; before it a spike subtracts the threshold.
-_HARD = (1, 0, 6)
 
 
 @dataclass(slots=True)
@@ -54,6 +51,8 @@ class Reading:
         Whose reading of a node it is; without it, and without a method, rules are unknown.
     notes : list of str
         What had to be decided.
+    assumed : list of tuple of str
+        The nodes, each by the graphs that it lies in, for which `soft` is an assumption.
     """
 
     version: str | Unknown = UNKNOWN
@@ -62,18 +61,12 @@ class Reading:
     method: str | None = None
     importer: Importer | None = None
     notes: list[str] = field(default_factory=list)
+    assumed: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def is_discrete(self) -> bool:
         """Whether a rule was chosen, so that a cycle takes one step."""
         return self.method is not None or self.importer is not None
-
-
-def is_soft(version: str | Unknown) -> bool:
-    """Whether a spike subtracts the threshold, by the documentation of a version of NIR."""
-    if version is UNKNOWN:
-        return True
-    return tuple(int(n) for n in re.findall(r"[0-9]{1,6}", version)[:3]) < _HARD
 
 
 def to_checkpoint(root: Node | Graph, reading: Reading) -> SNNCheckpoint:

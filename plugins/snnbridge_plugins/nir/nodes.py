@@ -120,13 +120,23 @@ def spread(value: Array, shape: Shape) -> Array:
         if value.shape[0] != 1:
             raise Inexpressible
         value = value[0]
+    check_count(shape, value.size)
+    return np.ascontiguousarray(np.broadcast_to(storable(value), shape))
+
+
+def check_count(shape: Shape, held: int) -> None:
+    """Refuse to spread few numbers over a shape that nothing but a claim stands behind.
+
+    Raises
+    ------
+    WriteError
+    """
     count = math.prod(shape)
-    if count > max(_MOST_SPREAD, value.size):
+    if count > max(_MOST_SPREAD, held):
         raise WriteError(
             f"NIR wants each parameter in the neurons' shape {shape}, which is {count} numbers for "
-            f"{value.size}; that is refused above {_MOST_SPREAD}"
+            f"{held}; that is refused above {_MOST_SPREAD}"
         )
-    return np.ascontiguousarray(np.broadcast_to(storable(value), shape))
 
 
 def stated(layer: Layer, name: str) -> Array:

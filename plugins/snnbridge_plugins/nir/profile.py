@@ -11,6 +11,7 @@ from snnbridge.rewrites import without_subgraphs
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 from snnbridge_plugins.nir.importers import IMPORTERS, Importer
 from snnbridge_plugins.nir.importers.timing import in_time
+from snnbridge_plugins.nir.releases import refused_by
 
 
 def prepare(
@@ -28,13 +29,13 @@ def prepare(
     """
     name = options.get("for")
     if not name:
-        return checkpoint, ()
+        return checkpoint, refused_by(checkpoint)
     importer = IMPORTERS[name]
     refuse_unknown(_unknown(checkpoint))
     flat, apart = _taken_apart(checkpoint, importer)
     planned, entries = expressed(flat, importer)
     timed, moved = in_time(planned, importer)
-    return timed, [*apart, *entries, *moved]
+    return timed, [*apart, *entries, *moved, *refused_by(timed)]
 
 
 def _unknown(checkpoint: SNNCheckpoint) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ from snnbridge.storage import Target
 from snnbridge_plugins.nir.carry import describe
 from snnbridge_plugins.nir.graph import by_name
 from snnbridge_plugins.nir.importers import IMPORTERS
-from snnbridge_plugins.nir.native import Reading, is_soft, to_checkpoint
+from snnbridge_plugins.nir.native import Reading, to_checkpoint
+from snnbridge_plugins.nir.releases import is_soft
 from snnbridge_plugins.nir.tree import write_file
 from snnbridge_plugins.nir.writing import to_graph
 

@@ -42,7 +42,8 @@ def check(data: memoryview, *, asked: bool | None) -> Integrity:
     """
     body, seal = data[:-_SIZE], bytes(data[-_SIZE:])
     if not seal.startswith(_MAGIC):
-        if len(data) - end_of(data) == _SIZE:
+        rest = bytes(data[end_of(data) :][:_SIZE])
+        if len(data) - end_of(data) == _SIZE or (rest and _MAGIC.startswith(rest[: len(_MAGIC)])):
             raise IntegrityError("the digest behind its end is damaged")
         return ""
     if not (len(data) <= CHECKED_BYTES if asked is None else asked):

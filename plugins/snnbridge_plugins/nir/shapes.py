@@ -184,7 +184,7 @@ def _lost(before: Mapping[str, Layer], layer: Layer) -> bool:
     old: Any = before[layer.name]
     if not isinstance(layer, Input | Neuron | Synapse) or UNKNOWN in (old.shape, layer.shape):
         return False
-    return math.prod(old.shape) > math.prod(layer.shape or ())  # type: ignore[arg-type]
+    return bool(math.prod(old.shape) > math.prod(layer.shape or ()))  # type: ignore[arg-type]
 
 
 def _note(before: Any, layer: Any) -> str:

@@ -26,6 +26,14 @@ def looks_like_nir(path: Path) -> bool:
                 return True
             return "version" not in root and {"nodes", "edges"} <= set(root)
     except ReadError:
-        return named
+        return named and _has_superblock(path)
     except OSError:
         return False
+
+
+def _has_superblock(path: Path) -> bool:
+    """Whether more than the signature is as an HDF5 library begins a file: addresses of 8 bytes."""
+    with Source(path) as source:
+        head = source.read(0, 14)
+    place = 13 if head[8:9] in (b"\0", b"\1") else 9
+    return head[place : place + 1] == b"\x08"

@@ -3,7 +3,8 @@
 ``docs/formats/onnx.md`` has the layout. The modules, from the bottom up: ``schema`` and
 ``protobuf`` (the messages), ``tensors``, ``external``; ``terms`` (graphs by arithmetic),
 ``arithmetic``, ``neurons``, ``synapses``, ``windows``, ``recipes`` (how each layer computes),
-``functions``, ``graph``, ``writing``; ``models`` and ``reading``; ``running``.
+``functions``, ``graph``, ``placing``, ``writing``; ``vetting``, ``models``, ``arrays``, ``opening``
+(with the files of data, all of one version), ``renamed``, ``reading``; ``handing``, ``running``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
 
 if TYPE_CHECKING:
     from snnbridge import Entry, Options, SNNCheckpoint
-    from snnbridge.model import Array, Path
+    from snnbridge.model import Array
     from snnbridge.storage import Source, Target
 
 
@@ -38,16 +39,10 @@ def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
     write(checkpoint, target, options)
 
 
-def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
-    from snnbridge_plugins.onnx.writing import losses
-
-    return losses(checkpoint)
-
-
 def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
-    from snnbridge_plugins.onnx.writing import risks
+    from snnbridge_plugins.onnx.planning import checked
 
-    return checkpoint, risks(checkpoint, options)
+    return checkpoint, checked(checkpoint, options)
 
 
 def _run(
@@ -68,13 +63,18 @@ FORMAT = Format(
     prepare=_prepare,
     run=_run,
     engine="onnxruntime",
-    losses=_losses,
-    holds=EVERYTHING - {Feature.OPAQUE},
+    holds=EVERYTHING - {Feature.OPAQUE, Feature.PLUGIN_NEURON},
     options=(
         Option(
             "sums", "The arithmetic of weighted sums.", ("float64", "float32"), direction="writing"
         ),
-        Option("step", "One run is one step.", ("no", "yes"), direction="writing"),
+        Option("stepwise", "One run is one step.", ("no", "yes"), direction="writing"),
+        Option(
+            "outputs",
+            "What a run gives: the last layers, or spikes and membranes of all.",
+            ("last", "all"),
+            direction="writing",
+        ),
         Option(
             "opset",
             "The operators' version; 17 runs from onnxruntime 1.15 on.",

@@ -32,9 +32,8 @@ def fma(a: Term, b: Term, c: Term) -> Term:
 
 def _corrected(rounded: Term, other: Term, exists: Term, error: Term, missed: Term) -> Term:
     """Take the neighbour where the sum was halfway to it and what was missed points there."""
-    towards = ((error > 0.0) & (missed > 0.0)).scope.op(
-        "Or", (error > 0.0) & (missed > 0.0), (-error > 0.0) & (-missed > 0.0)
-    )
+    above, below = (error > 0.0) & (missed > 0.0), (-error > 0.0) & (-missed > 0.0)
+    towards = rounded.scope.op("Or", above, below)
     return rounded.scope.where(exists & towards, other, rounded)
 
 

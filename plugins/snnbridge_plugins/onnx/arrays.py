@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
+from collections.abc import Mapping
+
 from snnbridge import ReadError
 from snnbridge.model import Array
-from snnbridge.storage import Source
-from snnbridge_plugins.onnx.schema import EXTERNAL, Message
-from snnbridge_plugins.onnx.tensors import array_of, size_of
+from snnbridge.storage import blocks
+from snnbridge_plugins.onnx.schema import BITS, EXTERNAL, Message
+from snnbridge_plugins.onnx.tensors import array_of, size_of, stored
 
 
 class Tensors:
@@ -14,16 +18,16 @@ class Tensors:
 
     Parameters
     ----------
-    source : Source
-        The model.
     graph : Message
         Vetted.
+    files : mapping of str to memoryview
+        The bytes of the files that :func:`locations` names.
     """
 
-    def __init__(self, source: Source, graph: Message) -> None:
-        self._source = source
+    def __init__(self, graph: Message, files: Mapping[str, memoryview]) -> None:
         self._messages = {t.get("name", ""): t for t in graph.get("initializer", [])}
-        self._files: dict[str, memoryview] = {}
+        self._files = files
+        self._digests: dict[str, str] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._messages
@@ -31,6 +35,10 @@ class Tensors:
     def names(self) -> list[str]:
         """Return all names, in order."""
         return list(self._messages)
+
+    def is_outside(self, name: str) -> bool:
+        """Whether a tensor's bytes lie in another file."""
+        return is_outside(self._messages[name])
 
     def array(self, name: str) -> Array:
         """Return a tensor's array, read-only.
@@ -41,16 +49,29 @@ class Tensors:
             If its bytes are not there, or not where they may be.
         """
         message = self._messages[name]
-        if message.get("data_location", 0) != EXTERNAL:
-            return array_of(message)
-        return array_of(message, self._outside(message))
+        return array_of(message, self._outside(message) if is_outside(message) else None)
+
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of a tensor's bytes, computed once.
+
+        Raises
+        ------
+        ReadError
+            As :meth:`array`.
+        """
+        if name not in self._digests:
+            array, sha256 = self.array(name), hashlib.sha256()
+            packed = array.dtype.name in BITS
+            for piece in stored(name, array).pieces() if packed else blocks(array):
+                sha256.update(piece)
+            self._digests[name] = sha256.hexdigest()
+        return self._digests[name]
 
     def _outside(self, message: Message) -> memoryview:
-        name = message.get("name", "")
-        entries = {e.get("key", ""): e.get("value", "") for e in message.get("external_data", [])}
+        name, entries = message.get("name", ""), _entries(message)
         offset = _number(entries.get("offset", "0"), name)
         size = _number(entries["length"], name) if "length" in entries else size_of(message)
-        data = self._file(entries.get("location", ""))
+        data = self._files[entries["location"]]
         if offset + size > len(data):
             raise ReadError(
                 f"tensor {name!r} lies at bytes {offset} to {offset + size} of "
@@ -58,18 +79,53 @@ class Tensors:
             )
         return data[offset : offset + size]
 
-    def _file(self, location: str) -> memoryview:
-        """Open a file beside the model: a regular one, with no other name anywhere."""
-        if location not in self._files:
-            if not location or "/" in location or "\\" in location:
+
+def is_outside(tensor: Message) -> bool:
+    """Whether a tensor's bytes lie in another file."""
+    return bool(tensor.get("data_location", 0) == EXTERNAL)
+
+
+def locations(graph: Message) -> list[str]:
+    """Return the names of the files of data, each once: all lie in the model's folder.
+
+    Raises
+    ------
+    ReadError
+        For what is no name of a file there.
+    """
+    found: dict[str, None] = {}
+    for tensor in graph.get("initializer", []):
+        if is_outside(tensor):
+            name = _entries(tensor).get("location", "")
+            if not _is_plain(name):
                 raise ReadError(
-                    f"data lies in {location!r}; expected the name of a file beside the model"
+                    f"the data of tensor {tensor.get('name', '')!r} lies in {name!r}; expected the "
+                    "name of a file beside the model"
                 )
-            with self._source.sibling(location, follow=False) as file:
-                if file.is_dir or file.links > 1:
-                    raise ReadError(f"{location!r} is a folder or a hard link; it is not read")
-                self._files[location] = file.data
-        return self._files[location]
+            found[name] = None
+    return list(found)
+
+
+def _is_plain(name: str) -> bool:
+    drive = sys.platform == "win32" and ":" in name
+    return name not in {"", ".", ".."} and not drive and not set(name) & set("/\\\0")
+
+
+def _entries(tensor: Message) -> dict[str, str]:
+    """Return where a tensor's bytes lie.
+
+    Raises
+    ------
+    ReadError
+        For a key that stands twice.
+    """
+    found: dict[str, str] = {}
+    for entry in tensor.get("external_data", []):
+        key = entry.get("key", "")
+        if key in found:
+            raise ReadError(f"tensor {tensor.get('name', '')!r} states {key!r} twice; which?")
+        found[key] = entry.get("value", "")
+    return found
 
 
 def _number(text: str, name: str) -> int:

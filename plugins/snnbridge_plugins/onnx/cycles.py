@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from snnbridge.model import Neuron, Shape
 from snnbridge.simulator.network import Key, Node
-from snnbridge_plugins.onnx.functions import loop_graph, scan
+from snnbridge_plugins.onnx.loops import loop_graph, scan
 from snnbridge_plugins.onnx.signals import PAST, OverTime, Reading, value_name
+from snnbridge_plugins.onnx.states import dims_of
 from snnbridge_plugins.onnx.steps import OneStep
 from snnbridge_plugins.onnx.terms import Term
+
+#: How many layers a loop is named after.
+_NAMED = 4
 
 
 class Cycle:
@@ -37,7 +41,7 @@ class Cycle:
         places = list(inner.states)
         starts = [inner.states[place] for place in places]
         for place, start in zip(places, starts, strict=True):
-            inner.states[place] = self.body.term(f"{place[0][0]}.{place[1]}", start.dtype)
+            inner.states[place] = self.body.term(f"{place[0][0]}.{place[1]}.before", start.dtype)
         loops = [inner.states[place] for place in places]
         clock = self._clock()
         for node in self.nodes:
@@ -45,14 +49,16 @@ class Cycle:
         inner.end_pasts()
         self._scan(places, starts, loops, clock)
         for place in places:
-            graph.end(inner.starts[place], self.lasts[place])
+            steps = graph.history[place[0]] if place[1] in PAST.values() else 0
+            dims = dims_of(inner.held[place], "batch", steps)
+            graph.end(inner.starts[place], self.lasts[place], dims)
 
     def _clock(self) -> list[tuple[Term, Term]]:
         """Hand the index of the step in, if a rule reads it: (outside, inside)."""
         outside = self.inner.time
         if outside is None:
             return []
-        self.inner.time = self.body.term("time_now", outside.dtype)
+        self.inner.time = self.body.term("step.now", outside.dtype)
         return [(outside, self.inner.time)]
 
     def _scan(
@@ -82,8 +88,11 @@ class Cycle:
         self._hand_on(wanted, made[len(places) :], dict(zip(places, starts, strict=True)))
 
     def _name(self) -> str:
-        neurons = [n.key[0] for n in self.nodes if isinstance(n.layer, Neuron)]
-        return f"loop of {', '.join(neurons[:4]) or self.nodes[0].key[0]}"
+        layers = [n for n in self.nodes if n.what == "layer"]
+        neurons = [n.key[0] for n in layers if isinstance(n.layer, Neuron)]
+        named = neurons or [n.key[0] for n in layers]
+        more = ", ..." if len(named) > _NAMED else ""
+        return self.graph.node_name(f"loop of {', '.join(named[:_NAMED])}{more}")
 
     def _state_shape(self, place: tuple[Key, str]) -> Shape:
         shape = self.inner.held[place].shape
@@ -91,7 +100,9 @@ class Cycle:
 
     def _wanted(self) -> list[tuple[Key, str, Term, Shape]]:
         """List what leaves the loop: traces, and the signals that others read."""
-        read = {key for node in self.graph.network.nodes for key, _ in node.sources}
+        own = {node.key for node in self.nodes}
+        others = (node for node in self.graph.network.nodes if node.key not in own)
+        read = {key for node in others for key, _ in node.sources}
         read |= {self.graph.network.signal(name)[0] for name in self.graph.network.outputs}
         found = []
         for node in self.nodes:
@@ -118,6 +129,7 @@ class _Inner(OneStep):
     """Signals inside a cycle, which reads those outside as inputs of its loop."""
 
     suffix = ".now"
+    ready = True
 
     def __init__(self, cycle: Cycle) -> None:
         super().__init__(cycle.graph, cycle.body)

@@ -21,6 +21,7 @@ from snnbridge.model import (
 )
 from snnbridge.simulator import coefficients
 from snnbridge.simulator.coefficients import clock_step
+from snnbridge.simulator.result import CLOCK, NEVER
 from snnbridge_plugins.onnx.neurons import neuron_step
 from snnbridge_plugins.onnx.recipes import Inside, Recipe, Setting, State
 from snnbridge_plugins.onnx.synapses import synapse_step
@@ -58,7 +59,7 @@ def neuron(layer: Neuron, to: Setting) -> Recipe:
     timed = clocked and rule.clock is Clock.FLOAT32_TIME
     if timed:
         parameters["tick"] = np.asarray(clock_step(layer, to.dt))
-        states.append(State("t_last_spike", to.shape_out, np.full(1, -1e7, np.float32)))
+        states.append(State(CLOCK, to.shape_out, np.full(1, NEVER, np.float32)))
     elif clocked:
         states.append(State("refractory_steps", to.shape_out, np.zeros(1, np.int64)))
 
@@ -99,8 +100,9 @@ def synapse(layer: Synapse, to: Setting) -> Recipe:
         states.append(State(name, shape, np.zeros(1, to.width)))
 
     def step(at: Inside) -> tuple[list[Term], list[Term]]:
-        x = [at.scope.reshape(one, (*(0,) * at.lead, *shape)) for one in at.inputs]
-        x = x if receptors != 1 else list(at.inputs)
+        x = list(at.inputs)
+        if receptors != 1:
+            x = [at.scope.reshape(one, (*(0,) * at.lead, *shape)) for one in x]
         i, *more = at.states
         i, rise, out = synapse_step(rule, at.p, i, more[0] if more else None, x)
         if receptors != 1:

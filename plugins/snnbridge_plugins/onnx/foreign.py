@@ -1,40 +1,39 @@
 """Graphs of other tools: layers where an operator is one, opaque layers elsewhere.
 
-Every node becomes a layer, or a part of one, or is passed through; nothing of it is executed.
+Every node becomes a layer, or a part of one, or is passed through; nothing of it is executed, but
+small arithmetic on probes.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
-
 from snnbridge import (
     UNKNOWN,
     Connection,
+    Conv1d,
+    Conv2d,
     Input,
     Layer,
     Linear,
-    Opaque,
-    Origin,
     Output,
     ReadError,
     SNNCheckpoint,
     SourceInfo,
 )
-from snnbridge.model import Array, Parameter
 from snnbridge_plugins.onnx.arrays import Tensors
+from snnbridge_plugins.onnx.bundles import Bundle
 from snnbridge_plugins.onnx.models import Model
-from snnbridge_plugins.onnx.operators import MAKERS, Node, attributes
-from snnbridge_plugins.onnx.parts import neurons_in
-from snnbridge_plugins.onnx.probing import Found, Part
+from snnbridge_plugins.onnx.notes import notes_on
+from snnbridge_plugins.onnx.operators import MAKERS, Node, attributes, opaque, with_bias
+from snnbridge_plugins.onnx.prepared import Prepared
+from snnbridge_plugins.onnx.recognising import Told
 from snnbridge_plugins.onnx.schema import Message
 from snnbridge_plugins.onnx.terms import Names
+from snnbridge_plugins.onnx.titles import outer_values, shape_of
 
-_PASSED = {"Identity", "Dropout", "Cast"}
-_SPIKING = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Heaviside", "Sign"}
+#: Types that keep the numbers of a signal, as "Cast" has them.
+_FLOATS = (1, 11)
+#: What makes spikes of a comparison.
+_COUNTING = frozenset({"Cast", "Where", "Mul"})
 
 
 def from_graph(model: Model, tensors: Tensors) -> SNNCheckpoint:
@@ -51,236 +50,188 @@ def from_graph(model: Model, tensors: Tensors) -> SNNCheckpoint:
     ReadError
         For a value that nobody defines, or that two nodes do.
     """
-    return _Graph(model, tensors).checkpoint()
+    return _Reader(model, tensors).checkpoint()
 
 
-class _Graph:
+class _Reader:
     """A graph that is being read.
 
     Attributes
     ----------
     made : dict of str to str
         From values to the layers that hand them on.
+    used : set of str
+        The tensors that a layer holds as they are, or turned.
+    weights : list of str
+        Those of matrices and kernels, once for each use.
     """
 
     def __init__(self, model: Model, tensors: Tensors) -> None:
         self.model, self.tensors = model, tensors
-        self.graph = model.message["graph"]
-        self.constants: dict[str, Array] = {}
-        self.names: dict[int, str] = {}
+        self.graph = Prepared(model.message, tensors)
+        self.constants = self.graph.constants
         self.layers: dict[str, Layer] = {}
         self.connections: dict[Connection, None] = {}
         self.made: dict[str, str] = {}
         self.used: set[str] = set()
-        self.read: dict[str, int] = {}
-        self.neurons: dict[str, tuple[Part, Found]] = {}
-        self.inside: set[int] = set()
+        self.weights: list[str] = []
         self.unused = Names().unique
-        self.states: set[str] = set()
 
     def checkpoint(self) -> SNNCheckpoint:
         """Read the graph in its order."""
-        self._find_neurons()
-        for value in self.graph.get("input", []):
-            if value.get("name", "") not in self.tensors:
-                self._input(value)
-        for node in self.graph.get("node", []):
-            for name in node.get("input", []):
-                self.read[name] = self.read.get(name, 0) + 1
-        for node in self.graph.get("node", []):
+        for name, value in self.graph.inputs.items():
+            self._input(name, value)
+        for node in self.graph.nodes:
             self._node(node)
-        for value in self.graph.get("output", []):
+        for value in self.graph.outputs:
             self._output(value)
         return self._finished()
 
     def _finished(self) -> SNNCheckpoint:
-        left = {name: self.tensors.array(name) for name in self.tensors.names()
-                if name not in self.used}  # fmt: skip
-        tool = self.model.message.get("producer_name", "") or UNKNOWN
-        version = self.model.message.get("producer_version", "") or UNKNOWN
-        source = SourceInfo(
-            dialect="foreign", framework=tool, framework_version=version, notes=self._notes()
-        )
-        metadata = self.model.metadata
+        left = {
+            name: self.tensors.array(name) for name in self.tensors.names() if name not in self.used
+        }
+        message, metadata = self.model.message, self.model.metadata
         return SNNCheckpoint(
             self.layers,
             connections=self.connections,
             metadata={"onnx": metadata} if metadata else {},
             extras={"onnx": {"tensors": left}} if left else {},
-            source=source,
+            source=SourceInfo(
+                dialect="foreign",
+                framework=message.get("producer_name", "") or UNKNOWN,
+                framework_version=message.get("producer_version", "") or UNKNOWN,
+                notes=notes_on(self.layers, self.weights, self.graph),
+            ),
         )
-
-    def _notes(self) -> tuple[str, ...]:
-        opaque = [x.origin.kind for x in self.layers.values() if isinstance(x, Opaque) and x.origin]
-        notes = []
-        if self.neurons:
-            notes.append(
-                f"{len(self.neurons)} layers of neurons were told by what their arithmetic makes "
-                "of probes: every spike and potential is that of one rule, bit for bit"
-            )
-        if opaque:
-            kinds = ", ".join(f"{opaque.count(kind)} {kind}" for kind in dict.fromkeys(opaque))
-            notes.append(f"kept without knowing what they do: {kinds}")
-        if _SPIKING & set(opaque):
-            notes.append(self._note_on_states())
-        return tuple(notes)
-
-    def _note_on_states(self) -> str:
-        inputs = [x for x in self.layers.values() if type(x) is Input]
-        if len(inputs) > 1:
-            return (
-                "comparisons make spikes, and the graph has more than one input: the others are "
-                "states; neurons are not told from arithmetic, state them in a spec file"
-            )
-        return (
-            "comparisons make spikes, but no state goes in or out: the sequence is unrolled, or "
-            "the state was baked in and the graph is one step from rest; no neuron is made of it"
-        )
-
-    # Neurons
-
-    def _find_neurons(self) -> None:
-        """Note the arithmetic that is a neuron, its states, and the value of its spikes."""
-        held = {
-            node["output"][0]: value
-            for node in self.graph.get("node", [])
-            if node.get("op_type") == "Constant" and node.get("output")
-            and isinstance(value := attributes(node).get("value"), np.ndarray)
-        }  # fmt: skip
-
-        def constant(name: str) -> Array | None:
-            return held[name] if name in held else self._constant(name)
-
-        for part, found in neurons_in(self.graph, constant):
-            self.neurons[found.spikes] = part, found
-            self.inside |= {id(node) for node in part.nodes}
-            self.states |= {part.state, found.state}
-
-    def _neuron(self, spikes: str) -> None:
-        part, found = self.neurons[spikes]
-        value = next(x for x in self.graph["input"] if x.get("name", "") == part.state)
-        name = self.unused(_name_of(part))
-        self.layers[name] = found.layer(name, _shape_of(value))
-        if part.drive not in self.made:
-            raise ReadError(f"nobody defines the value {part.drive!r}, the input of {name!r}")
-        self._connect(self.made[part.drive], name)
-        self.made[spikes] = name
 
     # Values
 
-    def _input(self, value: Message) -> None:
-        if value.get("name", "") in self.states:
+    def _input(self, name: str, value: Message) -> None:
+        if name in self.graph.states:
             return
-        name = self.unused(value.get("name", "") or "input")
-        self.layers[name] = Input(name, _shape_of(value))
-        self.made[value.get("name", "")] = name
+        layer = self.unused(name or "input")
+        self.layers[layer] = Input(layer, shape_of(value))
+        self.made[name] = layer
 
     def _output(self, value: Message) -> None:
-        source = self.made.get(value.get("name", ""))
+        source = self.made.get(self.graph.aliases[value.get("name", "")])
         if source is None:
             return
         name = self.unused(f"{value.get('name', '')}.output")
-        self.layers[name] = Output(name, _shape_of(value))
+        self.layers[name] = Output(name, shape_of(value))
         self._connect(source, name)
-
-    def _constant(self, name: str) -> Array | None:
-        if name in self.constants:
-            return self.constants[name]
-        if name in self.tensors:
-            self.used.add(name)
-            self.constants[name] = self.tensors.array(name)
-            self.names[id(self.constants[name])] = name
-            return self.constants[name]
-        return None
 
     def _connect(self, source: str, target: str) -> None:
         self.connections[Connection(source, target)] = None
 
+    def _source(self, name: str, reader: str) -> str:
+        if name not in self.made:
+            raise ReadError(f"{reader} reads {name!r}, which nobody defines before it")
+        return self.made[name]
+
+    # Neurons, and what may be some
+
+    def _inner(self, item: Told | Bundle, output: str) -> None:
+        """Add a layer of several nodes where its result is made."""
+        if isinstance(item, Bundle):
+            if output == item.spikes:
+                self._bundle(item)
+        elif output in item.found.roles.spikes:
+            self._neuron(item)
+
+    def _bundle(self, bundle: Bundle) -> None:
+        name = self.unused(bundle.name)
+        self.layers[name] = bundle.layer(name)
+        for drive in bundle.drives:
+            self._connect(self._source(drive, f"the arithmetic {name!r}"), name)
+        self.made[bundle.spikes] = name
+
+    def _neuron(self, told: Told) -> None:
+        """Add a neuron once, under all names of its spikes."""
+        roles = told.found.roles
+        if roles.spikes[0] in self.made:
+            return
+        name = self.unused(told.name)
+        layers = told.found.layers(name, shape_of(self.graph.inputs[roles.v]))
+        for layer in layers:
+            self.layers[layer.name] = layer
+        for drive in roles.drives:
+            self._connect(self._source(drive, f"the neuron {name!r}"), layers[0].name)
+        if len(layers) > 1:
+            self._connect(layers[0].name, name)
+        self.made.update(dict.fromkeys(roles.spikes, name))
+
     # Nodes
 
     def _node(self, message: Message) -> None:
-        kind, outputs = message.get("op_type", ""), message.get("output", [])
-        if id(message) in self.inside:
-            if outputs[0] in self.neurons:
-                self._neuron(outputs[0])
-            return
+        outputs = message.get("output", [])
         if not outputs:
-            raise ReadError(f"a node of type {kind!r} has no output")
-        for name in outputs:
-            if name and (name in self.made or name in self.constants or name in self.tensors):
-                raise ReadError(f"two nodes define the value {name!r}")
-        node = self._opened(kind, message)
-        if not node.signals and self._folds(node, outputs):
+            raise ReadError(f"a node of type {message.get('op_type', '')!r} has no output")
+        if id(message) in self.graph.inside:
+            self._inner(self.graph.inside[id(message)], outputs[0])
             return
-        if kind in _PASSED and len(node.signals) == 1 and not node.constants:
+        node = self._opened(message)
+        if self._passes(node):
             self.made[outputs[0]] = self.made[node.signals[0]]
-            return
-        if self._joins(node, outputs):
-            return
-        self._add(node, outputs)
+        elif not self._joins(node, outputs[0]):
+            self._add(node, outputs)
 
-    def _opened(self, kind: str, message: Message) -> Node:
-        signals, constants = [], {}
-        for at, name in enumerate(message.get("input", [])):
+    def _opened(self, message: Message) -> Node:
+        kind, signals, constants = message.get("op_type", ""), [], {}
+        for at, name in enumerate(message["input"]):
             if not name:
                 continue
-            held = None if name in self.made else self._constant(name)
+            held = None if name in self.made else self.constants.get(name)
             if held is not None:
                 constants[at] = held
-            elif name in self.made:
-                signals.append(name)
             else:
-                raise ReadError(f"a node {kind!r} reads {name!r}, which nobody defines before it")
+                self._source(name, f"a node {kind!r}")
+                signals.append(name)
+        signals += [x for n in outer_values(message) if (x := self.graph.aliases[n]) in self.made]
         hint = message.get("name", "") or kind
         return Node(kind, hint, message, signals, constants, attributes(message))
 
-    def _folds(self, node: Node, outputs: list[str]) -> bool:
-        """Take over constants, also where they are only turned."""
-        if node.kind == "Constant" and isinstance(node.attributes.get("value"), np.ndarray):
-            self.constants[outputs[0]] = node.attributes["value"]
-            return True
-        if node.kind == "Constant":
-            held = [v for k, v in node.attributes.items() if k.startswith("value_")]
-            if held and isinstance(held[0], int | float | list):
-                self.constants[outputs[0]] = np.asarray(held[0])
-                return True
-        if node.kind not in ("Identity", "Transpose") or len(node.constants) != 1:
+    @staticmethod
+    def _passes(node: Node) -> bool:
+        """Whether a node hands its signal on as it is."""
+        if len(node.signals) != 1 or node.message.get("domain"):
             return False
-        array = node.constants[0]
-        if node.kind == "Transpose":
-            turned = array.transpose(node.attributes.get("perm", range(array.ndim)[::-1]))
-            self.names[id(turned)] = self.names.get(id(array), "")
-            array = turned
-        self.constants[outputs[0]] = array
-        return True
+        if node.kind == "Cast":
+            return node.attributes.get("to") in _FLOATS
+        training = node.constants.get(2)
+        return node.kind == "Dropout" and (training is None or not training.any())
 
-    def _joins(self, node: Node, outputs: list[str]) -> bool:
-        """Take an addition behind a matrix as its bias."""
+    def _joins(self, node: Node, output: str) -> bool:
+        """Take an addition behind a matrix or a kernel as its bias."""
         if node.kind != "Add" or len(node.signals) != 1 or len(node.constants) != 1:
             return False
-        source = self.made[node.signals[0]]
-        layer, bias = self.layers[source], next(iter(node.constants.values()))
-        if not isinstance(layer, Linear) or layer.bias is not None or bias.ndim != 1:
+        if self.graph.read[node.signals[0]] > 1:
             return False
-        if bias.shape != (layer.size[1],) or self.read[node.signals[0]] > 1:
-            return False
-        self.layers[source] = replace(layer, bias=Parameter(bias))
-        self.made[outputs[0]] = source
-        return True
+        source, (bias,) = self.made[node.signals[0]], node.constants.values()
+        joined = with_bias(self.layers[source], bias)
+        if joined is not None:
+            self.layers[source], self.made[output] = joined, source
+            self._use(node)
+        return joined is not None
 
     def _add(self, node: Node, outputs: list[str]) -> None:
         maker = MAKERS.get((node.message.get("domain", ""), node.kind))
         name = self.unused(self._layer_name(node))
         layer = maker(name, node) if maker is not None and len(node.signals) == 1 else None
         if layer is None:
-            layer = self._opaque(name, node)
+            layer = opaque(name, node)
         self.layers[name] = layer
+        self._use(node)
+        if isinstance(layer, Linear | Conv1d | Conv2d) and 1 in node.constants:
+            self.weights.append(self.constants.source(node.constants[1]))
         for signal in node.signals:
             self._widen(self.made[signal], layer)
             self._connect(self.made[signal], name)
-        for output in outputs:
-            if output:
-                self.made[output] = name
+        self.made.update({output: name for output in outputs if output})
+
+    def _use(self, node: Node) -> None:
+        self.used |= {self.constants.source(held) for held in node.constants.values()}
 
     def _widen(self, source: str, reader: Layer) -> None:
         """Leave an input's shape open where a matrix reads its last axis: one may be time."""
@@ -292,43 +243,10 @@ class _Graph:
     def _layer_name(self, node: Node) -> str:
         """Name a layer by its weight, which exporters call as the source does."""
         for held in node.constants.values():
-            base, dot, last = self.names.get(id(held), "").rpartition(".")
+            base, dot, last = self.constants.source(held).rpartition(".")
             if dot and last in ("weight", "kernel") and base:
                 return base
         name = node.name.strip("/")
         if (node.message.get("domain", ""), node.kind) in MAKERS:
             name = name.removesuffix(f"/{node.kind}")  # torch's path of the module
         return name or node.kind
-
-    def _opaque(self, name: str, node: Node) -> Opaque:
-        arrays = {f"input_{at}": Parameter(held) for at, held in node.constants.items()}
-        settings = {k: v for k, v in node.attributes.items() if v is not None}
-        domain = node.message.get("domain", "")
-        origin = Origin(domain or "onnx", node.kind or "?", UNKNOWN)
-        return Opaque(name, parameters=arrays, settings=settings, origin=origin)
-
-
-def _name_of(part: Part) -> str:
-    """Name a neuron by the module that its nodes come from, else by its state."""
-    paths = [node.get("name", "").strip("/").split("/")[:-1] for node in part.nodes]
-    scopes = [_scope(node) for node in part.nodes]
-    for found in (["/".join(path) for path in paths if path], [x for x in scopes if x]):
-        if found and len(set(found)) == 1:
-            return found[0]
-    return part.state
-
-
-def _scope(node: Message) -> str:
-    """Return the module that torch's exporter notes for a node."""
-    entries = {e.get("key", ""): e.get("value", "") for e in node.get("metadata_props", [])}
-    names = re.findall(r"'([^']*)'", entries.get("pkg.torch.onnx.name_scopes", ""))
-    return names[1] if len(names) > 2 else ""
-
-
-def _shape_of(value: Message) -> Any:
-    """Return a value's shape without its first axis, if it is known."""
-    held = value.get("type", {}).get("tensor_type", {}).get("shape")
-    if held is None:
-        return UNKNOWN
-    dims = [d.get("dim_value", -1) for d in held.get("dim", [])][1:]
-    return tuple(dims) if all(n >= 0 for n in dims) and held.get("dim") else UNKNOWN

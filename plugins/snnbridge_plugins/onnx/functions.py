@@ -2,65 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
+from snnbridge_plugins.onnx.loops import loop_graph, scan, whole_batch
 from snnbridge_plugins.onnx.protobuf import encode
-from snnbridge_plugins.onnx.recipes import Inside, Recipe, Terms
+from snnbridge_plugins.onnx.recipes import Inside, Parameters, Recipe, Terms, Within
 from snnbridge_plugins.onnx.schema import DOMAIN, Message
-from snnbridge_plugins.onnx.terms import Scope, Term, value_info
+from snnbridge_plugins.onnx.terms import Scope, Term
 
-
-class Parameters(Mapping[str, Term]):
-    """Inputs of a scope by name, each made when it is first asked for.
-
-    Parameters
-    ----------
-    scope : Scope
-    dtypes : mapping of str to str
-        What may be asked for.
-    """
-
-    def __init__(self, scope: Scope, dtypes: Mapping[str, str]) -> None:
-        self._scope, self._dtypes = scope, dtypes
-        self.made: dict[str, Term] = {}
-
-    def __getitem__(self, name: str) -> Term:
-        if name not in self.made:
-            self.made[name] = self._scope.term(name, self._dtypes[name])
-        return self.made[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._dtypes
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._dtypes)
-
-    def __len__(self) -> int:
-        return len(self._dtypes)
-
-
-class Within(Mapping[str, Term]):
-    """The same terms for use in an inner scope."""
-
-    def __init__(self, outer: Terms, scope: Scope) -> None:
-        self._outer, self._scope = outer, scope
-
-    def __getitem__(self, name: str) -> Term:
-        return self._outer[name].within(self._scope)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._outer
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._outer)
-
-    def __len__(self) -> int:
-        return len(self._outer)
+#: From a scope and the inputs of a function in it to its outputs by name.
+Build: TypeAlias = Callable[[Scope, list[Term]], Mapping[str, Term]]
 
 
 class Library:
-    """The functions of a model; equal ones are one.
+    """The functions of a model; layers with equal ones share one.
 
     Parameters
     ----------
@@ -93,26 +49,89 @@ class Library:
         )
         prepared = function.prepared()
         if recipe.pointwise:
-            function.finish(function.inside(function.scope, prepared, lead=2))
+            function.finish(Inside(function.scope, prepared, function.inputs, [], None, 2))
         else:
             _loop(function, prepared)
         return self._add(recipe.title, function, recipe)
 
     def one_step(
-        self, recipe: Recipe, inputs: Sequence[str], prepared: Mapping[str, str]
+        self, recipe: Recipe, inputs: Sequence[str], ready: Mapping[str, str] | None, *, whole: bool
     ) -> tuple[str, list[str]]:
-        """Define a function that runs one step; `prepared` gives the dtype of each parameter."""
-        function = _Function(recipe, inputs, prepared)
-        function.finish(function.inside(function.scope, function.p, lead=1))
+        """Define a function that runs one step.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        inputs : sequence of str
+            The dtype of each input.
+        ready : mapping of str to str, or None
+            The dtypes of the parameters, if they come prepared.
+        whole : bool
+            Whether the states come for the whole batch.
+        """
+        raw = {k: v.dtype.name for k, v in recipe.parameters.items()}
+        function = _Function(recipe, inputs, raw if ready is None else ready)
+        p = function.prepared() if ready is None else function.p
+        states = function.states if whole else function.expanded(0)
+        at = Inside(function.scope, p, function.inputs, states, function.time, 1)
+        function.finish(at)
         return self._add(f"{recipe.title}Step", function, recipe)
 
+    def constants(self, recipe: Recipe) -> tuple[str, list[str], dict[str, str]]:
+        """Define a function that prepares parameters, for a loop that takes them from outside.
+
+        Returns
+        -------
+        name : str
+        parameters : list of str
+            Which it takes.
+        made : dict of str to str
+            What it gives, with the dtypes.
+        """
+        assert recipe.prepare is not None
+        scope = Scope()
+        p = Parameters(scope, {k: v.dtype.name for k, v in recipe.parameters.items()})
+        made = recipe.prepare(scope, p)
+        outputs = _named(scope, made)
+        message = _message(scope, list(p.made.values()), outputs, "made once", self._opset)
+        name = self._define(f"{recipe.title}Constants", message)
+        return name, list(p.made), {key: term.dtype for key, term in made.items()}
+
+    def box(
+        self, title: str, inputs: Mapping[str, str], build: Build, doc: str
+    ) -> tuple[str, dict[str, str]]:
+        """Define a function of a few operators that a viewer shows as one box.
+
+        Parameters
+        ----------
+        title : str
+        inputs : mapping of str to str
+            The dtype of each.
+        build : function of (Scope, inputs), returning outputs by name
+        doc : str
+
+        Returns
+        -------
+        name : str
+        outputs : dict of str to str
+            The dtype of each.
+        """
+        scope = Scope()
+        taken = [scope.term(name, dtype) for name, dtype in inputs.items()]
+        made = build(scope, taken)
+        message = _message(scope, taken, _named(scope, made), doc, self._opset)
+        return self._define(title, message), {key: term.dtype for key, term in made.items()}
+
     def _add(self, title: str, function: _Function, recipe: Recipe) -> tuple[str, list[str]]:
-        message = function.message(recipe.doc, self._opset)
+        name = self._define(title, function.message(recipe.doc, self._opset))
+        return name, list(function.p.made)
+
+    def _define(self, title: str, message: Message) -> str:
         key = encode("Function", {**message, "name": title})
         if key not in self._names:
             self._names[key] = self._unused(title)
             self.functions.append({**message, "name": self._names[key]})
-        return self._names[key], list(function.p.made)
+        return self._names[key]
 
     def _unused(self, title: str) -> str:
         taken, count, name = set(self._names.values()), 1, title
@@ -139,29 +158,45 @@ class _Function:
         prepare = self.recipe.prepare
         return self.p if prepare is None else prepare(self.scope, self.p)
 
-    def inside(self, scope: Scope, p: Terms, *, lead: int) -> Inside:
-        return Inside(scope, p, self.inputs, self.states, self.time, lead)
-
     def finish(self, at: Inside) -> None:
         """Add the step itself, and name its results."""
         outputs, ends = self.recipe.step(at)
         self.name_outputs([*outputs, *ends])
 
     def name_outputs(self, made: Sequence[Term]) -> None:
-        for name, term in zip(_output_names(self.recipe), made, strict=True):
-            self.outputs.append(self.scope.op("Identity", term, hint=name))
+        self.outputs = _named(self.scope, dict(zip(_output_names(self.recipe), made, strict=True)))
+
+    def expanded(self, axis: int) -> list[Term]:
+        """Return the states for the whole batch, which stands at an axis of the inputs."""
+        x, found = self.inputs[0], []
+        for state, held in zip(self.states, self.recipe.states, strict=True):
+            # One as large as the output leaves its size open, so that the function fits any.
+            shape = None if held.shape == self.recipe.outputs[0][1] else held.shape
+            found.append(whole_batch(self.scope, x, state, axis, shape, held.variable))
+        return found
 
     def message(self, doc: str, opset: int) -> Message:
         timed = [] if self.time is None else [self.time]
         taken = [*self.inputs, *timed, *self.states, *self.p.made.values()]
-        return {
-            "input": [x.name for x in taken],
-            "output": [x.name for x in self.outputs],
-            "node": self.scope.nodes,
-            "doc_string": doc,
-            "opset_import": [{"domain": "", "version": opset}],
-            "domain": DOMAIN,
-        }
+        return _message(self.scope, taken, self.outputs, doc, opset)
+
+
+def _named(scope: Scope, made: Mapping[str, Term]) -> list[Term]:
+    """Name the outputs of a function."""
+    return [scope.op("Identity", term, hint=name) for name, term in made.items()]
+
+
+def _message(
+    scope: Scope, inputs: Sequence[Term], outputs: Sequence[Term], doc: str, opset: int
+) -> Message:
+    return {
+        "input": [x.name for x in inputs],
+        "output": [x.name for x in outputs],
+        "node": scope.nodes,
+        "doc_string": doc,
+        "opset_import": [{"domain": "", "version": opset}],
+        "domain": DOMAIN,
+    }
 
 
 def _output_names(recipe: Recipe) -> list[str]:
@@ -171,12 +206,7 @@ def _output_names(recipe: Recipe) -> list[str]:
 def _loop(function: _Function, prepared: Terms) -> None:
     """Add a Scan of the recipe's step over the first axis of the inputs."""
     scope, recipe = function.scope, function.recipe
-    x = function.inputs[0]
-    starts = []
-    for state, held in zip(function.states, recipe.states, strict=True):
-        like_output = held.shape == recipe.outputs[0][1]  # then the function fits any size
-        shape = scope.sizes(x, 1) if like_output else expanded_shape(scope, x, held.shape)
-        starts.append(scope.op("Expand", state, shape, hint=held.variable))
+    starts = function.expanded(1)
     scanned = [*function.inputs, *([] if function.time is None else [function.time])]
     body = scope.inner()
     states = [body.term(s.variable, s.default.dtype.name) for s in recipe.states]
@@ -199,55 +229,3 @@ def _loop(function: _Function, prepared: Terms) -> None:
         [term.dtype for term in (*ends, *outputs)],
     )
     function.outputs = [*made[len(ends) :], *made[: len(ends)]]
-
-
-def expanded_shape(scope: Scope, x: Term, shape: Sequence[int]) -> Term:
-    """Return the shape of a state: the batch of `x`, which stands behind its steps, and its own."""
-    batch = scope.sizes(x, 1, 2)
-    return scope.op("Concat", batch, scope.constant(list(shape), "int64"), axis=0)
-
-
-def loop_graph(
-    body: Scope,
-    inputs: Sequence[Term],
-    results: Sequence[Term],
-    shapes: Sequence[Sequence[int]],
-) -> Message:
-    """Close the body of a Scan.
-
-    Parameters
-    ----------
-    body : Scope
-    inputs : sequence of Term
-        The states, then what is scanned.
-    results : sequence of Term
-        The new states, then the outputs.
-    shapes : sequence of tuple
-        Of the results, without the batch: their number of axes is stated, since runtimes up to
-        1.20 ask for it, and the lengths are not, since a function serves layers of any size.
-    """
-    outputs = [body.op("Identity", term, hint=f"{term.name}_next") for term in results]
-    return {
-        "node": body.nodes,
-        "name": "step",
-        "input": [{"name": term.name} for term in inputs],  # the loop knows their types
-        "output": [
-            value_info(term.name, term.dtype, [None] * (len(shape) + 1))
-            for term, shape in zip(outputs, shapes, strict=True)
-        ],
-    }
-
-
-def scan(
-    scope: Scope,
-    graph: Message,
-    states: Sequence[Term],
-    scanned: Sequence[Term],
-    names: Sequence[str],
-    dtypes: Sequence[str],
-    **more: Any,
-) -> list[Term]:
-    """Add a Scan; return the last states, then the outputs."""
-    attributes = {"body": graph, "num_scan_inputs": len(scanned)}
-    outputs = list(zip(names, dtypes, strict=True))
-    return scope.add("Scan", [*states, *scanned], outputs, attributes, **more)

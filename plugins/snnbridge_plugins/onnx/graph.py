@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from snnbridge.model import Array, Delay, Neuron, Shape
+from snnbridge.model import Array, Delay, Flatten, Neuron, Shape
 from snnbridge.simulator import coefficients
 from snnbridge.simulator.network import Key, Network, Node
-from snnbridge_plugins.onnx.functions import Library
+from snnbridge_plugins.onnx import boxes
+from snnbridge_plugins.onnx.functions import Build, Library
 from snnbridge_plugins.onnx.layers import recipe_of
-from snnbridge_plugins.onnx.recipes import Setting, State
-from snnbridge_plugins.onnx.schema import Message
-from snnbridge_plugins.onnx.terms import Scope, Term, value_info
+from snnbridge_plugins.onnx.recipes import Recipe, Setting, State
+from snnbridge_plugins.onnx.schema import DOMAIN, Message
+from snnbridge_plugins.onnx.states import Kept, at_rest, brief, dims_of, stated_dims
+from snnbridge_plugins.onnx.telling import meaning
+from snnbridge_plugins.onnx.terms import Names, Scope, Term, value_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,15 @@ class Style:
     opset : int
     stepwise : bool
         Whether one run of the graph is one step.
+    shows_all : bool
+        Whether what every layer does is an output of the graph.
     """
 
     width: str
     sums: str
     opset: int
     stepwise: bool
+    shows_all: bool = False
 
 
 @dataclass
@@ -44,15 +50,19 @@ class Graph:
 
     Attributes
     ----------
-    initial : dict of (layer, variable) to numpy.ndarray
+    kept : Kept
         States to start from; what is not in it starts at rest.
-    first_step : int
-        The index of the first step.
+    tied : mapping of int to numpy.ndarray
+        By the id of an array the one that stands for it.
     inputs, outputs, values : list of Message
         Their types.
     initializers : dict of str to numpy.ndarray
     defaults : dict of str to numpy.ndarray
         Initializers that a caller may replace.
+    rest : dict of str to numpy.ndarray
+        What starts at rest would be, of those that do not.
+    notes : dict of str to str
+        What an initializer that the graph alone uses is.
     stimuli : dict of str to str
         From input layers to values.
     traces : dict of str to dict
@@ -65,14 +75,16 @@ class Graph:
 
     network: Network
     style: Style
-    initial: Mapping[tuple[str, str], Array] = field(default_factory=dict)
-    first_step: int = 0
+    kept: Kept = field(default_factory=Kept)
+    tied: Mapping[int, Array] = field(default_factory=dict)
     scope: Scope = field(default_factory=Scope)
     inputs: list[Message] = field(default_factory=list)
     outputs: list[Message] = field(default_factory=list)
     values: list[Message] = field(default_factory=list)
     initializers: dict[str, Array] = field(default_factory=dict)
     defaults: dict[str, Array] = field(default_factory=dict)
+    rest: dict[str, Array] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     stimuli: dict[str, str] = field(default_factory=dict)
     traces: dict[str, dict[str, str]] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)
@@ -88,9 +100,15 @@ class Graph:
             for node in self.network.nodes
             if node.what == "layer" and not isinstance(node.layer, Delay)
         }
+        self._node_names = Names()
+        for name in self.network.layers:
+            self._node_names.unique(name)
+        self.flattening = self._flattening()
+        self.drawn: set[str] = set()
         self._gains: dict[Key, Term | None] = {}
         self._parameters: dict[tuple[str, str], Term] = {}
-        self._clock: Term | None = None
+        self._shared: dict[int, Term] = {}
+        self._clock: tuple[Term, Term, Term] | None = None
 
     def _setting(self, node: Node) -> Setting:
         name, style = node.key[0], self.style
@@ -120,67 +138,139 @@ class Graph:
         self.stimulus = term
 
     def parameter(self, layer: str, name: str, array: Array) -> Term:
-        """Return an initializer, made once."""
+        """Return an initializer, made once; layers that share an array share it."""
         if (layer, name) not in self._parameters:
-            term = self.scope.term(f"{layer}.{name}", array.dtype.name)
-            self.initializers[term.name] = array
+            array = self.tied.get(id(array), array)
+            term = self._shared.get(id(array))
+            if term is None:
+                term = self.scope.term(f"{layer}.{name}", array.dtype.name)
+                self.initializers[term.name] = array  # which keeps the array's id its own
+                self._shared[id(array)] = term
+                self.notes[term.name] = meaning(layer, name)
             self._parameters[layer, name] = term
         return self._parameters[layer, name]
 
     def start(self, layer: str, state: State, steps: int = 0) -> Term:
         """Return an input for a state, with its default; `steps` of them for a past."""
-        name = f"{layer}.{state.variable}"
-        value = self.initial.get((layer, state.variable))
-        if value is None:
-            value = _as_state(state, steps)
-        term = self.scope.term(f"{name}.start", value.dtype.name)
-        self.defaults[term.name] = value
+        name, value = f"{layer}.{state.variable}", self.kept.value(layer, state, steps)
+        term = self.scope.term(f"{name}.start", state.default.dtype.name)
+        resting = at_rest(state, steps)
+        if value is not None:
+            self.rest[term.name] = brief(resting)
+        self.defaults[term.name] = resting if value is None else value
         doc = f"state {state.variable!r} of {layer!r}; the batch, or 1 for all"
-        self.inputs.append(value_info(term.name, term.dtype, [None] * value.ndim, doc))
+        dims = stated_dims(self.defaults[term.name], dims_of(state, None, steps))
+        self.inputs.append(value_info(term.name, term.dtype, dims, doc))
         return term
 
-    def expanded(self, term: Term, shape: Shape, steps: int = 0) -> Term:
-        """Return a state for the whole batch."""
-        axis = len(self.lead) - 1
-        dims = [self.scope.sizes(self.stimulus, axis, axis + 1)]
-        if steps:
-            dims.insert(0, self.scope.constant([steps], "int64"))
-        if shape:
-            dims.append(self.scope.constant(list(shape), "int64"))
-        whole = self.scope.op("Concat", *dims, axis=0)
-        return self.scope.op("Expand", term, whole)
-
-    def end(self, start: str, term: Term) -> None:
+    def end(self, start: str, term: Term, dims: Sequence[int | str | None]) -> None:
         """Make a value the last state of the one that starts so."""
         name = start.removesuffix(".start") + ".end"
-        made = term if term.name == name else self.scope.op("Identity", term, hint=name)
-        dims = [None] * len(self.defaults[start].shape)
-        self.outputs.append(value_info(made.name, made.dtype, dims))
-        self.states.append((start, made.name))
+        if term.name != name:
+            term = self.scope.op("Identity", term, hint=name, name=self.node_name(name))
+        self.outputs.append(value_info(term.name, term.dtype, dims))
+        self.states.append((start, term.name))
 
     def time(self) -> Term:
         """Return the indices of the steps in float32, or the index of the step."""
         if self._clock is None:
             first = self.scope.term("step.start", "int64")
-            self.defaults[first.name] = np.asarray(self.first_step, np.int64)
+            self.defaults[first.name] = np.asarray(self.kept.step, np.int64)
+            if self.kept.step:
+                self.rest[first.name] = np.asarray(0, np.int64)
             self.inputs.append(value_info(first.name, "int64", [], "index of the first step"))
-            self._first = first
-            self._clock = (first if self.style.stepwise else self._indices(first)).cast("float32")
-        return self._clock
-
-    def _indices(self, first: Term) -> Term:
-        return self.scope.op("Range", first, self._after(first), self.scope.constant(1, "int64"))
-
-    def _after(self, first: Term) -> Term:
-        if self.style.stepwise:
-            return first + 1
-        count = self.scope.sizes(self.stimulus, 0, 1)
-        return first + self.scope.op("Squeeze", count, self.scope.constant([0], "int64"))
+            inputs = {"first": first}
+            if not self.style.stepwise:
+                inputs = {"x": self.stimulus, **inputs}
+            build = boxes.clock_step if self.style.stepwise else boxes.clock
+            time, after = self.box(self.scope, "Clock", "step", inputs, build,
+                                   ["step.now", "step.end"])  # fmt: skip
+            self._clock = (first, time, after)
+        return self._clock[1]
 
     def end_clock(self) -> None:
         """Hand on the index of the next step."""
         if self._clock is not None:
-            self.end(self._first.name, self._after(self._first))
+            first, _, after = self._clock
+            self.end(first.name, after, [])
+
+    def node_name(self, hint: str) -> str:
+        """Return a name for a node that is no layer's own; no two may be equal."""
+        return self._node_names.unique(hint)
+
+    def box(
+        self,
+        scope: Scope,
+        title: str,
+        name: str,
+        inputs: Mapping[str, Term],
+        build: Build,
+        hints: Sequence[str],
+        *,
+        is_layer: bool = False,
+    ) -> list[Term]:
+        """Call a function of a few operators.
+
+        Parameters
+        ----------
+        scope : Scope
+            Where.
+        title, name : str
+            Of the function and of the node.
+        inputs : mapping of str to Term
+            By the names that they have inside.
+        build : function of (Scope, inputs), returning outputs by name
+        hints : sequence of str
+            Names for the outputs.
+        is_layer : bool
+            Whether the node is a layer's own.
+        """
+        types = {key: term.dtype for key, term in inputs.items()}
+        function, made = self.library.box(title, types, build, "")
+        outputs = list(zip(hints, made.values(), strict=True))
+        name = name if is_layer else self.node_name(name)
+        return scope.add(function, list(inputs.values()), outputs, domain=DOMAIN, name=name)
+
+    def whole(self, layer: str, state: State, start: Term, steps: int = 0) -> Term:
+        """Return a state for the whole batch, for a loop to start from."""
+        build = boxes.started(state.shape, len(self.lead) - 1, steps)
+        name = f"{layer}.{state.variable}"
+        inputs = {"like": self.stimulus, "start": start}
+        return self.box(self.scope, "Start", f"{name}.start", inputs, build, [f"{name}.first"])[0]
+
+    def constants(self, layer: str, recipe: Recipe) -> dict[str, Term]:
+        """Return prepared parameters, for a loop that takes them from outside."""
+        function, names, made = self.library.constants(recipe)
+        taken = [self.parameter(layer, n, recipe.parameters[n]) for n in names]
+        outputs = [(f"{layer}.{key}.ready", dtype) for key, dtype in made.items()]
+        name = self.node_name(f"{layer}.constants")
+        found = self.scope.add(function, taken, outputs, domain=DOMAIN, name=name)
+        return dict(zip(made, found, strict=True))
+
+    def _flattening(self) -> dict[tuple[Key, int, Shape], str]:
+        """Name the layers that do nothing but give a signal another shape, by how it is read."""
+        found: dict[tuple[Key, int, Shape], str] = {}
+        for name, sources in self.network.incoming.items():
+            for source, steps in sources:
+                flatten = self._flatten_before(source)
+                if flatten:
+                    key, delay = self.network.signal(source)
+                    found.setdefault((key, delay + steps, self.network.shapes_in[name]), flatten)
+        for name in self.network.outputs:
+            flatten = self._flatten_before(name)
+            if flatten:
+                reading = (*self.network.signal(name), self.network.shapes_out[name])
+                found.setdefault(reading, flatten)
+        return found
+
+    def _flatten_before(self, name: str) -> str:
+        """Name the first such layer on the way from where a layer's output is written."""
+        found = ""
+        while (through := self.network.through(name)) is not None:
+            if isinstance(self.network.layers[name], Flatten):
+                found = name
+            name = through[0]
+        return found
 
     def gain(self, key: Key) -> Term | None:
         """Return the factor on what a neuron hands on, if there is one."""
@@ -195,16 +285,6 @@ class Graph:
     def state_type(self, term: Term, shape: Shape) -> None:
         """State the type of a value, for tools that show it."""
         self.values.append(value_info(term.name, term.dtype, [*self.lead, *shape]))
-
-
-def _as_state(state: State, steps: int) -> Array:
-    """Return a state's default with axes for the batch, and for its steps if it is a past."""
-    axes = len(state.shape)
-    value = state.default
-    value = value if value.ndim == axes and axes else value.reshape(-1)
-    if (value == value.flat[0]).all():
-        value = value.reshape(-1)[:1].reshape((1,) * axes)
-    return value[None, None] if steps else value[None]
 
 
 def _output_gain(layer: Neuron, network: Network, name: str) -> Array | None:

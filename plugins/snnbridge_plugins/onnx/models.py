@@ -35,20 +35,9 @@ class Model:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The model's own entries.
-
-        Raises
-        ------
-        ReadError
-            For a key that stands twice.
-        """
-        found: dict[str, str] = {}
-        for entry in self.message.get("metadata_props", []):
-            key = entry.get("key", "")
-            if key in found:
-                raise ReadError(f"the model's metadata holds {key!r} twice")
-            found[key] = entry.get("value", "")
-        return found
+        """The model's own entries."""
+        entries = self.message.get("metadata_props", [])
+        return {entry.get("key", ""): entry.get("value", "") for entry in entries}
 
     def held(self) -> Mapping[str, Any] | None:
         """Return what this package put there, if it wrote the model.
@@ -77,22 +66,6 @@ class Model:
             wrote_it = KEY in self.metadata or self.message.get("producer_name") == "snnbridge"
             return "changed" if wrote_it else ""
         return "intact" if is_right(self.source, stated) else "changed"
-
-    def described(self) -> Mapping[str, Any]:
-        """Return what this package wrote about the graph.
-
-        Raises
-        ------
-        ReadError
-            If somebody else wrote the model.
-        """
-        held = self.held()
-        if held is None:
-            raise ReadError(
-                f"{str(self.source.path)!r} does not say which values belong to which layers; only "
-                "models that snnbridge wrote can be run"
-            )
-        return held["graph"]  # type: ignore[no-any-return]
 
 
 def open_model(source: Source) -> Model:

@@ -58,9 +58,7 @@ def _name_traces(graph: Graph, signals: Signals) -> None:
         delay = graph.delivery(key)
         for variable, (term, shape) in found.items():
             if variable == "spikes" and delay:
-                term = graph.scope.op(
-                    "Identity", signals.raw(key, delay), hint=f"{key[0]}.delivered"
-                )
+                term = signals.raw(key, delay)
             elif variable == "output":
                 term = signals.read((key, delay, shape))
             graph.state_type(term, shape)
@@ -76,9 +74,12 @@ def _name_results(graph: Graph, signals: Signals) -> None:
         term = signals.read((key, delay, shape))
         if name != key[0] or term.name != signals.now[key].name or name in graph.stimuli:
             hint = f"{name}.output" if name == key[0] else name
-            term = graph.scope.op("Identity", term, hint=hint)
+            term = graph.scope.op("Identity", term, hint=hint, name=graph.node_name(hint))
         graph.results[name] = term.name
         found.append(value_info(term.name, term.dtype, [*graph.lead, *shape]))
+    if graph.style.shows_all:
+        named = {value["name"] for value in (*found, *graph.outputs)}
+        found += [value for value in graph.values if value["name"] not in named]
     graph.outputs[:0] = found
     named = {value["name"] for value in graph.outputs}
     graph.values = [value for value in graph.values if value["name"] not in named]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from snnbridge import (
+    UNKNOWN,
     AvgPool,
     BatchNorm,
     Conv1d,
@@ -18,6 +19,8 @@ from snnbridge import (
     Layer,
     Linear,
     MaxPool,
+    Opaque,
+    Origin,
     ReadError,
 )
 from snnbridge.model import Array, Parameter, Shape
@@ -150,9 +153,12 @@ def _flatten(name: str, node: Node) -> Layer | None:
 def _reshape(name: str, node: Node) -> Layer | None:
     """Take a reshape to two axes, of which the first is the batch, as a flattening."""
     shape = node.constants.get(1)
-    if shape is None or shape.shape != (2,) or node.attributes.get("allowzero", 0):
+    if shape is None or shape.shape != (2,):
         return None
-    plain = int(shape[1]) == -1 or int(shape[0]) == 1  # a batch of one, as exporters trace it
+    kept = int(shape[0]) == 0 and not node.attributes.get("allowzero", 0)
+    rest = int(shape[1]) == -1 and (kept or int(shape[0]) > 0)
+    # A batch of one, as exporters trace it.
+    plain = rest or (int(shape[0]) in (1, -1) and int(shape[1]) > 0)
     return Flatten(name, order="channels first") if plain else None
 
 
@@ -160,6 +166,27 @@ def _dense(name: str, node: Node) -> Layer | None:
     """Take SC-NeuroCore's layer: its weights; which neuron stands behind them is not said."""
     weight = next((x for x in node.constants.values() if x.ndim == 2), None)
     return None if weight is None else Linear(name, weight)
+
+
+def with_bias(layer: Layer, bias: Array) -> Layer | None:
+    """Return a matrix or a kernel with what is added behind it as its bias, if that fits."""
+    if not isinstance(layer, Linear | Conv1d | Conv2d) or layer.bias is not None:
+        return None
+    weight = layer.parameters["weight"].value
+    if weight is UNKNOWN:
+        return None
+    own = (len(weight), *(1,) * (weight.ndim - 2))
+    if bias.shape not in (own, (1, *own)):
+        return None
+    return replace(layer, bias=Parameter(bias.reshape(len(weight))))
+
+
+def opaque(name: str, node: Node) -> Opaque:
+    """Return a node as a layer that keeps all it has."""
+    arrays = {f"input_{at}": Parameter(held) for at, held in node.constants.items()}
+    settings = {k: v for k, v in node.attributes.items() if v is not None}
+    origin = Origin(node.message.get("domain", "") or "onnx", node.kind or "?", UNKNOWN)
+    return Opaque(name, parameters=arrays, settings=settings, origin=origin)
 
 
 #: What makes a layer of an operator, by domain and name; None where it is not quite that layer.

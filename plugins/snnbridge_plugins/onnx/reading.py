@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from snnbridge import UNKNOWN, Options, ReadError, SNNCheckpoint, SourceInfo
 from snnbridge.document import from_document, from_inline
 from snnbridge.model import Array, Integrity
-from snnbridge.storage import Source, blocks
-from snnbridge_plugins.onnx.arrays import Tensors
-from snnbridge_plugins.onnx.foreign import from_graph
-from snnbridge_plugins.onnx.models import Model, open_model
-from snnbridge_plugins.onnx.schema import BITS
-from snnbridge_plugins.onnx.tensors import seen, stored
-from snnbridge_plugins.onnx.vetting import vet
+from snnbridge.storage import Source
+from snnbridge_plugins.onnx.opening import Opened, derived, open_whole, references
+from snnbridge_plugins.onnx.renamed import Renamed
+from snnbridge_plugins.onnx.tensors import seen
+
+_CHANGED = "has changed since it was written"
 
 
 def read(source: Source, options: Options) -> SNNCheckpoint:
@@ -34,16 +33,16 @@ def read(source: Source, options: Options) -> SNNCheckpoint:
     IntegrityError
         If the document of a model of this package was changed.
     """
-    model = open_model(source)
-    vet(model.message)
-    tensors = Tensors(source, model.message["graph"])
-    held = model.held()
-    integrity: Integrity = "unchecked" if options.get("check") == "no" else model.integrity()
-    if held is None:
-        found = from_graph(model, tensors)
+    check = options.get("check") != "no"
+    opened = open_whole(source, check=check)
+    integrity: Integrity = opened.model.integrity() if check else "unchecked"
+    if opened.held is None:
+        from snnbridge_plugins.onnx.foreign import from_graph  # not needed for models of ours
+
+        found = from_graph(opened.model, opened.tensors)
         found.source = replace(found.source or SourceInfo(), integrity=integrity)
         return found
-    return _Own(model, tensors, integrity).checkpoint(held["document"])
+    return _Own(opened, opened.held, integrity).checkpoint()
 
 
 class _Own:
@@ -51,22 +50,28 @@ class _Own:
 
     Parameters
     ----------
-    model : Model
-    tensors : Tensors
+    opened : Opened
+    held : mapping
+        What it put there.
     integrity : str
         What the digest of the whole model says; those of its arrays are compared, too, unless
         it was not looked at.
     """
 
-    def __init__(self, model: Model, tensors: Tensors, integrity: Integrity) -> None:
-        self._model, self._tensors, self._integrity = model, tensors, integrity
+    def __init__(self, opened: Opened, held: Mapping[str, Any], integrity: Integrity) -> None:
+        self._opened, self._held, self._integrity = opened, held, integrity
+        self._tensors = opened.tensors
+        self._renamed = Renamed(opened.tensors, references(held["document"]))
         self._notes: dict[str, None] = {}
 
-    def checkpoint(self, document: Any) -> SNNCheckpoint:
+    def checkpoint(self) -> SNNCheckpoint:
         """Return the checkpoint, without the arrays that a tool took away."""
-        found = from_document(self._without_lost(document), self._fetch)
-        version = str(self._model.message.get("producer_version", "")) or UNKNOWN
-        framework = str(self._model.message.get("producer_name", "")) or UNKNOWN
+        found = from_document(self._without_lost(self._held["document"]), self._fetch)
+        if self._integrity != "unchecked":
+            self._note_derived()
+        message = self._opened.model.message
+        version = str(message.get("producer_version", "")) or UNKNOWN
+        framework = str(message.get("producer_name", "")) or UNKNOWN
         found.source = SourceInfo(
             dialect="snnbridge",
             framework=framework,
@@ -97,9 +102,9 @@ class _Own:
         held = node["$array"]
         if not isinstance(held, dict) or "initializer" not in held:
             return False
-        if held["initializer"] in self._tensors:
+        if held["initializer"] in self._tensors or self._renamed.find(held):
             return False
-        self._note(held, "is missing")
+        self._note(held, "is missing since it was written")
         return True
 
     def _is_lost_state(self, node: Any) -> bool:
@@ -108,9 +113,7 @@ class _Own:
     def _note(self, held: dict[str, Any], what: str) -> None:
         path = held.get("path")
         words = ".".join(map(str, path)) if isinstance(path, list) else "an array"
-        self._notes[f"{words} (tensor {held.get('initializer')!r}) {what} since it was written"] = (
-            None
-        )
+        self._notes[f"{words} (tensor {held.get('initializer')!r}) {what}"] = None
 
     def _fetch(self, reference: Any) -> Array:
         if not isinstance(reference, dict):
@@ -118,20 +121,27 @@ class _Own:
         if "initializer" not in reference:
             return from_inline(reference)
         name = reference["initializer"]
+        if name not in self._tensors and (elsewhere := self._renamed.find(reference)):
+            self._note(reference, f"is now called {elsewhere[0]!r}")
+            return self._as_written(reference, elsewhere[1])
         if not isinstance(name, str) or name not in self._tensors:
             raise ReadError(f"there is no tensor {name!r}")
         array = self._tensors.array(name)
-        if self._integrity != "unchecked" and _digest(name, array) != reference.get("sha256"):
-            self._note(reference, "has changed")
+        checked = self._integrity != "unchecked"
+        if checked and self._tensors.digest(name) != reference.get("sha256"):
+            self._note(reference, _CHANGED)
             if "shape" in reference and array.dtype != "uint8":
                 return array
-        if "shape" in reference:
-            return seen(array, reference.get("dtype"), reference["shape"], f"tensor {name!r}")
-        return array
+        return self._as_written(reference, array)
 
+    def _as_written(self, reference: dict[str, Any], array: Array) -> Array:
+        if "shape" not in reference:
+            return array
+        where = f"tensor {reference['initializer']!r}"
+        return seen(array, reference.get("dtype"), reference["shape"], where)
 
-def _digest(name: str, array: Array) -> str:
-    sha256 = hashlib.sha256()
-    for piece in stored(name, array).pieces() if array.dtype.name in BITS else blocks(array):
-        sha256.update(piece)
-    return sha256.hexdigest()
+    def _note_derived(self) -> None:
+        """Name what only the graph computes with, where its bytes lie in another file."""
+        for name, stated in derived(self._held).items():
+            if name in self._tensors and self._tensors.digest(name) != stated:
+                self._note({"initializer": name, "path": ["graph"]}, _CHANGED)

@@ -6,7 +6,7 @@ A recipe does not know whether it will run over all steps at once or one by one;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from snnbridge.model import Array, Shape, TimeStep
@@ -111,3 +111,51 @@ class Setting:
     dt: TimeStep
     shape_in: Shape
     shape_out: Shape
+
+
+class Parameters(Mapping[str, Term]):
+    """Inputs of a scope by name, each made when it is first asked for.
+
+    Parameters
+    ----------
+    scope : Scope
+    dtypes : mapping of str to str
+        What may be asked for.
+    """
+
+    def __init__(self, scope: Scope, dtypes: Mapping[str, str]) -> None:
+        self._scope, self._dtypes = scope, dtypes
+        self.made: dict[str, Term] = {}
+
+    def __getitem__(self, name: str) -> Term:
+        if name not in self.made:
+            self.made[name] = self._scope.term(name, self._dtypes[name])
+        return self.made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._dtypes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._dtypes)
+
+    def __len__(self) -> int:
+        return len(self._dtypes)
+
+
+class Within(Mapping[str, Term]):
+    """The same terms for use in an inner scope."""
+
+    def __init__(self, outer: Terms, scope: Scope) -> None:
+        self._outer, self._scope = outer, scope
+
+    def __getitem__(self, name: str) -> Term:
+        return self._outer[name].within(self._scope)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._outer
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._outer)
+
+    def __len__(self) -> int:
+        return len(self._outer)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from snnbridge import CheckpointError, FormatUnavailable, Options, ReadError
+from snnbridge.document import from_inline
 from snnbridge.model import Array
 from snnbridge.storage import Source
-from snnbridge_plugins.onnx.models import Model, open_model
-from snnbridge_plugins.onnx.protobuf import encode
-from snnbridge_plugins.onnx.schema import Message
+from snnbridge_plugins.onnx.handing import HandedOver, handed_over
+from snnbridge_plugins.onnx.opening import open_whole
 
 
 def run(
@@ -25,9 +25,10 @@ def run(
     ----------
     path : Path
     inputs : mapping of str to numpy.ndarray
-        Shape (steps, batch, *layer shape), by input layer.
+        Shape (steps, batch, *layer shape), by input layer. The run starts at rest, whatever the
+        model starts from by default.
     options : mapping
-        None apply.
+        ``check``: ``"no"`` leaves the digests of arrays in other files alone.
 
     Returns
     -------
@@ -49,32 +50,27 @@ def run(
     >>> run(Path("net.onnx"), {"input": spikes}, {})[("lif", "v")].shape  # doctest: +SKIP
     (50, 4, 10)
     """
-    model = open_model(Source(path))
-    described = model.described()
-    session = _session(path, _showing(model, described))
-    given = _given(session, described["stimuli"], inputs)
-    if described["stepwise"]:
-        found = _step_by_step(session, given, described)
-    else:
-        found = _all_at_once(session, given)
+    with Source(path) as source:
+        opened = open_whole(source, check=options.get("check") != "no")
+        if opened.held is None:
+            raise ReadError(
+                f"{str(path)!r} does not say which values belong to which layers; only models "
+                "that snnbridge wrote can be run"
+            )
+        described = opened.held["graph"]
+        model = handed_over(opened, described)  # the session computes with its arrays in place
+        session = _session(path, model)
+        given = _given(session, described["stimuli"], inputs)
+        rest = _at_rest(session, described)
+        if described["stepwise"]:
+            found = _step_by_step(session, given, rest, described)
+        else:
+            found = _all_at_once(session, {**given, **rest})
     return _by_layer(found, described)
 
 
-def _showing(model: Model, described: Mapping[str, Any]) -> bytes:
-    """Return the model with every trace among its outputs."""
-    graph = model.message["graph"]
-    types = {value["name"]: value for value in graph.get("value_info", [])}
-    shown = {value["name"] for value in graph["output"]}
-    outputs = list(graph["output"])
-    for name in (name for held in described["traces"].values() for name in held.values()):
-        if name in types and name not in shown:
-            outputs.append(types[name])
-            shown.add(name)
-    changed: Message = {**model.message, "graph": {**graph, "output": outputs}}
-    return encode("Model", {k: v for k, v in changed.items() if k != "metadata_props"})
-
-
-def _session(path: FilePath, model: bytes) -> Any:
+def _session(path: FilePath, model: HandedOver) -> Any:
+    """Open a session that opens no file: arrays of other files are handed over with the model."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -83,11 +79,12 @@ def _session(path: FilePath, model: bytes) -> Any:
         ) from error
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3
-    settings.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", str(path.resolve().parent)
-    )
     try:
-        return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(x) for x in model.outside.values()]
+        settings.add_external_initializers(list(model.outside), values)
+        return onnxruntime.InferenceSession(
+            model.encoded, settings, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # its own classes derive from Exception alone
         raise ReadError(f"{path}: onnxruntime does not take the model: {error}") from error
 
@@ -98,14 +95,35 @@ def _given(
     if set(inputs) != set(stimuli):
         raise CheckpointError(
             f"the model takes input at {', '.join(map(repr, stimuli))}, but was handed "
-            f"{', '.join(map(repr, inputs))}"
+            f"{', '.join(map(repr, inputs)) or 'nothing'}"
         )
     types = {held.name: held for held in session.get_inputs()}
     found = {}
     for layer, name in stimuli.items():
+        if 0 in np.shape(inputs[layer])[:2]:
+            raise CheckpointError(
+                f"the input of {layer!r} has shape {np.shape(inputs[layer])}; a run takes at least "
+                "1 step and 1 sample"
+            )
         held = types[name]
         dtype = np.float32 if held.type == "tensor(float)" else np.float64
         found[name] = np.ascontiguousarray(inputs[layer], dtype)
+    return found
+
+
+def _at_rest(session: Any, described: Mapping[str, Any]) -> dict[str, Array]:
+    """Return states at rest for those whose default is another one.
+
+    A simulation starts at rest, so that a run to be compared with it does so as well.
+    """
+    shapes = {held.name: held.shape for held in session.get_overridable_initializers()}
+    found: dict[str, Array] = {}
+    for name, held in described.get("rest", {}).items():
+        value = from_inline(held)
+        given = shapes[name] if name in shapes else value.shape
+        whole = tuple(n if isinstance(n, int) else 1 for n in given)  # but for the batch
+        whole = np.broadcast_shapes(value.shape, whole)
+        found[name] = np.ascontiguousarray(np.broadcast_to(value, whole))
     return found
 
 
@@ -115,10 +133,12 @@ def _all_at_once(session: Any, given: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _step_by_step(
-    session: Any, given: Mapping[str, Array], described: Mapping[str, Any]
+    session: Any,
+    given: Mapping[str, Array],
+    states: dict[str, Array],
+    described: Mapping[str, Any],
 ) -> dict[str, Array]:
     names = [held.name for held in session.get_outputs()]
-    states: dict[str, Array] = {}
     traces: dict[str, list[Array]] = {name: [] for name in names}
     for t in range(len(next(iter(given.values())))):
         now = {name: value[t] for name, value in given.items()}

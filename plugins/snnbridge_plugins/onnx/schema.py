@@ -64,6 +64,7 @@ MESSAGES: Mapping[str, Mapping[int, Field]] = {
         name="1 text", f="2 float", i="3 int", s="4 bytes", t="5 Tensor", g="6 Graph",
         floats="7 float32s*", ints="8 int*", strings="9 bytes*", tensors="10 Tensor*",
         graphs="11 Graph*", doc_string="13 text", type="20 int", ref_attr_name="21 text",
+        sparse_tensor="22 data", sparse_tensors="23 data*",
     ),
     "Tensor": _fields(
         dims="1 int*", data_type="2 int", segment="3 data", float_data="4 float32s*",

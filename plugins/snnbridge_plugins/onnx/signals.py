@@ -13,12 +13,13 @@ import numpy as np
 
 from snnbridge.model import Array, Delay, Layer, Neuron, Shape, Synapse
 from snnbridge.simulator.network import Key, Network, Node, delay_steps
+from snnbridge_plugins.onnx import boxes
 from snnbridge_plugins.onnx.graph import Graph
 from snnbridge_plugins.onnx.recipes import Recipe, State
 from snnbridge_plugins.onnx.schema import DOMAIN, FIRST_WITH_ENTRIES
+from snnbridge_plugins.onnx.states import dims_of
 from snnbridge_plugins.onnx.terms import Scope, Term
 
-_END = 1 << 62
 #: What a signal is read as: which, how many steps ago, in which shape.
 Reading: TypeAlias = tuple[Key, int, Shape]
 #: The variable of a node's state that holds what it wrote in earlier steps.
@@ -57,14 +58,27 @@ class Signals:
         if reading not in self._read:
             term = self.scaled(key, self.raw(key, delay).within(self.scope))
             if shape != self.graph.nodes[key].shape:
-                term = self.scope.reshape(term, (*(0,) * self.lead, *shape))
+                term = self._shaped(reading, term)
             self._read[reading] = term
         return self._read[reading]
+
+    def _shaped(self, reading: Reading, term: Term) -> Term:
+        """Give a signal another shape, as the layer that does so."""
+        name, build = self.graph.flattening.get(reading, ""), boxes.shaped(reading[2], self.lead)
+        title, hint = ("FlattenChannelsFirst", name) if name else ("Shaped", reading[0][0])
+        known = bool(name) and name not in self.graph.drawn
+        self.graph.drawn.add(name)
+        return self.graph.box(
+            self.scope, title, hint, {"x": term}, build, [hint + self.suffix], is_layer=known
+        )[0]
 
     def scaled(self, key: Key, term: Term) -> Term:
         """Apply the factor on what a neuron hands on."""
         gain = self.graph.gain(key)
-        return term if gain is None else gain.within(self.scope) * term
+        if gain is None:
+            return term
+        name, hint = self.graph.node_name(f"{key[0]}.gain"), f"{key[0]}.scaled{self.suffix}"
+        return self.scope.op("Mul", gain.within(self.scope), term, name=name, hint=hint)
 
     def readings(self, node: Node) -> list[Reading]:
         """Return what a node reads."""
@@ -74,17 +88,17 @@ class Signals:
     def add_sum(self, node: Node) -> None:
         """Add several signals in the order of their connections."""
         found = [self.read(reading) for reading in self.readings(node)]
-        total = found[0] if found else self._zeros(node.shape)
+        total = found[0] if found else self._zeros(node)
         for term in found[1:]:
-            total = total + term
+            name, hint = f"{node.key[0]}.sum", f"{node.key[0]}.sum{self.suffix}"
+            total = self.scope.op("Add", total, term, hint=hint, name=self.graph.node_name(name))
         self.now[node.key] = total
 
-    def _zeros(self, shape: Shape) -> Term:
-        lead = self.scope.sizes(self.graph.stimulus.within(self.scope), 0, len(self.graph.lead))
-        own = self.scope.constant(list(shape), "int64")
-        whole = self.scope.op("Concat", lead, own, axis=0) if shape else lead
-        zero = self.scope.constant(0, self.graph.style.width)
-        return self.scope.op("Expand", zero, whole)
+    def _zeros(self, node: Node) -> Term:
+        name, graph = f"{node.key[0]}.zeros", self.graph
+        build = boxes.zeros(node.shape, len(graph.lead), graph.style.width)
+        like = {"like": graph.stimulus.within(self.scope)}
+        return graph.box(self.scope, "Zeros", name, like, build, [name + self.suffix])[0]
 
     def call(
         self, node: Node, function: str, arguments: Sequence[Term], recipe: Recipe
@@ -125,6 +139,7 @@ class OverTime(Signals):
         super().__init__(graph, graph.scope)
         self._joined: dict[Key, Term] = {}
         self._pasts: dict[Key, Term] = {}
+        self._delayed: dict[tuple[Key, int], Term] = {}
 
     def add(self, node: Node) -> None:
         """Add a node that lies on no cycle."""
@@ -137,34 +152,43 @@ class OverTime(Signals):
         else:
             self._add_layer(node)
         if self.graph.history[node.key]:
-            start, whole = self.past(node)
-            self._pasts[node.key] = whole
-            joined = self.joined(node.key)
-            self.graph.end(start, self.scope.slice(joined, -self.graph.history[node.key], _END))
+            self._add_past(node)
+
+    def _add_past(self, node: Node) -> None:
+        """Put the steps before the first in front of a signal, for those who look back."""
+        graph, steps, state = self.graph, self.graph.history[node.key], past_of(node, self.width)
+        start = graph.start(node.key[0], state, steps)
+        name = f"{node.key[0]}.{state.variable}"
+        self._joined[node.key], end = graph.box(
+            self.scope, "Past", name, {"x": self.now[node.key], "start": start},
+            boxes.past(node.shape, steps), [f"{node.key[0]}.joined", f"{name}.end"],
+        )  # fmt: skip
+        graph.end(start.name, end, dims_of(state, "batch", steps))
 
     @property
     def width(self) -> str:
         """The network's dtype."""
         return self.graph.style.width
 
-    def past(self, node: Node) -> tuple[str, Term]:
-        """Return an input for the steps before the first, and the same for the whole batch."""
-        steps = self.graph.history[node.key]
-        start = self.graph.start(node.key[0], past_of(node, self.width), steps)
-        return start.name, self.graph.expanded(start, node.shape, steps)
-
     def joined(self, key: Key) -> Term:
         """Return a signal with its past before it."""
         if key not in self._joined:
-            parts = (self._pasts[key], self.now[key])
-            self._joined[key] = self.scope.op("Concat", *parts, hint=f"{key[0]}.joined", axis=0)
+            parts, hint = (self._pasts[key], self.now[key]), f"{key[0]}.joined"
+            name = self.graph.node_name(hint)
+            self._joined[key] = self.scope.op("Concat", *parts, hint=hint, name=name, axis=0)
         return self._joined[key]
 
     def raw(self, key: Key, delay: int) -> Term:
         """Return a signal some steps ago, as its node wrote it."""
         if not delay:
             return self.now[key]
-        return self.scope.slice(self.joined(key), self.graph.history[key] - delay, -delay)
+        if (key, delay) not in self._delayed:
+            build = boxes.delayed(self.graph.history[key] - delay, delay)
+            name = f"{key[0]}.delayed"
+            inputs = {"joined": self.joined(key)}
+            (made,) = self.graph.box(self.scope, "Delayed", name, inputs, build, [name])
+            self._delayed[key, delay] = made
+        return self._delayed[key, delay]
 
     def adopt(self, key: Key, signal: Term, past: Term | None) -> None:
         """Take over what a cycle wrote."""
@@ -180,23 +204,20 @@ class OverTime(Signals):
         states = [graph.start(node.key[0], state) for state in recipe.states]
         held = [graph.parameter(node.key[0], n, recipe.parameters[n]) for n in names]
         ends = self.call(node, function, [*inputs, *time, *states, *held], recipe)
-        for start, last in zip(states, ends, strict=True):
-            graph.end(start.name, last)
+        for start, last, state in zip(states, ends, recipe.states, strict=True):
+            graph.end(start.name, last, dims_of(state, "batch"))
 
     def _add_delay(self, node: Node, layer: Delay) -> None:
         """Gather each element from its own number of steps ago."""
-        (key, delay, shape), scope = self.readings(node)[0], self.scope
+        key, delay, shape = self.readings(node)[0]
         whole = self.joined(key) if self.graph.history[key] else self.now[key]
         back = self.graph.history[key] - delay - delays_of(self.network, node, layer)
         places = self.graph.parameter(node.key[0], "places", back)
-        count = scope.op("Squeeze", scope.sizes(self.now[key], 0, 1), scope.constant([0], "int64"))
-        zero, one = scope.constant(0, "int64"), scope.constant(1, "int64")
-        steps = scope.op("Range", zero, count, one)
-        column = scope.reshape(steps, (-1, 1, *(1,) * len(shape)))
-        whole = scope.reshape(whole, (0, 0, *shape))
-        lead, own = scope.sizes(self.now[key], 0, 2), scope.constant(list(shape), "int64")
-        indices = scope.op("Expand", column + places, scope.op("Concat", lead, own, axis=0))
-        made = scope.op("GatherElements", whole, indices, hint=node.key[0], axis=0)
+        inputs = {"x": self.now[key], "joined": whole, "places": places}
+        (made,) = self.graph.box(
+            self.scope, "Delay", node.key[0], inputs, boxes.delays(shape), [node.key[0]],
+            is_layer=True,
+        )  # fmt: skip
         self.now[node.key] = self.scaled(key, made)
 
 

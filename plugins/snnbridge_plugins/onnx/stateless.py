@@ -167,7 +167,8 @@ def max_pool(layer: MaxPool, to: Setting) -> Recipe:
         most = at.scope.op("MaxPool", flat, **windows)
         return [at.scope.reshape(most, (0, *to.shape_out))], []
 
-    return Recipe(layer.kind, step, (("y", to.shape_out),))
+    # Not called MaxPool, which is a standard operator's name: some tools look at the name alone.
+    return Recipe(f"MaxPool{axes}d", step, (("y", to.shape_out),))
 
 
 def flatten(layer: Flatten, to: Setting) -> Recipe:

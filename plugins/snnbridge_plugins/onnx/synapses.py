@@ -81,14 +81,13 @@ def _filtered(
 
 
 def _decayed(rule: SynapseRule, p: Coefficients, i: Term, which: str) -> Term:
-    k, tau = p[f"leak{which}"], p.get(f"tau{which}")
+    k = p[f"leak{which}"]
     if rule.form is Form.AFFINE:
         return k * i
     if rule.form is Form.QUOTIENT:
         return i - i / k
     if rule.form is Form.DERIVATIVE:
-        assert tau is not None
-        return i + k * (-i / tau)
+        return i + k * (-i / p[f"tau{which}"])
     if rule.form is Form.EXPONENTIAL_EULER:
         return fma(k, -i, i)
     if rule.form is Form.INTEGER_SHIFT_12:

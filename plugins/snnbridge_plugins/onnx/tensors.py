@@ -17,6 +17,8 @@ from snnbridge_plugins.onnx.schema import BITS, DATA_TYPES, DTYPES, STRING, Mess
 
 #: Types that came after IR 10; they are kept as bytes.
 _LATER = {"float4_e2m1fn", "float8_e8m0fnu", "uint2", "int2"}
+#: The fields of numbers and texts, one of which a tensor has in the place of raw data.
+NUMBERS = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 #: The field of each type's numbers in a tensor without raw data, and their dtype there.
 _NUMBERS = {
     **dict.fromkeys(
@@ -128,7 +130,7 @@ def array_of(message: Message, data: memoryview | None = None) -> Array:
         raise ReadError(f"{where} is a segment of another one, which no tool writes; it is refused")
     if any(n < 0 for n in shape):
         raise ReadError(f"{where} has the shape {shape}; expected lengths of at least 0")
-    given = [key for key in (*_DATA, "raw_data") if message.get(key)]
+    given = [key for key in (*NUMBERS, "raw_data") if message.get(key)]
     if len(given) > 1:
         raise ReadError(f"{where} holds both {given[0]!r} and {given[1]!r}; which is meant?")
     if message.get("data_type") == STRING:
@@ -140,9 +142,6 @@ def array_of(message: Message, data: memoryview | None = None) -> Array:
     if data is None and given and given[0] != "raw_data":
         return _of_numbers(message, dtype, shape, where)
     return _of_bytes(raw, dtype, shape, where)
-
-
-_DATA = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 
 
 def size_of(message: Message) -> int:

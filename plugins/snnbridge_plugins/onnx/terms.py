@@ -119,12 +119,19 @@ class Scope:
         return made
 
     def op(
-        self, kind: str, *inputs: Term | None, dtype: str = "", hint: str = "", **attributes: Any
+        self,
+        kind: str,
+        *inputs: Term | None,
+        dtype: str = "",
+        hint: str = "",
+        name: str = "",
+        **attributes: Any,
     ) -> Term:
         """Add a node of one output, of the dtype of its first input unless it is given."""
         first = next(x for x in inputs if x is not None)
         outputs = [(hint or kind.lower(), dtype or first.dtype)]
-        return self.add(kind, inputs, outputs, attributes)[0]
+        more = {"name": name} if name else {}
+        return self.add(kind, inputs, outputs, attributes, **more)[0]
 
     def constant(self, value: Any, dtype: str) -> Term:
         """Return a constant, made once in each scope."""
@@ -142,7 +149,7 @@ class Scope:
 
     def sizes(self, x: Term, start: int, end: int | None = None) -> Term:
         """Return some of the dimensions of a value."""
-        more = {} if end is None else {"end": end}
+        more: dict[str, Any] = {} if end is None else {"end": end}
         return self.op("Shape", x, dtype="int64", hint="shape", start=start, **more)
 
     def slice(self, x: Term, start: int, end: int) -> Term:

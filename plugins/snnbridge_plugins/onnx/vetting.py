@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from snnbridge import ReadError
+from snnbridge.storage import Limits
 from snnbridge_plugins.onnx.schema import EXTERNAL, Message
-from snnbridge_plugins.onnx.tensors import size_of
+from snnbridge_plugins.onnx.tensors import NUMBERS, size_of
 
 #: How many nodes a graph may come to when its functions are put in.
 _NODES = 1_000_000
+_RANK = Limits().rank
 
 
 def vet(model: Message) -> None:
@@ -21,15 +23,25 @@ def vet(model: Message) -> None:
     Raises
     ------
     ReadError
-        For tensors of one name, shapes below zero, sparse tensors, data of another file inside
-        of subgraphs, and functions that call each other in a circle or grow beyond a million
-        nodes.
+        For tensors of one name, shapes below zero or without data, sparse tensors, data of another
+        file inside of subgraphs, metadata that states a key twice, and functions that call each
+        other in a circle or grow beyond a million nodes.
     """
+    _vet_entries(model)
     graph = model["graph"]
     _vet_graph(graph)
     for graph in _subgraphs(_bodies(model)):
         _vet_graph(graph, outer=False)
     _vet_functions(model)
+
+
+def _vet_entries(model: Message) -> None:
+    seen = set()
+    for entry in model.get("metadata_props", []):
+        key = entry.get("key", "")
+        if key in seen:
+            raise ReadError(f"the model's metadata holds {key!r} twice; which is meant?")
+        seen.add(key)
 
 
 def _vet_graph(graph: Message, *, outer: bool = True) -> None:
@@ -48,15 +60,16 @@ def _vet_tensor(tensor: Message, *, outer: bool) -> None:
     name, dims = tensor.get("name", ""), tensor.get("dims", [])
     if any(n < 0 for n in dims):
         raise ReadError(f"tensor {name!r} has the shape {dims}; expected lengths of at least 0")
+    if len(dims) > _RANK:
+        raise ReadError(f"tensor {name!r} has {len(dims)} axes, more than the {_RANK} allowed")
     outside = tensor.get("data_location", 0) == EXTERNAL
     if outside and not outer:
         raise ReadError(f"tensor {name!r} of an inner graph lies in another file; it is refused")
-    if outside or "raw_data" not in tensor:
+    if outside or any(tensor.get(field) for field in NUMBERS):
         return
-    if len(tensor["raw_data"]) != size_of(tensor):
+    if (size := len(tensor.get("raw_data", b""))) != size_of(tensor):
         raise ReadError(
-            f"tensor {name!r} of shape {dims} needs {size_of(tensor)} bytes, but "
-            f"{len(tensor['raw_data'])} are there"
+            f"tensor {name!r} of shape {dims} needs {size_of(tensor)} bytes, but {size} are there"
         )
 
 
@@ -70,6 +83,8 @@ def _subgraphs(bodies: Iterable[list[Message]]) -> Iterator[Message]:
     pending = [node for nodes in bodies for node in nodes]
     while pending:
         for held in pending.pop().get("attribute", []):
+            if "sparse_tensor" in held or "sparse_tensors" in held:
+                raise ReadError("a node holds sparse tensors, which are not read")
             for tensor in (*([held["t"]] if "t" in held else []), *held.get("tensors", [])):
                 _vet_tensor(tensor, outer=False)
             for graph in (*([held["g"]] if "g" in held else []), *held.get("graphs", [])):
@@ -87,7 +102,8 @@ def _vet_functions(model: Message) -> None:
             raise ReadError(f"two functions are called {name!r}")
         functions[key] = list(_all_nodes(function.get("node", [])))
     sizes: dict[tuple[str, str, str], int | None] = {}
-    _size(list(_all_nodes(model["graph"].get("node", []))), functions, sizes, 0)
+    for nodes in (list(_all_nodes(model["graph"].get("node", []))), *functions.values()):
+        _size(nodes, functions, sizes, 0)
 
 
 def _all_nodes(nodes: list[Message]) -> Iterator[Message]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -11,90 +11,45 @@ from typing import Any
 import numpy as np
 
 from snnbridge import (
-    CheckpointError,
-    Entry,
     Options,
     SNNCheckpoint,
-    Status,
     WriteError,
     __version__,
 )
 from snnbridge.document import inline, to_document
-from snnbridge.model import (
-    UNKNOWN,
-    Array,
-    Conv1d,
-    Conv2d,
-    Layer,
-    Linear,
-    Neuron,
-    Opaque,
-    Path,
-    Subgraph,
-)
 from snnbridge.simulator.lower import width_of
 from snnbridge.simulator.network import Network
 from snnbridge.simulator.simulator import prepared
-from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 from snnbridge.storage import BLANK, StagedFile, Target, dump_json
 from snnbridge_plugins.onnx.digest import DIGEST_KEY, write_digested
 from snnbridge_plugins.onnx.external import DataFile, data_file
 from snnbridge_plugins.onnx.graph import Graph, Style
 from snnbridge_plugins.onnx.network import fill
+from snnbridge_plugins.onnx.placing import Placing
 from snnbridge_plugins.onnx.protobuf import encode, prefix
-from snnbridge_plugins.onnx.schema import DOMAIN, EXTERNAL, IR_OF_OPSET, KEY, Message
-from snnbridge_plugins.onnx.tensors import Stored, stored
+from snnbridge_plugins.onnx.schema import (
+    DOMAIN,
+    EXTERNAL,
+    FIRST_WITH_ENTRIES,
+    IR_OF_OPSET,
+    KEY,
+    Message,
+)
+from snnbridge_plugins.onnx.states import Kept
+from snnbridge_plugins.onnx.telling import entries, ties
+from snnbridge_plugins.onnx.tensors import Stored
 
 _OPSET = "21"
 #: What a message of protocol buffers may hold, with room for the document.
 _MOST = (1 << 31) - (64 << 20)
-_SMALL = 512
 
 
 def style_of(checkpoint_width: str, options: Options) -> Style:
     """Return how the options ask for the graph to be written."""
     sums = "float64" if options.get("sums", "float64") == "float64" else checkpoint_width
     opset = int(options.get("opset", _OPSET))
-    return Style(checkpoint_width, sums, opset, options.get("step") == "yes")
-
-
-def losses(checkpoint: SNNCheckpoint) -> Iterator[tuple[Path, str]]:
-    """Name the layers that standard operators do not compute."""
-    for layer in checkpoint.layers.values():
-        if isinstance(layer, Neuron) and layer.model != "lif":
-            reason = f"a neuron of the kind {layer.model!r} is not written in standard operators"
-            yield ("layers", layer.name), reason
-
-
-def _is_opaque(layers: Iterable[Layer]) -> bool:
-    """Whether a layer is of an unknown kind, which is a loss, and not a value to be stated."""
-    return any(
-        isinstance(x, Opaque) or (isinstance(x, Subgraph) and _is_opaque(x.layers.values()))
-        for x in layers
-    )
-
-
-def risks(checkpoint: SNNCheckpoint, options: Options) -> list[Entry]:
-    """Name what a run computes otherwise than the simulator, by the user's choice.
-
-    Raises
-    ------
-    UnknownValue
-        Listing what the checkpoint does not state and its rules need.
-    """
-    if checkpoint.layers and not _is_opaque(checkpoint.layers.values()):
-        refuse_unknown(missing_values(checkpoint))
-    if options.get("sums", "float64") == "float64":
-        return []
-    reason = (
-        "sums in float32 depend on their order, which each engine chooses: a spike may differ "
-        "where a potential comes close to the threshold"
-    )
-    return [
-        Entry(Status.ROUNDED, ("layers", layer.name), f"sums of {layer.name!r}", reason)
-        for layer in checkpoint.layers.values()
-        if isinstance(layer, Linear | Conv1d | Conv2d)
-    ]
+    stepwise, shows_all = options.get("stepwise") == "yes", options.get("outputs") == "all"
+    return Style(checkpoint_width, sums, opset, stepwise, shows_all)
 
 
 def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
@@ -106,7 +61,7 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
         Of which everything that a step needs is known.
     target : Target
     options : mapping
-        ``sums``, ``step``, ``opset``, ``state`` and ``external``.
+        ``sums``, ``stepwise``, ``outputs``, ``opset``, ``state`` and ``external``.
 
     Raises
     ------
@@ -117,69 +72,22 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
     """
     network = prepared(checkpoint) if checkpoint.layers else Network({}, {}, {})
     style = style_of(width_of(network).name, options)
-    kept = options.get("state") == "kept"
-    first = checkpoint.step if kept and isinstance(checkpoint.step, int) else 0
-    graph = Graph(network, style, _initial(checkpoint) if kept else {}, first)
+    kept = Kept.of(checkpoint) if options.get("state") == "kept" else Kept()
+    graph = Graph(network, style, kept, ties(checkpoint))
     fill(graph)
-    tensors = _Tensors(graph)
+    tensors = Placing(graph)
     document = to_document(checkpoint, tensors.place)
     where = _where(tensors, target.path, options)
-    _Model(graph, tensors, where).write(document, target)
+    _Model(checkpoint, graph, tensors, where).write(document, target)
 
 
-def _initial(checkpoint: SNNCheckpoint) -> dict[tuple[str, str], Array]:
-    """Return the checkpoint's state, the batch first; a past, the steps first."""
-    found = {}
-    for (layer, variable), held in checkpoint.state.items():
-        if held.batch_axis is UNKNOWN:
-            raise CheckpointError(
-                f"the state ({layer}, {variable}) does not say where its batch is"
-            )
-        value = np.asarray(held.value)
-        value = value[None] if held.batch_axis is None else np.moveaxis(value, held.batch_axis, 0)
-        past = variable in ("past", "past input")
-        found[layer, variable] = np.swapaxes(value, 0, 1) if past else value
-    return found
-
-
-class _Tensors:
-    """The arrays of a model: those that its graph uses, and those that only the document names."""
-
-    def __init__(self, graph: Graph) -> None:
-        used = {**graph.defaults, **graph.initializers}
-        self.held = {name: stored(name, array) for name, array in used.items()}
-        self._names = graph.scope.names
-        self._known = {id(array): name for name, array in graph.initializers.items()}
-        self._alive = list(graph.initializers.values())
-        self.references: dict[str, dict[str, Any]] = {}
-
-    @property
-    def all(self) -> list[Stored]:
-        """Every tensor, those of the graph first."""
-        return list(self.held.values())
-
-    def place(self, path: Path, array: Array) -> dict[str, Any]:
-        """Return a reference to an array: to its tensor, or the array itself if it is small."""
-        name = self._known.get(id(array))
-        if name is None and array.nbytes <= _SMALL:
-            return inline(array)
-        if name is None:
-            name = self._names.unique(".".join(path[1:]) or path[0])
-            self.held[name] = stored(name, array)
-            self._known[id(array)] = name
-            self._alive.append(array)
-        if name not in self.references:
-            more = self.held[name].reference
-            self.references[name] = {"initializer": name, **more, "path": list(path)}
-        return self.references[name]
-
-
-def _where(tensors: _Tensors, path: FilePath, options: Options) -> DataFile | None:
+def _where(tensors: Placing, path: FilePath, options: Options) -> DataFile | None:
     """Choose where the bytes of large arrays go: None for the model itself."""
     choice = options.get("external", "auto")
     if choice == "auto":
         choice = "yes" if sum(x.nbytes for x in tensors.all) > _MOST else "no"
-    return None if choice == "no" else data_file(choice, path.name, tensors.all)
+    found = None if choice == "no" else data_file(choice, path.name, tensors.all)
+    return found if found is not None and found.held else None
 
 
 @dataclass
@@ -188,17 +96,19 @@ class _Model:
 
     Attributes
     ----------
+    checkpoint : SNNCheckpoint
     graph : Graph
-    tensors : _Tensors
+    tensors : Placing
     data : DataFile or None
-    digests : dict of str to str
-        By tensor.
+    derived : dict of str to str
+        The digests of tensors in the data file that the document does not name.
     """
 
+    checkpoint: SNNCheckpoint
     graph: Graph
-    tensors: _Tensors
+    tensors: Placing
     data: DataFile | None
-    digests: dict[str, str] = field(default_factory=dict)
+    derived: dict[str, str] = field(default_factory=dict)
 
     def write(self, document: Mapping[str, Any], target: Target) -> None:
         """Write the data file, if there is one, and the model."""
@@ -258,7 +168,12 @@ class _Model:
         """Return a tensor's message, without its data if that follows."""
         message = dict(held.head)
         if held.name in self.tensors.references:
-            message["doc_string"] = "/".join(self.tensors.references[held.name]["path"])
+            path = self.tensors.references[held.name]["path"]
+            message["doc_string"] = "/".join(path)
+            if self.graph.style.opset >= FIRST_WITH_ENTRIES:
+                message["metadata_props"] = entries(self.checkpoint, tuple(path))
+        elif held.name in self.graph.notes:
+            message["doc_string"] = self.graph.notes[held.name]
         if self.data is not None and held.name in self.data.places:
             offset, size = self.data.places[held.name]
             found = {"location": self.data.name, "offset": str(offset), "length": str(size)}
@@ -275,11 +190,12 @@ class _Model:
         """Give an array's bytes, and note their digest."""
         sha256 = hashlib.sha256()
         for piece in held.pieces():
-            if held.name in self.tensors.references:
-                sha256.update(piece)
+            sha256.update(piece)
             yield piece
         if held.name in self.tensors.references:
             self.tensors.references[held.name]["sha256"] = sha256.hexdigest()
+        elif self._is_outside(held):
+            self.derived[held.name] = sha256.hexdigest()
 
     def _graph_message(self) -> Message:
         graph = self.graph
@@ -295,6 +211,7 @@ class _Model:
     def _text(self, document: Mapping[str, Any]) -> str:
         """Return the checkpoint's document; its references hold their digests by now."""
         graph = self.graph
+        rest = {name: inline(np.ascontiguousarray(value)) for name, value in graph.rest.items()}
         described = {
             "stimuli": graph.stimuli,
             "results": graph.results,
@@ -302,6 +219,8 @@ class _Model:
             "states": [list(pair) for pair in graph.states],
             "stepwise": graph.style.stepwise,
             "sums": graph.style.sums,
+            **({"rest": rest} if rest else {}),
+            **({"digests": self.derived} if self.derived else {}),
         }
         held = {"document": document, "graph": described}
         digest = hashlib.sha256(dump_json(held)).hexdigest()

@@ -2,14 +2,16 @@
 
 ``docs/formats/torch.md`` has the layout. The modules, from the bottom up: ``values`` (tensors and
 storages), ``rebuild`` and ``unpickle`` (the closed interpreter), ``container`` (the files around a
-pickle), ``pickling`` (writing one), ``trees`` (plain trees), ``keys``, ``modules`` and ``entries``
-(the frameworks' modules as layers and back), ``tensors`` (the bytes of safetensors), ``finding``,
-``template``, ``native``, ``expressing`` (in another framework's classes), ``reading``, ``files``
-and ``safetensors`` (the two formats).
+pickle), ``pickling`` (writing one), ``trees`` (plain trees), ``keys``,
+``forms``, ``found``, ``containers``, ``orientation``, ``modules`` and ``entries`` (the frameworks' modules as layers
+and back), ``tensors``, ``digests`` and ``sharding`` (the bytes of safetensors, in one file or
+several), ``finding``, ``template``, ``native``, ``expressing`` (in another framework's classes),
+``reading``, ``files`` and ``safetensors`` (the two formats).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,8 @@ _IN_A_STATE_DICT = EVERYTHING - {
     Feature.SUBGRAPH,
     Feature.TRAINABLE,
 }
+#: What huggingface's indexes begin with; the names of the tensors may come late.
+_INDEX = re.compile(rb'\s*\{\s*"metadata"\s*:\s*\{\s*"total_(?:size|parameters)"')
 _ZIP, _STREAM = b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
@@ -48,7 +52,7 @@ def _sniff(probe: Probe) -> bool:
 def _sniff_safetensors(probe: Probe) -> bool:
     """Whether a header follows its length, or a JSON file maps tensors to files."""
     if probe.head.startswith(b"{"):
-        return b'"weight_map"' in probe.head or probe.path.name.endswith(".safetensors.index.json")
+        return b'"weight_map"' in probe.head or _INDEX.match(probe.head) is not None
     length = int.from_bytes(probe.head[:8], "little")
     return probe.head[8:9] == b"{" and 2 <= length <= probe.size - 8
 
@@ -107,7 +111,7 @@ _WRITING = (
     Option("like", "A state dict whose keys, shapes and dtypes are taken.", direction="writing"),
     Option(
         "map",
-        "Which layer goes into which module of the template: MODULE=LAYER,...",
+        "With like, which module of the template takes a layer: LAYER=NAME,...",
         direction="writing",
     ),
 )
@@ -139,7 +143,7 @@ FORMAT = Format(
 SAFETENSORS = Format(
     name="safetensors",
     summary="state dicts as .safetensors, one file or an index of several",
-    suffixes=(".safetensors",),
+    suffixes=(".safetensors", ".safetensors.index.json", ".index.json"),
     sniff=_sniff_safetensors,
     read=_read_safetensors,
     write=_write_safetensors,
@@ -153,6 +157,11 @@ SAFETENSORS = Format(
             "Whether to compare a large file with the digests in its metadata.",
             ("yes", "no"),
             direction="reading",
+        ),
+        Option(
+            "shard",
+            "The largest size of one file, like 2GB; a larger net is several and an index.",
+            direction="writing",
         ),
         *_WRITING,
     ),

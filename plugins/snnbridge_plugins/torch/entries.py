@@ -22,6 +22,7 @@ from snnbridge import (
     Synapse,
 )
 from snnbridge.model import Array, Path, Reset
+from snnbridge_plugins.torch.containers import is_joined, joined
 from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, WITH_TAIL, Form
 from snnbridge_plugins.torch.keys import ModuleKeys, keys_of
 from snnbridge_plugins.torch.modules import state_form
@@ -49,12 +50,15 @@ class Entry:
         Of the array in the checkpoint, as :func:`snnbridge.differences` names it; ``None`` where
         the framework wants a tensor that says nothing more.
     form : Form
+    others : tuple of (path, Form)
+        Further arrays of the checkpoint that stand in the same tensor.
     """
 
     key: str
     array: Array
     path: Path | None = None
     form: Form = AS_IT_IS
+    others: tuple[tuple[Path, Form], ...] = ()
 
 
 def entries_of(checkpoint: SNNCheckpoint) -> Iterator[Entry]:
@@ -104,11 +108,22 @@ def _weighted(checkpoint: SNNCheckpoint, layer: Layer) -> Iterator[Entry]:
         key, form = _INNER[kind, own]
         yield from stored_entry(f"{owner}.{key}", layer, "weight", form)
         return
-    turned = layer.origin is not None and layer.origin.kind == "LinearTorch"
-    yield from stored_entry(
-        f"{layer.name}.weight", layer, "weight", TRANSPOSED if turned else AS_IT_IS
-    )
+    if isinstance(layer, Linear) and is_joined(checkpoint.layers, layer):
+        return
+    whole = joined(checkpoint.layers, layer) if isinstance(layer, Linear) else None
+    if whole is not None and whole[1]:
+        array, ((path, form), *others) = whole
+        yield Entry(f"{layer.name}.weight", array, path, form, tuple(others))
+    else:
+        form = TRANSPOSED if is_turned(layer) else AS_IT_IS
+        yield from stored_entry(f"{layer.name}.weight", layer, "weight", form)
     yield from stored_entry(f"{layer.name}.bias", layer, "bias")
+
+
+def is_turned(layer: Layer) -> bool:
+    """Whether its framework keeps the weight as (in, out)."""
+    linear = isinstance(layer, Linear) and layer.origin is not None
+    return linear and (layer.origin.framework, layer.origin.kind) == ("rockpool", "LinearTorch")
 
 
 def _norm(layer: BatchNorm) -> Iterator[Entry]:

@@ -1,4 +1,4 @@
-"""A network in the classes of the framework that a file is written for."""
+"""A network in the classes, or at least in the order of images, that a file is written for."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge import Entry, SNNCheckpoint, Status
-from snnbridge.express import express
+from snnbridge import Entry, OptionError, SNNCheckpoint, Status
+from snnbridge_plugins import images
 from snnbridge_plugins.torch.native import NAME
 
 
 def prepare(
     checkpoint: SNNCheckpoint, options: Mapping[str, Any]
 ) -> tuple[SNNCheckpoint, Iterable[Entry]]:
-    """Express a network in the classes of a framework, if one is asked for; its keys follow.
+    """Put images in PyTorch's order, and express a network in a framework's classes if asked to.
 
     Raises
     ------
@@ -22,10 +22,16 @@ def prepare(
         Naming the first layer that the framework has no class for.
     UnknownValue
         If a rule is not known.
+    OptionError
+        If ``map`` stands without ``like``.
     """
+    if "map" in options and "like" not in options:
+        raise OptionError("map says which module of a template takes a layer; name one with like")
     framework = options.get("for")
     if not framework:
-        return checkpoint, ()
+        return images.in_order(checkpoint, images.FIRST, "PyTorch")
+    from snnbridge.express import express  # slow to import
+
     planned, entries = express(checkpoint, framework)
     if planned is checkpoint or NAME not in planned.extras:
         return planned, entries

@@ -55,10 +55,10 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     """
     verify = options.get("check", "yes" if source.size <= CHECKED_BYTES else "no") == "yes"
     contents, tree, notes = read_tree(source, verify=verify)
-    integrity: Integrity = "intact" if verify else "unchecked"
-    if contents.archive is None:
-        integrity = ""
-    elif "net" not in options:
+    integrity: Integrity = "unchecked"
+    if verify or contents.archive is None:
+        integrity = "intact" if contents.is_checked else ""  # some files hold no checksums
+    if contents.archive is not None and "net" not in options:
         described = _described(contents, tree)
         if described is not None:
             described.source = SourceInfo(dialect="described", integrity=integrity)

@@ -11,6 +11,7 @@ from snnbridge import OptionError, ReadError
 from snnbridge.model import Array
 from snnbridge.storage import Limits, Source
 from snnbridge_plugins.torch.container import Contents, read_contents
+from snnbridge_plugins.torch.sharding import read_shards
 from snnbridge_plugins.torch.tensors import read_tensors
 from snnbridge_plugins.torch.trees import Notes, Plain
 
@@ -36,6 +37,8 @@ def read_state_dict(source: Source) -> dict[str, Array]:
     ReadError
         If there is no state dict.
     """
+    if source.read(0, 1) == b"{":
+        return read_shards(source).tensors
     if source.read(8, 1) == b"{":
         return read_tensors(source.data)[0]
     tree = read_tree(source, verify=False)[1]
@@ -62,7 +65,10 @@ def find(tree: Any, net: str | None) -> tuple[str, ...]:
         If there is none under the key.
     """
     if not isinstance(tree, Mapping):
-        raise ReadError(f"the file holds a {type(tree).__name__}; expected a state dict")
+        what = "one tensor" if isinstance(tree, np.ndarray) else f"a {type(tree).__name__}"
+        raise ReadError(
+            f"the file holds {what}; expected a state dict: torch.save(net.state_dict(), path)"
+        )
     if net is not None:
         if net != "." and not isinstance(tree.get(net), Mapping):
             raise OptionError(f"net={net!r}: the file has {_keys(tree)} at its top")

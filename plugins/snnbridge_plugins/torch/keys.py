@@ -31,6 +31,8 @@ class ModuleKeys:
         Keys that say nothing which is not said elsewhere.
     below : str
         The name of a module inside, where the class has one.
+    others : set of str, optional
+        Keys that it may have beside those; any, if there is no such set.
     """
 
     framework: str
@@ -40,11 +42,17 @@ class ModuleKeys:
     states: Mapping[str, str] = field(default_factory=dict)
     spare: tuple[str, ...] = ()
     below: str = ""
+    others: frozenset[str] | None = None
 
     @property
     def keys(self) -> frozenset[str]:
         """All of them."""
         return frozenset({*self.parameters, *self.states, *self.spare})
+
+
+#: snnTorch's own key of a neuron's reset, and what its values stand for.
+RESET_KEY = "reset_mechanism_val"
+RESETS = dict(enumerate(("subtract", "zero", "none")))
 
 
 def _snntorch(kind: str, below: str = "", **more: str) -> ModuleKeys:
@@ -55,7 +63,7 @@ def _snntorch(kind: str, below: str = "", **more: str) -> ModuleKeys:
         needs=frozenset({"threshold", *more}),
         parameters=parameters,
         states={"mem": "v", "syn": "synapse.i", "spk": "spike"},
-        spare=("reset_mechanism_val",) + (("beta",) if "beta" not in more else ()),
+        spare=(RESET_KEY,) + (("beta",) if "beta" not in more else ()),
         below=below,
     )
 
@@ -85,21 +93,40 @@ _ROCKPOOL_SYNAPSE = {
     "beta": "synapse.decay",
     "dash_syn": "synapse.dash",
 }
+_ROCKPOOL_STATES = {"vmem": "v", "isyn": "synapse.i", "spikes": "spike"}
 _ROCKPOOL_FIRE = {"bias": "bias", "threshold": "threshold"}
 
 
-def _rockpool(kind: str, states: Mapping[str, str], **parameters: str) -> ModuleKeys:
+def _rockpool(
+    kind: str, needs: str, states: Mapping[str, str], others: str = "", **parameters: str
+) -> ModuleKeys:
     return ModuleKeys(
         framework="rockpool",
         kind=kind,
-        needs=frozenset(),  # its name is in the key
+        needs=frozenset(needs.split()),
         parameters=parameters,
         states=states,
+        others=frozenset(others.split()),
     )
 
 
 #: From the most particular to the least; the first whose keys are there is taken.
 MODULES = (
+    *(
+        _rockpool(
+            "LIFTorch", f"threshold vmem isyn spikes {leak}", _ROCKPOOL_STATES, "w_rec",
+            **_ROCKPOOL_LEAK, **_ROCKPOOL_SYNAPSE, **_ROCKPOOL_FIRE,
+        )
+        for leak in _ROCKPOOL_LEAK
+    ),
+    *(
+        _rockpool(
+            "LIFNeuronTorch", f"threshold vmem {leak}", {"vmem": "v"},
+            **_ROCKPOOL_LEAK, **_ROCKPOOL_FIRE,
+        )
+        for leak in _ROCKPOOL_LEAK
+    ),
+    _rockpool("ExpSynTorch", "tau isyn", {"isyn": "i"}, tau="tau"),
     _snntorch("Lapicque", **_RC),
     _snntorch("RSynaptic", "recurrent", **_BETA, **_ALPHA),
     _snntorch("Synaptic", **_BETA, **_ALPHA),
@@ -130,15 +157,6 @@ MODULES = (
         needs=frozenset({"w"}),
         parameters={"w": "logit"},
     ),
-    _rockpool(
-        "LIFTorch",
-        {"vmem": "v", "isyn": "synapse.i", "spikes": "spike"},
-        **_ROCKPOOL_LEAK, **_ROCKPOOL_SYNAPSE, **_ROCKPOOL_FIRE,
-    ),
-    _rockpool(
-        "LIFNeuronTorch", {"vmem": "v"}, **_ROCKPOOL_LEAK, **_ROCKPOOL_FIRE
-    ),
-    _rockpool("ExpSynTorch", {"isyn": "i"}, tau="tau"),
 )  # fmt: skip
 #: Keys of classes outside the family, which share keys with those inside.
 FOREIGN = frozenset({"tau_adapt", "lstm_cell", "weight_ih_l0"})
@@ -173,10 +191,13 @@ def module_of(name: str, keys: frozenset[str], below: frozenset[str]) -> ModuleK
         return next((row for row in MODULES if row.kind == kind), None)
     if keys & FOREIGN:
         return None
-    for row in MODULES:
-        if row.needs and row.needs <= keys and (not row.below or row.below in below):
-            return row
-    return None
+    return next((row for row in MODULES if _fits(row, keys, below)), None)
+
+
+def _fits(row: ModuleKeys, keys: frozenset[str], below: frozenset[str]) -> bool:
+    if not row.needs <= keys or (row.below and row.below not in below):
+        return False
+    return row.others is None or keys <= row.keys | row.others
 
 
 def keys_of(framework: str, kind: str) -> ModuleKeys | None:

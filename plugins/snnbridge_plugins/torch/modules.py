@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from snnbridge import (
     UNKNOWN,
@@ -20,47 +22,16 @@ from snnbridge import (
     Synapse,
     rules,
 )
-from snnbridge.model import Array, Path
+from snnbridge.model import Array
+from snnbridge_plugins.torch import containers, orientation
 from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, WITH_TAIL, Form
-from snnbridge_plugins.torch.keys import ModuleKeys, class_in_name, module_of
+from snnbridge_plugins.torch.found import Found
+from snnbridge_plugins.torch.keys import RESET_KEY, RESETS, ModuleKeys, class_in_name, module_of
 
-_RESETS = ("subtract", "zero", "none")
+#: Rockpool saves the state of one sample, sinabs that of a batch.
+_BATCH_AXES = {"rockpool": None, "sinabs": 0}
 _WEIGHTED = {2: Linear, 3: Conv1d, 4: Conv2d}
 _NORM = {"running_mean": "mean", "running_var": "variance", "weight": "weight", "bias": "bias"}
-
-
-@dataclass(slots=True)
-class Found:
-    """What a state dict holds.
-
-    Parameters
-    ----------
-    layers : dict of str to Layer
-    state : dict of path to StateVariable
-    places : dict of str to (path, Form)
-        For each key the path of :func:`snnbridge.differences` of its array, and how it is stored.
-    others : dict of str to array
-        The keys that stand for nothing in the model.
-    notes : list of str
-    """
-
-    layers: dict[str, Layer] = field(default_factory=dict)
-    state: dict[Path, StateVariable] = field(default_factory=dict)
-    places: dict[str, tuple[Path, Form]] = field(default_factory=dict)
-    others: dict[str, Array] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def add(self, layer: Layer, keys: Mapping[str, str], form: Form = AS_IT_IS) -> None:
-        """Add a layer, and the key of each of its parameters."""
-        self.layers[layer.name] = layer
-        for key, parameter in keys.items():
-            self.places[key] = (("layers", layer.name, parameter), form)
-
-    @property
-    def framework(self) -> Any:
-        """The framework of its neurons; UNKNOWN where nothing tells it."""
-        names = {layer.origin.framework for layer in self.layers.values() if layer.origin}
-        return names.pop() if len(names) == 1 else UNKNOWN
 
 
 def layers_of(entries: Mapping[str, Array]) -> Found:
@@ -81,13 +52,19 @@ def layers_of(entries: Mapping[str, Array]) -> Found:
         name, _, own = key.rpartition(".")
         modules.setdefault(name, {})[own] = array
     children = _children(modules)
-    found = Found()
+    rows = {
+        name: row
+        for name, arrays in modules.items()
+        if (row := module_of(name, frozenset(arrays), frozenset(children.get(name, ()))))
+        and _fits(row, arrays)
+    }
+    turned = orientation.turned(modules, {row.framework for row in rows.values()})
+    found = Found(notes=list(orientation.notes(turned, modules)))
     for name, arrays in modules.items():
-        row = module_of(name, frozenset(arrays), frozenset(children.get(name, ())))
-        if row is not None and _fits(row, arrays):
-            _add_dynamic(found, row, name, arrays)
+        if name in rows:
+            _add_dynamic(found, rows[name], name, arrays)
         else:
-            _add_plain(found, name, arrays, set(modules))
+            _add_plain(found, name, arrays, set(modules), turned.get(name, False))
     return found
 
 
@@ -148,10 +125,8 @@ def _form(row: ModuleKeys, key: str, array: Array) -> Form:
 
 
 def _reset(arrays: Mapping[str, Array]) -> str:
-    value = arrays.get("reset_mechanism_val")
-    if value is None or value.shape != () or int(value) not in range(len(_RESETS)):
-        return ""
-    return _RESETS[int(value)]
+    value = arrays.get(RESET_KEY)
+    return "" if value is None or value.shape != () else RESETS.get(value.item(), "")
 
 
 def _synapse(
@@ -194,7 +169,7 @@ def _place_states(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str,
         array, path = arrays.get(own), _layer_path(name, place)
         if array is None or array.size == 0 or path[0] not in found.layers:
             continue  # empty before the first run
-        batch = None if row.framework == "rockpool" else UNKNOWN
+        batch = _BATCH_AXES.get(row.framework, UNKNOWN)
         layer: Any = found.layers[path[0]]
         form = state_form(layer) if array.ndim == 2 else AS_IT_IS
         found.state[path] = StateVariable(form.held(array), batch_axis=batch)
@@ -234,7 +209,11 @@ def _note(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array])
         found.notes.append(
             f"{name}: snn.{row.kind} and snn.Alpha keep the same keys; read as {row.kind}"
         )
-    if "reset_mechanism_val" in arrays:
+    if row.kind == "LIFTorch" and "tau_mem" in arrays and not class_in_name(name):
+        found.notes.append(
+            f"{name}: Rockpool's LIFTorch and LIFBitshiftTorch keep the same keys; read as LIFTorch"
+        )
+    if RESET_KEY in arrays:
         found.notes.append(
             f"{name}: the file says reset_mechanism={_reset(arrays)!r}; a net that was built with "
             "another one and then loaded this value goes on with its own"
@@ -244,17 +223,35 @@ def _note(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array])
 # Modules without
 
 
-def _add_plain(found: Found, name: str, arrays: Mapping[str, Array], modules: set[str]) -> None:
-    if name == "" or name in found.layers:
+def _add_plain(
+    found: Found,
+    name: str,
+    arrays: Mapping[str, Array],
+    modules: set[str],
+    turned: bool | None,
+) -> None:
+    if turned is None:
+        _add_opaque(found, name, arrays, Origin(orientation.ROCKPOOL, "?"))
+    elif name == "" or name in found.layers:
         _add_opaque(found, name, arrays)
     elif "running_mean" in arrays and _is_norm(arrays):
         _add_norm(found, name, arrays)
-    elif _is_weighted(name, arrays):
-        _add_weighted(found, name, arrays)
-    elif set(arrays) == {"V"} and f"{name.rpartition('.')[0]}.V" in found.places:
+    elif _is_weighted(arrays, turned=turned):
+        _add_weighted(found, name, arrays, modules, turned=turned)
+    elif _is_stored_twice(found, name, arrays):
         found.places[f"{name}.V"] = found.places[f"{name.rpartition('.')[0]}.V"]
     else:
         _add_opaque(found, name, arrays)
+
+
+def _is_stored_twice(found: Found, name: str, arrays: Mapping[str, Array]) -> bool:
+    """Whether it is the recurrent factor of snnTorch, which stands at the neuron as well."""
+    first = found.layers.get(f"{name.rpartition('.')[0]}.V")
+    if set(arrays) != {"V"} or not isinstance(first, Scale):
+        return False
+    held: Any = first.parameters["factor"].value
+    again = arrays["V"]
+    return held.dtype == again.dtype and bool(np.array_equal(held, again))
 
 
 def _is_norm(arrays: Mapping[str, Array]) -> bool:
@@ -271,27 +268,43 @@ def _add_norm(found: Found, name: str, arrays: Mapping[str, Array]) -> None:
         found.others[f"{name}.num_batches_tracked"] = arrays["num_batches_tracked"]
 
 
-def _is_weighted(name: str, arrays: Mapping[str, Array]) -> bool:
+def _is_weighted(arrays: Mapping[str, Array], *, turned: bool) -> bool:
     weight, bias = arrays.get("weight"), arrays.get("bias")
     if weight is None or not set(arrays) <= {"weight", "bias"} or weight.ndim not in _WEIGHTED:
         return False
-    outputs = weight.shape[1 if class_in_name(name) else 0]
+    outputs = weight.shape[1 if turned else 0]
     return bias is None or bias.shape == (outputs,)
 
 
-def _add_weighted(found: Found, name: str, arrays: Mapping[str, Array]) -> None:
-    kind = class_in_name(name)
-    form = TRANSPOSED if kind == "LinearTorch" else AS_IT_IS
+def _add_weighted(
+    found: Found, name: str, arrays: Mapping[str, Array], modules: set[str], *, turned: bool
+) -> None:
+    if containers.is_container(name, arrays, modules):
+        _add_container(found, name, arrays)
+        return
+    form = TRANSPOSED if turned else AS_IT_IS
     weight = form.held(arrays["weight"])
-    origin = Origin("rockpool", kind) if kind else None
+    origin = Origin(orientation.ROCKPOOL, orientation.LINEAR) if turned else None
     layer: Layer = _WEIGHTED[weight.ndim](name, weight, arrays.get("bias"), origin=origin)
     found.add(layer, {_key(name, "weight"): "weight"}, form)
     if "bias" in arrays:
         found.add(layer, {_key(name, "bias"): "bias"})
 
 
-def _add_opaque(found: Found, name: str, arrays: Mapping[str, Array]) -> None:
+def _add_container(found: Found, name: str, arrays: Mapping[str, Array]) -> None:
+    for layer in containers.parted(name, arrays):
+        found.layers[layer.name] = layer
+    found.places[_key(name, "weight")] = next(containers.columns_of(name, arrays["weight"]))
+    if "bias" in arrays:
+        found.places[_key(name, "bias")] = (("layers", name, "bias"), AS_IT_IS)
+    found.notes.append(containers.note(name, arrays["weight"]))
+
+
+def _add_opaque(
+    found: Found, name: str, arrays: Mapping[str, Array], origin: Origin | None = None
+) -> None:
     label = name or "net"
     while label in found.layers:
         label += "'"
-    found.add(Opaque(label, dict[str, Any](arrays)), {_key(name, own): own for own in arrays})
+    layer = Opaque(label, dict[str, Any](arrays), origin=origin)
+    found.add(layer, {_key(name, own): own for own in arrays})

@@ -15,9 +15,9 @@ from snnbridge import (
 )
 from snnbridge.model import Array, Path
 from snnbridge.storage import Source, array_bytes
-from snnbridge_plugins.torch.entries import Entry, array_at, entries_of
+from snnbridge_plugins.torch.entries import Entry, array_at, entries_of, is_turned
 from snnbridge_plugins.torch.finding import read_state_dict
-from snnbridge_plugins.torch.forms import AS_IT_IS, Form
+from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, Form
 from snnbridge_plugins.torch.pickling import is_writable
 from snnbridge_plugins.torch.template import fill
 from snnbridge_plugins.torch.trees import Notes, from_json
@@ -83,7 +83,12 @@ def native_of(
     tree = {**rest, net[0]: state} if net else state
     if "order" in layout and set(layout["order"]) == set(tree):
         tree = {key: tree[key] for key in layout["order"]}
-    places = {e.path: ((*net, k), e.form) for k, e in reversed(entries.items()) if e.path}
+    places = {
+        path: ((*net, key), form)
+        for key, entry in reversed(entries.items())
+        for path, form in ((entry.path, entry.form), *entry.others)
+        if path
+    }
     places.update((("training", *at), (at, AS_IT_IS)) for at in _arrays(rest))
     notes = from_json(layout["types"]) if "types" in layout else {net: {"is": "OrderedDict"}}
     shared = {(*net, key): group for key, group in groups.items()}
@@ -131,9 +136,14 @@ def in_order(checkpoint: SNNCheckpoint, layout: Mapping[str, Any]) -> Iterator[E
     placed: set[Path | None] = set()
     for key, at, how in layout.get("keys", ()):
         path, form = tuple(at), Form.from_json(how)
+        if form.columns:  # of a tensor that several arrays stand in
+            if key in usual:
+                yield usual.pop(key)
+            continue
         array = array_at(checkpoint, path) if path else others.get(key)
         if array is not None:
             placed.add(path or None)
+            form = _form(checkpoint, path, form)
             yield Entry(key, form.stored(array), path or None, form)
             usual.pop(key, None)
     for entry in usual.values():
@@ -141,6 +151,13 @@ def in_order(checkpoint: SNNCheckpoint, layout: Mapping[str, Any]) -> Iterator[E
             yield Entry(entry.key, others.get(entry.key, entry.array))
         elif entry.path not in placed:
             yield entry
+
+
+def _form(checkpoint: SNNCheckpoint, path: Path, form: Form) -> Form:
+    """Return the form of an array: a spec may have told what the file's reader could not."""
+    if path[:1] != ("layers",) or path[2:] != ("weight",):
+        return form
+    return TRANSPOSED if is_turned(checkpoint.layers[path[1]]) else form
 
 
 def _writable(tree: Any) -> Any:

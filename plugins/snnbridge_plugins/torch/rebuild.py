@@ -22,6 +22,7 @@ from snnbridge_plugins.torch.values import (
     Tensor,
 )
 
+_NO_TYPE = "is not read; convert it to another type and save it again"
 _NO_ARRAY = "is not read; make it a dense tensor (to_dense(), dequantize()) and save it again"
 
 
@@ -29,7 +30,8 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *more: Any) -> 
     """``_rebuild_tensor_v2``: storage, offset, size, stride, requires_grad, hooks, metadata."""
     if not isinstance(storage, Storage) or storage.dtype is None:
         raise ReadError("a tensor without a storage of its type")
-    return Tensor(storage, storage.dtype, *_window(offset, shape, strides), _grad(more))
+    window = _window(offset, shape, strides)
+    return Tensor(storage, storage.dtype, *window, _grad(more), views=_views(*more[2:3]))
 
 
 def _untyped(storage: Any, offset: Any, shape: Any, strides: Any, *more: Any) -> Tensor:
@@ -37,8 +39,18 @@ def _untyped(storage: Any, offset: Any, shape: Any, strides: Any, *more: Any) ->
     dtype = more[2] if len(more) > 2 else None
     name = dtype.name.removeprefix("torch.") if isinstance(dtype, Global) else ""
     if not isinstance(storage, Storage) or name not in DTYPES:
-        raise ReadError(f"a tensor of type {name or dtype!r} {_NO_ARRAY}")
-    return Tensor(storage, name, *_window(offset, shape, strides), _grad(more))
+        raise ReadError(f"a tensor of type {name or dtype!r} {_NO_TYPE}")
+    window = _window(offset, shape, strides)
+    return Tensor(storage, name, *window, _grad(more), views=_views(*more[3:4]))
+
+
+def _views(metadata: Any = None) -> tuple[str, ...]:
+    """Return the views that a tensor's metadata name: it is negative, or conjugate."""
+    if not metadata:
+        return ()
+    if not isinstance(metadata, dict) or not metadata.keys() <= {"conj", "neg"}:
+        raise ReadError(f"a tensor with the metadata {metadata!r} {_NO_ARRAY}")
+    return tuple(key for key in ("conj", "neg") if metadata.get(key) is True)
 
 
 def _grad(more: tuple[Any, ...]) -> bool:
@@ -57,7 +69,7 @@ def _parameter(tensor: Any, requires_grad: Any, *_: Any) -> Tensor:
         raise ReadError("a parameter that is no tensor")
     return Tensor(
         tensor.storage, tensor.dtype, tensor.offset, tensor.shape, tensor.strides,
-        requires_grad is True, is_parameter=True,
+        requires_grad is True, is_parameter=True, views=tensor.views,
     )  # fmt: skip
 
 
@@ -115,8 +127,14 @@ _REFUSED = {
     "torch._utils._rebuild_device_tensor_from_numpy": "a tensor of a foreign device",
     "torch._utils._rebuild_device_tensor_from_cpu_tensor": "a tensor of a foreign device",
 }
+#: Types that tensors may name and arrays cannot have.
+_NO_DTYPES = (
+    "complex32", "float4_e2m1fn_x2", "quint8", "qint8", "qint32", "quint4x2", "quint2x4",
+    *(f"bits{n}" for n in ("1x8", "2x4", "4x2", "8", "16")),
+    *(f"{sign}int{n}" for sign in ("", "u") for n in range(1, 8)),
+)  # fmt: skip
 _NAMES = frozenset(
-    {f"torch.{name}" for name in (*DTYPES, "complex32", "Tensor", "nn.parameter.Parameter")}
+    {f"torch.{name}" for name in (*DTYPES, *_NO_DTYPES, "Tensor", "nn.parameter.Parameter")}
     | {f"torch.{place}{name}" for name in STORAGES for place in ("", "cuda.")}
     | {"torch.storage.UntypedStorage"}
 )

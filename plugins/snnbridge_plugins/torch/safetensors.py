@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from snnbridge import ReadError, SNNCheckpoint, SourceInfo, differences
+from snnbridge import SNNCheckpoint, SourceInfo, differences
 from snnbridge.document import from_document, from_inline, inline, to_document
 from snnbridge.model import Array, Path
 from snnbridge.storage import (
@@ -23,10 +23,20 @@ from snnbridge.storage import (
     dump_json,
     parse_json,
 )
-from snnbridge_plugins.torch.digests import DIGESTS, DOCUMENT, blank, compare, fill_in
+from snnbridge_plugins.torch.digests import (
+    DIGESTS,
+    DOCUMENT,
+    FILE,
+    RESERVED,
+    are_intact,
+    blank,
+    compare,
+    fill_in,
+)
 from snnbridge_plugins.torch.files import CHECKED_BYTES, fetching
 from snnbridge_plugins.torch.native import native_of
 from snnbridge_plugins.torch.reading import checkpoint_of
+from snnbridge_plugins.torch.sharding import INDEX, read_shards, shards_of, size_of, write_shards
 from snnbridge_plugins.torch.tensors import WRITTEN, read_tensors, write_tensors
 from snnbridge_plugins.torch.trees import Notes
 
@@ -34,7 +44,11 @@ _CHANGED = (
     "another program changed the file after snnbridge wrote it, or it was damaged: the arrays are "
     "those that stand there now, everything else is as snnbridge wrote it"
 )
-_SHARDS = 10_000
+_ONE_OF_SEVERAL = (
+    "this is one of several files of a net; read NAME.safetensors.index.json beside it"
+)
+#: The size that huggingface takes where none is said.
+_SHARD = "5GB"
 _NOTES: Notes = {(): {"is": "OrderedDict"}}
 
 
@@ -51,42 +65,31 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     ReadError
         If a file is damaged, or is not what the index says.
     """
+    parts: list[Source] = []
     if source.read(0, 1) == b"{":
-        tensors, metadata, dialect = *_read_index(source), "index"
+        shards = read_shards(source)
+        source, parts = shards.index, shards.files
+        tensors, metadata = shards.tensors, shards.metadata
     else:
-        tensors, metadata, dialect = *read_tensors(source.data), "file"
-    asked = options.get("check", "yes" if source.size <= CHECKED_BYTES else "no") == "yes"
+        tensors, metadata = read_tensors(source.data)
+    dialect = "index" if parts else "file"
+    size = source.size + sum(part.size for part in parts)
+    asked = options.get("check", "yes" if size <= CHECKED_BYTES else "no") == "yes"
     integrity = compare(source.data, metadata, whole=asked)
-    if DOCUMENT in metadata and not options.get("net"):
-        notes = (_CHANGED,) if integrity == "changed" else ()
+    if integrity == "intact" and parts:
+        files = ((part.path.name, part.data) for part in parts)
+        integrity = "intact" if are_intact(files, metadata) else "changed"
+    if DOCUMENT in metadata:
+        changed = (_CHANGED,) if integrity == "changed" else ()
         checkpoint = _described(tensors, metadata[DOCUMENT])
-        checkpoint.source = SourceInfo(dialect="described", integrity=integrity, notes=notes)
+        checkpoint.source = SourceInfo(dialect="described", integrity=integrity, notes=changed)
         return checkpoint
     checkpoint = checkpoint_of(tensors, _NOTES, ".")
-    checkpoint.metadata = {key: value for key, value in metadata.items() if key != "format"}
-    checkpoint.source = replace(checkpoint.source or SourceInfo(), dialect=dialect)
+    info = checkpoint.source or SourceInfo()
+    notes = (*info.notes, _ONE_OF_SEVERAL) if FILE in metadata else info.notes
+    checkpoint.metadata = {k: v for k, v in metadata.items() if k not in ("format", FILE)}
+    checkpoint.source = replace(info, dialect=dialect, integrity=integrity, notes=notes)
     return checkpoint
-
-
-def _read_index(source: Source) -> tuple[dict[str, Array], dict[str, Any]]:
-    index = parse_json(source.data, where="the index")
-    places = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(places, dict) or not all(isinstance(x, str) for x in places.values()):
-        raise ReadError("an index has a weight_map from tensors to files")
-    names = dict.fromkeys(places.values())
-    if len(names) > _SHARDS:
-        raise ReadError(f"the index names {len(names)} files; at most {_SHARDS} are read")
-    shards = {}
-    for name in names:
-        try:
-            with source.sibling(name, follow=False) as shard:
-                shards[name] = read_tensors(shard.data)[0]
-        except FileNotFoundError as error:
-            raise ReadError(f"the index names {name!r}, which is not beside it") from error
-    missing = [key for key, name in places.items() if key not in shards[name]]
-    if missing:
-        raise ReadError(f"{places[missing[0]]!r} lacks the tensor {missing[0]!r} of the index")
-    return {key: shards[name][key] for key, name in places.items()}, {}
 
 
 def _described(tensors: dict[str, Array], text: str) -> SNNCheckpoint:
@@ -98,23 +101,33 @@ def _described(tensors: dict[str, Array], text: str) -> SNNCheckpoint:
 
 
 def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any]) -> None:
-    """Write one file that the safetensors package reads.
+    """Write one file that the safetensors package reads, or several and their index.
 
     Raises
     ------
     WriteError
         If the header would become larger than readers take.
+    OptionError
+        If ``shard`` is no size.
     """
     native = native_of(checkpoint, flat=True, options=options)
     tensors = {key: a for key, a in native.tree.items() if _is_tensor(a)}
-    metadata = {"format": "pt"}
-    metadata |= {k: v for k, v in checkpoint.metadata.items() if isinstance(v, str)}
-    if not options.get("bare"):
+    texts = ((k, v) for k, v in checkpoint.metadata.items() if isinstance(v, str))
+    metadata = {k: v for k, v in texts if k not in RESERVED}
+    bare = bool(options.get("bare"))
+    if not bare:
         metadata[DOCUMENT] = _document(checkpoint, native.places, tensors)
         metadata[DIGESTS] = blank(metadata[DOCUMENT])
+    has_index = target.path.name.endswith(INDEX)
+    shards = [tensors]
+    if "shard" in options or has_index:
+        shards = shards_of(tensors, size_of(options.get("shard", _SHARD)))
+    if len(shards) > 1 or has_index:
+        write_shards(shards, metadata, target, bare=bare)
+        return
     with target.open() as file:
-        header = write_tensors(tensors, metadata, file.write)
-        if DIGESTS in metadata:
+        header = write_tensors(tensors, {"format": "pt", **metadata}, file.write)
+        if not bare:
             fill_in(file, header)
 
 

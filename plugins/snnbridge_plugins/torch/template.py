@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
 
 from snnbridge import OptionError, WriteError
 from snnbridge.model import Array
+from snnbridge.storage import array_bytes
+from snnbridge_plugins.pairs import MAP, pairs_of
 from snnbridge_plugins.torch.entries import Entry
+from snnbridge_plugins.torch.keys import RESET_KEY, RESETS
 
 _T = TypeVar("_T")
 _SHOWN = 12
 
 
-def fill(template: Mapping[str, Array], entries: Mapping[str, Entry], names: str) -> list[Entry]:
+def fill(template: Mapping[str, Array], entries: Mapping[str, Entry], names: Any) -> list[Entry]:
     """Put a checkpoint's tensors in the place of a template's.
 
     A module of the template (the keys below one name) takes the layer that `names` gives it, the
@@ -25,8 +30,8 @@ def fill(template: Mapping[str, Array], entries: Mapping[str, Entry], names: str
     template : mapping of str to array
     entries : mapping of str to Entry
         By the keys that the checkpoint would have by itself.
-    names : str
-        ``MODULE=LAYER,MODULE=LAYER``.
+    names : str or mapping of str to str
+        ``LAYER=NAME,LAYER=NAME``: for a layer the module of the template.
 
     Returns
     -------
@@ -38,28 +43,41 @@ def fill(template: Mapping[str, Array], entries: Mapping[str, Entry], names: str
     WriteError
         Naming every missing and unexpected key, and every tensor that does not fit.
     OptionError
-        If `names` is no such list.
+        If `names` is no such list, or names what is not there.
     """
     modules, layers = _modules(template), _modules(entries)
-    pairs = _matched(modules, layers, _pairs(names))
+    pairs = _matched(modules, layers, _stated(pairs_of("map", names, MAP), modules, layers))
     found: list[Entry] = []
+    missing: list[str] = []
     problems: list[str] = []
     for key, array in template.items():
         name, own = _split(key)
         entry = layers.get(pairs.get(name, name), {}).get(own)
-        reason = "missing" if entry is None else _misfit(entry.array, array)
-        if reason:
+        if entry is None:
+            missing.append(key)
+        elif reason := _other_reset(entry, array) or _misfit(entry, array):
             problems.append(f"{key!r} {reason}")
-        elif entry is not None:
+        else:
             found.append(replace(entry, key=key))
-    problems += _unexpected(modules, layers, pairs)
-    if problems:
-        more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise WriteError(
-            f"the checkpoint does not fit the template: {'; '.join(problems[:_SHOWN])}{more}; "
-            "where names differ, say map=MODULE=LAYER,..."
-        )
+    problems += _untied(template, found)
+    _refuse(problems, missing, list(_unexpected(modules, layers, pairs)))
     return found
+
+
+def _refuse(problems: list[str], missing: list[str], unexpected: list[str]) -> None:
+    told = [_listed(problems, "; ")] if problems else []
+    for what, keys in (("missing", missing), ("unexpected", unexpected)):
+        if keys:
+            told.append(f"{what} {_listed([repr(key) for key in keys], ', ')}")
+    if missing or unexpected:
+        told.append(f"where names differ, say map={MAP},...")
+    if told:
+        raise WriteError(f"the checkpoint does not fit the template: {'; '.join(told)}")
+
+
+def _listed(words: list[str], between: str) -> str:
+    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+    return between.join(words[:_SHOWN]) + more
 
 
 def _split(key: str) -> tuple[str, str]:
@@ -75,11 +93,21 @@ def _modules(entries: Mapping[str, _T]) -> dict[str, dict[str, _T]]:
     return found
 
 
-def _pairs(names: str) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in names.split(",")] if names else []
-    if any(not module or not layer for module, _, layer in pairs):
-        raise OptionError(f"map must be MODULE=LAYER,MODULE=LAYER,..., not {names!r}")
-    return {module.strip(): layer.strip() for module, _, layer in pairs}
+def _stated(
+    names: Mapping[str, str], modules: Mapping[str, Any], layers: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the layers that the user gives to modules, by module."""
+    for layer, module in names.items():
+        for name, known, what in (
+            (layer, layers, "layer with tensors"), (module, modules, "module of the template")
+        ):  # fmt: skip
+            if name not in known:
+                some = ", ".join(map(repr, list(known)[:8]))
+                raise OptionError(f"map names {name!r}, which is no {what}; there are {some}")
+    found = {module: layer for layer, module in names.items()}
+    if len(found) < len(names):
+        raise OptionError("map gives a module of the template two layers")
+    return found
 
 
 def _matched(
@@ -89,7 +117,8 @@ def _matched(
 ) -> dict[str, str]:
     """Return for each module of the template the layer that goes there."""
     pairs = dict(given)
-    pairs |= {name: name for name in modules if name in layers and name not in pairs}
+    taken = set(given.values())
+    pairs |= {x: x for x in modules if x in layers and x not in pairs and x not in taken}
     for name, keys in modules.items():
         if name in pairs:
             continue
@@ -101,7 +130,7 @@ def _matched(
         elif len(free) > 1:
             raise WriteError(
                 f"{name!r} of the template could be any of {', '.join(map(repr, free))}; say which "
-                f"with map={name}=LAYER"
+                f"with map={free[0]}={name}"
             )
     return pairs
 
@@ -114,12 +143,57 @@ def _same_shapes(keys: Mapping[str, Array], entries: Mapping[str, Entry]) -> boo
     return _shapes(keys) == {own: entry.array.shape for own, entry in entries.items()}
 
 
-def _misfit(array: Array, place: Array) -> str:
+def _misfit(entry: Entry, place: Array) -> str:
+    """Say why a tensor does not go to a place of the template; a net casts what it loads."""
+    array = entry.array
     if array.shape != place.shape:
-        return f"has the shape {place.shape}, not {array.shape}"
-    if array.dtype.newbyteorder("=") != place.dtype.newbyteorder("="):
-        return f"is {place.dtype}, not {array.dtype}"
+        if entry.path is None or entry.path[0] == "state":
+            return (
+                f"is a state, of shape {place.shape} in the template and {array.shape} in the "
+                "checkpoint; make the template of a net that has not run"
+            )
+        turned = ", its transpose" if array.ndim > 1 and array.shape[::-1] == place.shape else ""
+        return f"has the shape {place.shape} there, the checkpoint's {array.shape}{turned}"
+    if not _is_kept(array, place.dtype):
+        return f"is {place.dtype} there, so that a net would round the checkpoint's {array.dtype}"
     return ""
+
+
+def _other_reset(entry: Entry, place: Array) -> str:
+    """Say so where a net of snnTorch was built with another reset: it goes on as it was built."""
+    if _split(entry.key)[1] != RESET_KEY or not entry.array.shape == place.shape == ():
+        return ""
+    there, here = (RESETS.get(a.item(), str(a)) for a in (place, entry.array))
+    if there == here:
+        return ""
+    return (
+        f"is {there!r} there and {here!r} in the checkpoint: a net keeps the reset that it was "
+        f"built with, whatever it loads; make the template of one with reset_mechanism={here!r}"
+    )
+
+
+def _is_kept(array: Array, dtype: np.dtype[Any]) -> bool:
+    """Whether every value stays the same in another dtype."""
+    if array.dtype.newbyteorder("=") == dtype.newbyteorder("="):
+        return True
+    if {array.dtype.kind, dtype.kind} - set("iufbV"):
+        return False
+    with np.errstate(all="ignore"):
+        cast = array.astype(dtype)
+        back = cast.astype(array.dtype)
+    whole = {array.dtype.kind, dtype.kind} <= {"i", "u"}
+    return bool(np.array_equal(cast, array)) if whole else array_bytes(back) == array_bytes(array)
+
+
+def _untied(template: Mapping[str, Array], found: Iterable[Entry]) -> Iterator[str]:
+    """Name tensors that the template shares, and of which the checkpoint holds several."""
+    first: dict[Any, Entry] = {}
+    for entry in found:
+        array = template[entry.key]
+        memory = array.__array_interface__["data"][0], array.shape, array.strides, array.dtype
+        held = first.setdefault(memory if array.size else entry.key, entry)
+        if held.array is not entry.array and array_bytes(held.array) != array_bytes(entry.array):
+            yield f"{entry.key!r} and {held.key!r} are one there, and differ in the checkpoint"
 
 
 def _unexpected(
@@ -132,4 +206,4 @@ def _unexpected(
     for name, own in layers.items():
         for key, entry in own.items():
             if entry.path is not None and key not in places.get(name, ()):
-                yield f"'{name}.{key}' unexpected"
+                yield f"{name}.{key}" if name else key

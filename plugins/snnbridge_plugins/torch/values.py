@@ -118,6 +118,8 @@ class Tensor:
     shape, strides : tuple of int
         Strides in elements.
     requires_grad, is_parameter : bool
+    views : tuple of str
+        Views that PyTorch computes when elements are asked for: ``"conj"``, ``"neg"``.
     """
 
     storage: Storage
@@ -127,16 +129,17 @@ class Tensor:
     strides: tuple[int, ...]
     requires_grad: bool = False
     is_parameter: bool = False
+    views: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits, repr=False)
 
     @property
     def window(self) -> tuple[Any, ...]:
         """What is equal for two tensors that are one."""
-        return id(self.storage), self.dtype, self.offset, self.shape, self.strides
+        return id(self.storage), self.dtype, self.offset, self.shape, self.strides, self.views
 
     @cached_property
     def array(self) -> Array:
-        """The elements, read-only; a view of the file.
+        """The elements, read-only; a view of the file, or a copy where a view is computed.
 
         Raises
         ------
@@ -158,6 +161,11 @@ class Tensor:
             array.flags.writeable = False
         if self.dtype == "bool" and array.size and array.view(np.uint8).max() > 1:
             raise ReadError("a tensor of type bool has bytes other than 0 and 1")
+        if self.views and array.dtype.kind not in "fcV":
+            raise ReadError(f"a tensor of type {self.dtype} cannot be {' and '.join(self.views)}")
+        for view in self.views:
+            array = np.conj(array) if view == "conj" else np.negative(array)
+            array.flags.writeable = False
         return array
 
     def _check(self, present: int, itemsize: int) -> None:

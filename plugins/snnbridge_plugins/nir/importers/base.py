@@ -11,6 +11,8 @@ import numpy as np
 from snnbridge import (
     PER_STEP,
     UNKNOWN,
+    Conv1d,
+    Conv2d,
     Flatten,
     Layer,
     Linear,
@@ -36,7 +38,8 @@ from snnbridge_plugins.nir.fields import Fields
 from snnbridge_plugins.nir.graph import Graph, Node
 from snnbridge_plugins.nir.importers.running import Edge, Runs, stepwise
 from snnbridge_plugins.nir.layers import to_layers
-from snnbridge_plugins.nir.nodes import FOREIGN, spread, to_node
+from snnbridge_plugins.nir.nodes import FOREIGN, check_count, spread, to_node
+from snnbridge_plugins.nir.releases import is_misjudged, is_soft
 
 #: From a node's name, its arrays of one shape, and dt in seconds, to the layers that an importer
 #: builds.
@@ -55,8 +58,11 @@ class Importer:
         The framework.
     version : str
         The version that was read and measured.
+    nir : str
+        The release of NIR's package that it was measured with; the last that it takes, if it is
+        before 1.0.6.
     call : str
-        How it is called on a file ``net.nir``; ``{dt}`` is the time step in seconds.
+        How it is called: ``{file}`` is the file's name, ``{dt}`` the time step in seconds.
     neurons : mapping of str to function
         By the type of a node, what it builds.
     writes : function
@@ -90,6 +96,7 @@ class Importer:
     neurons: Mapping[str, Reads]
     writes: Writes
     plain: frozenset[str]
+    nir: str = "1.0.8"
     dt: float = 1e-4
     default: float | None = None
     takes_dt: bool = False
@@ -107,9 +114,9 @@ class Importer:
         known = isinstance(dt, Quantity) and self.takes_dt
         return dt.seconds if known else self.dt  # type: ignore[union-attr]
 
-    def called(self, dt: TimeStep) -> str:
+    def called(self, dt: TimeStep, file: str) -> str:
         """Return the call that loads a file in a time step."""
-        return self.call.format(dt=self.seconds(dt))
+        return self.call.format(dt=self.seconds(dt), file=repr(file))
 
     @property
     def label(self) -> str:
@@ -137,6 +144,7 @@ class Importer:
             If it refuses the node, or leaves it out.
         """
         if node.kind in self.neurons:
+            self._check_fields(name, node)
             fields = Fields(name, node)
             found = fields.parameters(*(k for k in node.fields if k not in ("input_type",)))
             try:
@@ -168,6 +176,13 @@ class Importer:
             return self.runs(graph)
         except Refused as refusal:
             raise ReadError(f"{self.label} {self.version} {refusal}") from refusal
+
+    def _check_fields(self, name: str, node: Node) -> None:
+        if "v_reset" in node.fields and is_soft(self.nir):
+            raise ReadError(
+                f"node {name!r} ({node.kind}): {self.label} {self.version} needs NIR {self.nir}, "
+                "which refuses the field v_reset"
+            )
 
     def _flattening(self, layer: Layer) -> Layer:
         """Join the axes that the importer joins."""
@@ -232,6 +247,8 @@ class Importer:
         assert synapse is None or isinstance(synapse, Synapse)
         if known is None:
             raise Refused("its shape is not known")
+        held = (p.value for p in layer.parameters.values() if p.value is not UNKNOWN)
+        check_count(known, max((value.size for value in held), default=1))
         seconds, step = self.seconds(dt), step_of(layer, synapse, dt)
         kind, fields = from_rest(lambda step: self.writes(step, seconds), step)
         return Node(kind, {key: spread(np.asarray(v), known) for key, v in fields.items()})
@@ -241,6 +258,8 @@ class Importer:
             layer = replace(layer, bias=np.zeros(layer.size[1], np.float32))
         if isinstance(layer, Flatten):
             layer = self._from_behind(layer, shape)
+        if isinstance(layer, Conv1d | Conv2d) and is_misjudged(layer) and not is_soft(self.nir):
+            raise Refused(f"NIR {self.nir}, through which it is read, takes kernels for squares")
         node = to_node(layer, shape, self.dt)
         if node.kind not in (*self.plain, "Input", "Output"):
             kind = node.kind.removeprefix(FOREIGN)

@@ -111,7 +111,7 @@ def _writes(step: Step, dt: float) -> tuple[str, dict[str, Array]]:
 IMPORTER = Importer(
     name="norse",
     version="1.1",
-    call="norse.torch.from_nir(nir.read('net.nir'), dt={dt})",
+    call="norse.torch.from_nir(nir.read({file}), dt={dt})",
     neurons={"LIF": _lif, "IF": _if, "CubaLIF": _cuba},
     writes=_writes,
     plain=frozenset({"Affine", "Linear", "Conv2d", "SumPool2d", "Flatten"}),

@@ -52,11 +52,12 @@ def _writes(step: Step, dt: float) -> tuple[str, dict[str, Array]]:
 IMPORTER = Importer(
     name="rockpool",
     version="3.1",
-    call="rockpool.nn.modules.torch.nir.from_nir(nir.read('net.nir'))",
+    call="rockpool.nn.modules.torch.nir.from_nir(nir.read({file}))",
     neurons={"CubaLIF": _cuba},
     writes=_writes,
     plain=frozenset({"Affine", "Linear"}),
     dt=1e-3,
     takes_dt=True,
     runs=without_graphs(at_once),
+    nir="1.0.4",
 )

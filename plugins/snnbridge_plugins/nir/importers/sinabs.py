@@ -78,11 +78,12 @@ def _writes(step: Step, dt: float) -> tuple[str, dict[str, Array]]:
 IMPORTER = Importer(
     name="sinabs",
     version="3.1",
-    call="sinabs.nir.from_nir(nir.read('net.nir'), batch_size=...)",
+    call="sinabs.nir.from_nir(nir.read({file}), batch_size=...)",
     neurons={"LIF": _lif, "IF": _if, "LI": _li},
     writes=_writes,
     plain=frozenset({"Affine", "Conv2d", "SumPool2d", "Flatten"}),
     in_steps=True,
     biased=True,
     runs=at_once,
+    nir="1.0.4",
 )

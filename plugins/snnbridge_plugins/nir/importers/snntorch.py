@@ -80,7 +80,7 @@ def _writes(step: Step, dt: float) -> tuple[str, dict[str, Array]]:
 IMPORTER = Importer(
     name="snntorch",
     version="1.0",
-    call="snntorch.import_nir.import_from_nir(nir.read('net.nir'))",
+    call="snntorch.import_nir.import_from_nir(nir.read({file}))",
     neurons={"LIF": _lif, "CubaLIF": _cuba, "IF": _if},
     writes=_writes,
     plain=frozenset({"Affine", "Linear", "Conv2d", "AvgPool2d", "SumPool2d", "Flatten"}),

@@ -111,7 +111,7 @@ def _hard(step: Step) -> dict[str, Array]:
 IMPORTER = Importer(
     name="spikingjelly",
     version="2.0",
-    call="spikingjelly.activation_based.nir_exchange.import_from_nir('net.nir', dt={dt})",
+    call="spikingjelly.activation_based.nir_exchange.import_from_nir({file}, dt={dt})",
     neurons={"LIF": _lif, "IF": _if, "CubaLIF": _cuba},
     writes=_writes,
     plain=frozenset({"Affine", "Linear", "Conv1d", "Conv2d", "AvgPool2d", "SumPool2d", "Flatten"}),

@@ -62,7 +62,7 @@ def _writes(step: Step, dt: float) -> tuple[str, dict[str, Array]]:
 IMPORTER = Importer(
     name="spyx",
     version="1.0",
-    call="spyx.nir.from_nir(nir.read('net.nir'), x)",
+    call="spyx.nir.from_nir(nir.read({file}), x)",
     neurons={"LIF": _lif, "IF": _if, "CubaLIF": _cuba},
     writes=_writes,
     plain=frozenset({"Affine", "Linear", "Conv2d", "SumPool2d", "Flatten"}),
