@@ -210,6 +210,7 @@ RELEASES = [
 @pytest.mark.parametrize("found", RELEASES, ids=lambda x: f"{x.framework} {x.release}")
 def test_a_class_has_its_rule_without_any_argument(found):
     stated = {"class": f"{found.framework}.{found.kind}"}
+    stated |= {found.synapse_if: "none"} if found.synapse_if else {}
     made = spec.apply(
         SNNCheckpoint([found.layer("x")]),
         {"version": found.since or "0.0.1", "layers": {"x": stated}},

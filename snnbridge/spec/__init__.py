@@ -15,9 +15,9 @@ A spec is TOML or JSON. Its keys at the top::
 
 A layer inside a graph has the name ``outer/inner``. Any other key at the top states an argument
 for every layer whose class has it. A layer that the file does not hold, because it has no arrays,
-is added by stating its ``class`` or its ``kind``. A class that holds a synapse brings it along. The value ``"?"`` states nothing, so that a form to fill in is a
-valid spec. ``defaults = true``, at the top or in a layer, takes the framework's own defaults for
-what is not stated.
+is added by stating its ``class`` or its ``kind``; a class that holds a synapse brings that along.
+The value ``"?"`` states nothing, so that a form to fill in is a valid spec. ``defaults = true``, at
+the top or in a layer, takes the framework's own defaults for what is not stated.
 
 A spec adds what a file does not say, and goes before what its reader assumed. What contradicts the
 file is refused, and what came from a

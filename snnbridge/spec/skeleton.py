@@ -203,11 +203,18 @@ def _classes(layer: Layer) -> str:
 @cache
 def _classes_of(kind: str, framework: str) -> str:
     fits = [
-        f"{name} ({', '.join(found.arguments)})" if kind == "Neuron" else name
+        f"{name} ({', '.join(_arguments(found))})" if kind == "Neuron" else name
         for (own, name), found in rules.classes.items()
         if own == framework and "." not in name and kind in ("Opaque", found.layer.__name__)
     ]
     return "; ".join(fits) or "snntorch.Leaky, brainpy.Lif or another of the page on dynamics"
+
+
+def _arguments(found: FrameworkClass) -> Iterator[str]:
+    """Give the arguments of a class and those of the synapse that it holds."""
+    yield from found.arguments
+    if found.synapse is not None:
+        yield from (key for key in found.synapse.arguments if key not in found.arguments)
 
 
 def _help(layer: Layer, name: str) -> str:

