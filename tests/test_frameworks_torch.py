@@ -16,7 +16,7 @@ def installed(monkeypatch):
     """Stand in for PyTorch, and for what is installed."""
     for name, module in stand_in.as_modules().items():
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr("snnbridge.frameworks._torch.version", {"snntorch": "1.0.0"}.get)
+    monkeypatch.setattr("snnbridge.frameworks.reading.live_net.version", {"snntorch": "1.0.0"}.get)
 
 
 class Loop(Module):

@@ -17,10 +17,12 @@ from snnbridge import (
     Input,
     Linear,
     Neuron,
+    Output,
     Parameter,
     SNNCheckpoint,
     StateVariable,
     Status,
+    Subgraph,
     SumPool,
     differences,
     rewrites,
@@ -338,3 +340,47 @@ def test_what_no_weights_can_take_is_refused():
         rewrites.with_folded_norm(net, "bn")
     with pytest.raises(CheckpointError, match="averages over padding"):
         rewrites.with_sum_pool(images(AvgPool("pool", (2, 2), (2, 2), 1)), "pool")
+
+
+def within(name, lif, *, delay=0):
+    """Put a neuron into a graph that has an input and an output."""
+    edges = [Connection("in", "lif", delay), Connection("lif", "out")]
+    layers = [Input("in", (6,)), lif, Output("out", (6,))]
+    return Subgraph(name, layers, tuple(edges), {"in": "in"}, {"out": "out"})
+
+
+def test_layers_of_graphs_inside_stand_beside_all_others():
+    inner = within("b", leaky(), delay=1)
+    outer = Subgraph(
+        "a", [Input("in", (6,)), inner, Output("out", (6,))],
+        (Connection("in", "b", 1), Connection("b", "out", 2)), {"in": "in"}, {"out": "out"},
+    )  # fmt: skip
+    fc = net(leaky()).layers["fc"]
+    source = SNNCheckpoint(
+        [fc, outer, Output("out", (6,))], [Connection("fc", "a"), Connection("a", "out")],
+        frozen_layers=["a"],
+    )  # fmt: skip
+    new, (entry,) = rewrites.without_subgraphs(source)
+    assert entry.status is Status.REWRITTEN
+    assert list(new.layers) == ["fc", "a/b/lif", "out"]
+    assert {(c.source, c.target, c.delay) for c in new.connections} == {
+        ("fc", "a/b/lif", 2), ("a/b/lif", "out", 2),
+    }  # fmt: skip
+    assert new.frozen_layers == ["a/b/lif"]
+    assert verify(source, new, steps=40).verdict in ("identical", "equivalent")
+
+
+def test_a_network_without_graphs_inside_stays_as_it_is():
+    source = net(leaky())
+    assert rewrites.without_subgraphs(source) == (source, ())
+
+
+def test_two_ways_through_a_port_that_would_become_one_are_refused():
+    both = [Connection("in", "lif"), Connection("also", "lif"), Connection("lif", "out")]
+    layers = [Input("in", (6,)), Input("also", (6,)), leaky(), Output("out", (6,))]
+    ports = {"in": "in", "also": "also"}
+    block = Subgraph("a", layers, tuple(both), ports, {"out": "out"})
+    fc = net(leaky()).layers["fc"]
+    edges = [Connection("fc", "a", target_port=port) for port in ports]
+    with pytest.raises(CheckpointError, match="would become one"):
+        rewrites.without_subgraphs(SNNCheckpoint([fc, block], edges))

@@ -50,7 +50,7 @@ def test_a_class_of_a_synapse_and_a_neuron_adds_both(framework, kind):
     made = spec.apply(plain(), stated(framework, kind, **given))
     assert [type(layer) for layer in made.layers.values()] == [Linear, Synapse, Neuron]
     assert made.connections == (
-        ConnectionConnection("fc", "lif.synapse"),
+        Connection("fc", "lif.synapse"),
         Connection("lif.synapse", "lif"),
     )
     synapse = made.layers["lif.synapse"]
@@ -103,7 +103,7 @@ def test_a_synapse_that_a_file_holds_takes_its_arguments_from_the_neuron_s_table
 def test_a_synapse_that_the_spec_names_is_wired_as_it_says():
     wanted = stated("norse", "LIFCell") | {"chains": [["fc", "lif.synapse", "lif"]]}
     edges = spec.apply(plain(), wanted).connections
-    assert edges == (ConnectionConnection("fc", "lif.synapse"), Connection("lif.synapse", "lif"))
+    assert edges == (Connection("fc", "lif.synapse"), Connection("lif.synapse", "lif"))
 
 
 def test_what_is_fed_back_goes_into_the_synapse_too():
@@ -117,7 +117,7 @@ def test_a_neuron_of_a_known_graph_gains_the_synapse_of_its_class():
     held = plain(layers=[Neuron("lif", (4,))], connections=[Connection("fc", "lif")], dt=PER_STEP)
     made = spec.apply(held, {"layers": {"lif": {"class": "snntorch.Synaptic", "alpha": 0.5}}})
     assert made.connections == (
-        ConnectionConnection("fc", "lif.synapse"),
+        Connection("fc", "lif.synapse"),
         Connection("lif.synapse", "lif"),
     )
     assert made.layers["lif.synapse"].shape == (4,)

@@ -94,8 +94,8 @@ def test_arrays_are_read_only():
 
 
 def test_a_view_that_is_of_no_use_for_a_type_is_refused():
+    storage = Storage("int64", 1, lambda: memoryview(bytes(8)))
     with pytest.raises(ReadError, match="int64 cannot be conj and neg"):
-        storage = Storage("int64", 1, lambda: memoryview(bytes(8)))
         _ = Tensor(storage, "int64", 0, (1,), (1,), views=("conj", "neg")).array
 
 

@@ -18,8 +18,9 @@ import numpy as np
 
 from snnbridge import bridge, rules
 from snnbridge.errors import CheckpointError, SpecError
-from snnbridge.frameworks._brainpy_building import network
-from snnbridge.frameworks._brainpy_nodes import (
+from snnbridge.frameworks.building.brainpy_network import network
+from snnbridge.frameworks.building.chain import expressed_for
+from snnbridge.frameworks.reading.brainpy_nodes import (
     arguments_of,
     batch_axis_of,
     kind_of,
@@ -27,7 +28,6 @@ from snnbridge.frameworks._brainpy_nodes import (
     start_of,
     trained_in,
 )
-from snnbridge.frameworks._building import expressed_for
 from snnbridge.ledger import Ledger
 from snnbridge.model import (
     UNKNOWN,

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._building import Builder, Group
-from snnbridge.frameworks._pieces import Piece, as_array
-from snnbridge.frameworks._standard import tensor, weight_of
-from snnbridge.frameworks._torch import Arguments, Framework
+from snnbridge.frameworks.building.chain import Builder, Group
+from snnbridge.frameworks.building.torch_layers import tensor, weight_of
+from snnbridge.frameworks.reading.live_net import Arguments, Framework
+from snnbridge.frameworks.reading.pieces import Piece, as_array
 from snnbridge.model import Connection, Linear, Quantity, Reset
 
 __all__ = ["build", "checkpoint_of", "export"]

@@ -8,10 +8,10 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._building import Builder, Group
-from snnbridge.frameworks._pieces import Piece, as_array
-from snnbridge.frameworks._standard import BUILT, tensor, trained
-from snnbridge.frameworks._torch import Arguments, Framework
+from snnbridge.frameworks.building.chain import Builder, Group
+from snnbridge.frameworks.building.torch_layers import BUILT, tensor, trained
+from snnbridge.frameworks.reading.live_net import Arguments, Framework
+from snnbridge.frameworks.reading.pieces import Piece, as_array
 from snnbridge.model import (
     AvgPool,
     BatchNorm,
@@ -247,7 +247,9 @@ def _over_time(make: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that makes a module for (batch, time, ...)."""
 
     def made(layer: Any, *axes: int) -> Any:
-        module = import_module("snnbridge.frameworks._sinabs_modules").over_time(make(layer, *axes))
+        module = import_module("snnbridge.frameworks.building.sinabs_modules").over_time(
+            make(layer, *axes)
+        )
         if axes:  # of a BatchNorm: the channels are another one
             module.axes = axes[0] + 1
         return module

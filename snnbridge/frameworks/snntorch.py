@@ -12,10 +12,10 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._building import Builder, Group
-from snnbridge.frameworks._pieces import Piece, as_array
-from snnbridge.frameworks._standard import filled, tensor
-from snnbridge.frameworks._torch import Arguments, Framework
+from snnbridge.frameworks.building.chain import Builder, Group
+from snnbridge.frameworks.building.torch_layers import filled, tensor
+from snnbridge.frameworks.reading.live_net import Arguments, Framework
+from snnbridge.frameworks.reading.pieces import Piece, as_array
 from snnbridge.model import Conv2d, Linear, Reset, ResetTiming, Scale
 
 __all__ = ["build", "checkpoint_of", "export"]

@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._building import Builder, Group
-from snnbridge.frameworks._pieces import Piece, as_array
-from snnbridge.frameworks._standard import number, tensor
-from snnbridge.frameworks._torch import Arguments, Framework
+from snnbridge.frameworks.building.chain import Builder, Group
+from snnbridge.frameworks.building.torch_layers import number, tensor
+from snnbridge.frameworks.reading.live_net import Arguments, Framework
+from snnbridge.frameworks.reading.pieces import Piece, as_array
 from snnbridge.model import Connection, Linear, Reset, Scale
 
 __all__ = ["build", "checkpoint_of", "export"]
@@ -88,7 +88,7 @@ def _container(module: Any, group: Group) -> Any:
     layer = import_module("spikingjelly.activation_based.layer")
     torch, recurrent = import_module("torch"), group.recurrent
     if recurrent.kind == "Scale":
-        feedback = import_module("snnbridge.frameworks._modules").Feedback
+        feedback = import_module("snnbridge.frameworks.building.feedback").Feedback
         return layer.ElementWiseRecurrentContainer(module, feedback(tensor(recurrent.factor.value)))
     size = recurrent.size[0]
     first = torch.eye(size) if group.input is None else tensor(group.input.weight.value)

@@ -17,8 +17,8 @@ import numpy as np
 
 from snnbridge import bridge, rules
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._building import Builder, Group
-from snnbridge.frameworks._pieces import Piece
+from snnbridge.frameworks.building.chain import Builder, Group
+from snnbridge.frameworks.reading.pieces import Piece
 from snnbridge.ledger import Ledger
 from snnbridge.model import (
     PER_STEP,

@@ -35,6 +35,7 @@ from snnbridge import rules
 from snnbridge.errors import CheckpointError, SpecError
 from snnbridge.model import UNKNOWN, Connection, Layer, SNNCheckpoint, SourceInfo, Subgraph, Unknown
 from snnbridge.spec import composite, nesting, network
+from snnbridge.spec.classes import with_class
 from snnbridge.spec.layers import Shared, apply_layer, new_layer, takes
 from snnbridge.spec.loading import load
 from snnbridge.spec.settling import without_assumed
@@ -106,7 +107,8 @@ def _apply(checkpoint: SNNCheckpoint, spec: Spec, name: str) -> SNNCheckpoint:
     added = {key: new_layer(key, value) for key, value in own.items() if key not in known}
     layers |= added
     known |= added
-    shared = _shared(spec, known)
+    classed = (with_class(x, own.get(key, {}), f"layer {key!r}") for key, x in known.items())
+    shared = _shared(spec, classed)
     axes = {key: value.pop("batch_axis") for key, value in own.items() if "batch_axis" in value}
     states = _by_layer(checkpoint)
     assumed = (checkpoint.source or SourceInfo()).assumed
@@ -145,13 +147,13 @@ def _connected(
     return nesting.with_delays(layers, iter(edges[len(held) :])), edges[: len(held)]
 
 
-def _shared(spec: Spec, layers: Mapping[str, Layer]) -> Shared:
+def _shared(spec: Spec, layers: Iterable[Layer]) -> Shared:
     """Return what the spec states for every layer; each word must mean something to one."""
     version = spec.get("version", UNKNOWN)
     if version is not UNKNOWN and rules.release(version) is None:
         raise SpecError(f'version must be like "2.8.2", not {short(version)}')
     arguments = {key: value for key, value in spec.items() if key not in _TOP}
-    one_of_each = {layer.origin: layer for layer in layers.values()}
+    one_of_each = {layer.origin: layer for layer in layers}
     for key in arguments:
         if not any(takes(layer, key) for layer in one_of_each.values()):
             raise SpecError(f"{key!r} is neither a key of a spec nor an argument of any layer")

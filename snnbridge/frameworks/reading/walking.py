@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from snnbridge.frameworks._classes import known_as
-from snnbridge.frameworks._pieces import Piece
+from snnbridge.frameworks.reading.classes import known_as
+from snnbridge.frameworks.reading.pieces import Piece
 from snnbridge.model import Layer
 
 #: Containers that run what they hold in turn, and of which children; none names all of them.

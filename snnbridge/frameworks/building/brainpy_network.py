@@ -13,7 +13,7 @@ import numpy as np
 from snnbridge import rules
 from snnbridge.errors import CheckpointError
 from snnbridge.express.graph import shapes_of
-from snnbridge.frameworks._brainpy_layers import channels_last, module_of, to_jax
+from snnbridge.frameworks.building.brainpy_layers import channels_last, module_of, to_jax
 from snnbridge.model import (
     UNKNOWN,
     Conv1d,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._classes import known_as
-from snnbridge.frameworks._pieces import Piece, as_array
+from snnbridge.frameworks.reading.classes import known_as
+from snnbridge.frameworks.reading.pieces import Piece, as_array
 from snnbridge.ledger import Status
 from snnbridge.model import (
     AvgPool,

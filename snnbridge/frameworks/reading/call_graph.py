@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._tracing import Fed, Watch
+from snnbridge.frameworks.reading.tracing import Fed, Watch
 
 #: Source, target and the steps between them; the source is empty for the net's input.
 Edge = tuple[str, str, int]

@@ -8,11 +8,17 @@ from itertools import pairwise
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._graph import Edge, Graph, Steps, flatten_before, with_flattens
-from snnbridge.frameworks._pieces import Piece
-from snnbridge.frameworks._reading import adapted
-from snnbridge.frameworks._tracing import Watch, features
-from snnbridge.frameworks._walking import Walk
+from snnbridge.frameworks.reading.call_graph import (
+    Edge,
+    Graph,
+    Steps,
+    flatten_before,
+    with_flattens,
+)
+from snnbridge.frameworks.reading.pieces import Piece
+from snnbridge.frameworks.reading.torch_layers import adapted
+from snnbridge.frameworks.reading.tracing import Watch, features
+from snnbridge.frameworks.reading.walking import Walk
 from snnbridge.ledger import Entry, Status
 from snnbridge.model import (
     UNKNOWN,

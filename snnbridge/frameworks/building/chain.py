@@ -12,7 +12,7 @@ from snnbridge import rules
 from snnbridge.errors import CheckpointError, LossyWrite
 from snnbridge.express import express
 from snnbridge.express.graph import WEIGHTED
-from snnbridge.frameworks._standard import BUILT, no_module, placed
+from snnbridge.frameworks.building.torch_layers import BUILT, no_module, placed
 from snnbridge.ledger import Ledger
 from snnbridge.model import (
     UNKNOWN,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge.frameworks._pieces import as_array
+from snnbridge.frameworks.reading.pieces import as_array
 from snnbridge.model import UNKNOWN, Array, Layer, Neuron, Opaque, Path, SNNCheckpoint, Synapse
 
 _Place = tuple[Any, ...]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from snnbridge.frameworks._views import flattens, keeps, view_of
+from snnbridge.frameworks.reading.views import flattens, keeps, view_of
 
 #: How many axes the features have that a class gives, by a part of its name.
 _AXES = {"Linear": 1, "Flatten": 1, "1d": 2, "2d": 3}

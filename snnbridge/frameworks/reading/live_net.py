@@ -12,13 +12,13 @@ from typing import Any
 
 from snnbridge import bridge, rules
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks._classes import PACKAGES, Known, known_as
-from snnbridge.frameworks._connecting import Wiring, between_layers, wired
-from snnbridge.frameworks._keys import keys_of, ties_of, with_trained
-from snnbridge.frameworks._pieces import Piece, as_array, plain
-from snnbridge.frameworks._reading import READ
-from snnbridge.frameworks._undisturbed import undisturbed
-from snnbridge.frameworks._walking import Walk
+from snnbridge.frameworks.reading.classes import PACKAGES, Known, known_as
+from snnbridge.frameworks.reading.connecting import Wiring, between_layers, wired
+from snnbridge.frameworks.reading.keys import keys_of, ties_of, with_trained
+from snnbridge.frameworks.reading.pieces import Piece, as_array, plain
+from snnbridge.frameworks.reading.torch_layers import READ
+from snnbridge.frameworks.reading.undisturbed import undisturbed
+from snnbridge.frameworks.reading.walking import Walk
 from snnbridge.ledger import Entry, Ledger, Status
 from snnbridge.model import (
     PER_STEP,

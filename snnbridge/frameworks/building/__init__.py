@@ -1,0 +1,1 @@
+"""Checkpoints as live nets of a framework."""

@@ -1,0 +1,1 @@
+"""Live nets of a framework as checkpoints."""
