@@ -72,24 +72,21 @@ def _table(counts, words) -> str:
 
 
 def reasons_of(found: list[pairs.Pair]) -> str:
-    """List why no net of a source goes to a target."""
-    works = {key for key, held in counted(found).items() if held["right"]}
-    why: dict[tuple[str, str], Counter[str]] = {}
-    for pair in found:
-        key = pair.case.framework, pair.target
-        if key not in works:
-            told = pair.refused or pair.error or f"{pair.how}, and the verdict is {pair.verdict}"
-            text = re.sub(r"'[^']*'", "…", told.rpartition(": ")[2])
-            why.setdefault(key, Counter())[text] += 1
+    """List why nets of a source do not go to a target."""
+    why: dict[tuple[str, str, str], list[str]] = {}
+    for pair in (pair for pair in found if outcome(pair) != "right"):
+        told = pair.refused or pair.error or f"{pair.how}, and the verdict is {pair.verdict}"
+        text = re.sub(r"'[^']*'", "…", told.rpartition(": ")[2])
+        why.setdefault((pair.case.framework, pair.target, text), []).append(pair.case.name)
     lines = ["| from | to | nets | reason |", "|---|---|---|---|"]
-    for (source, target), held in sorted(why.items()):
-        ((text, number),) = held.most_common(1)
-        lines.append(f"| {source} | {target} | {number} of {held.total()} | {text} |")
+    for (source, target, text), names in sorted(why.items()):
+        lines.append(f"| {source} | {target} | {', '.join(names)} | {text} |")
     return "\n".join(lines)
 
 
-def users_of() -> str:
-    """Make the table of the nets that users of each framework write and save."""
+def of_users() -> list[pairs.Pair]:
+    """Convert and run the nets that users of each framework write and save."""
+    found: list[pairs.Pair] = []
     with tempfile.TemporaryDirectory() as place:
         given: list[pairs.Case] = []
         for framework in pairs.GOALS:
@@ -97,15 +94,22 @@ def users_of() -> str:
             folder.mkdir()
             users.save(framework, folder)
             given += users.cases(framework, folder)
-        lines = [f"| nets of | {' | '.join(pairs.GOALS)} |", "|---" * (len(pairs.GOALS) + 1) + "|"]
-        rows: dict[str, list[str]] = {}
         for target in pairs.GOALS:
             made = pairs.converted(Path(place), target, given)
             pairs.run(made, target, Path(place))
-            for framework in pairs.GOALS:
-                own = [pair for pair in made if pair.case.framework == framework]
-                rows.setdefault(framework, []).append(", ".join(_kind(pair) for pair in own))
-        lines += [f"| {framework} | {' | '.join(cells)} |" for framework, cells in rows.items()]
+            found += made
+    return found
+
+
+def users_table(found: list[pairs.Pair]) -> str:
+    """Make the table of the nets of users."""
+    cells: dict[tuple[str, str], list[str]] = {}
+    for pair in found:
+        cells.setdefault((pair.case.framework, pair.target), []).append(_kind(pair))
+    lines = [f"| nets of | {' | '.join(pairs.GOALS)} |", "|---" * (len(pairs.GOALS) + 1) + "|"]
+    for framework in pairs.GOALS:
+        row = (", ".join(cells[framework, target]) for target in pairs.GOALS)
+        lines.append(f"| {framework} | {' | '.join(row)} |")
     return "\n".join(lines)
 
 
@@ -118,9 +122,9 @@ def _kind(pair: pairs.Pair) -> str:
 
 def main() -> None:
     """Replace what stands between the marks of the page."""
-    found = judged()
-    parts = {"all": all_of(found), "networks": networks_of(found), "reasons": reasons_of(found)}
-    parts["users"] = users_of()
+    found, own = judged(), of_users()
+    parts = {"all": all_of(found), "networks": networks_of(found)}
+    parts |= {"users": users_table(own), "reasons": reasons_of(own)}
     text = PAGE.read_text(encoding="utf-8")
     for name, part in parts.items():
         mark = rf"(<!-- {name} -->\n).*?(<!-- end -->)"

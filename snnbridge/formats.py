@@ -194,7 +194,8 @@ class Format:
     prepare : function of (SNNCheckpoint, options), returning (SNNCheckpoint, entries)
         Puts a checkpoint into a form that the format can hold, with the functions of
         :mod:`snnbridge.rewrites`; what it returns is planned, compared with the source in the
-        simulator, and written.
+        simulator, and written. An entry whose path begins with ``"engine"`` is about what the
+        engine computes otherwise than the simulator: `convert` runs the file in it for its verdict.
     options : tuple of Option
         What `read` and `write` take beside the options that every format has.
     needs : tuple of str

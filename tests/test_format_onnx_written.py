@@ -1,6 +1,7 @@
 """What somebody finds in a model who opens it, changes it, or runs it with other states."""
 
 import importlib.util
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -46,8 +47,11 @@ from snnbridge.model import (
     Linear,
     MaxPool,
     Neuron,
+    Opaque,
+    Origin,
     Parameter,
     Quantity,
+    Scale,
     Subgraph,
     Width,
 )
@@ -251,6 +255,14 @@ def test_sums_in_float32_are_told_of_where_they_are(tmp_path):
                    write_options={"sums": "float32"}).verdict == "identical"  # fmt: skip
 
 
+def test_a_layer_of_an_unknown_kind_in_a_subgraph_is_named(tmp_path):
+    inner = [Opaque("what", origin=Origin("lava", "Resonator"))]
+    block = Subgraph("block", inner, (), {"x": "what"}, {"y": "what"})
+    net = SNNCheckpoint([Input("in", (6,)), block, Opaque("other")], connections=[])
+    with pytest.raises(WriteError, match=r"'block/what' \(Resonator\) .* \(and 1 more\)"):
+        write(net, tmp_path / "net.onnx")
+
+
 def test_what_is_not_stated_is_refused_with_what_to_do(tmp_path):
     net = replace(plain(), connections=UNKNOWN)
     net.source = replace(read_source(tmp_path), path="trained.bp")
@@ -288,6 +300,59 @@ def test_every_box_is_named_after_its_layer(tmp_path, stepwise):
         assert names[name] == title
     assert {node.domain for node in model.graph.node} == {"org.snnbridge"}
     assert_same(tmp_path / "net.onnx", images(), spikes(12, 2, 2, 6, 6), stepwise=stepwise)
+
+
+@pytest.mark.parametrize("stepwise", ["no", "yes"])
+def test_what_flattens_last_or_has_no_layer_of_its_own_is_a_box_too(tmp_path, stepwise):
+    layers = [
+        Input("in", (2, 2)),
+        Input("row", (4,)),
+        Scale("sum", np.float32(0.5)),  # takes both
+        leaky("lif", (2, 2)),
+        Flatten("flat", order="channels first"),
+    ]
+    edges = [Connection(a, b) for a, b in itertools.pairwise(["in", "sum", "lif", "flat"])]
+    net = SNNCheckpoint(layers, connections=[*edges, Connection("row", "sum")])
+    model = model_of(exported(tmp_path / "net.onnx", net, stepwise=stepwise))
+    names = {node.name: node.op_type for node in model.graph.node}
+    assert names["flat"] == "FlattenChannelsFirst"
+    assert "Shaped" in names.values()
+    stimulus = {"in": spikes(9, 2, 2, 2), "row": spikes(9, 2, 4, seed=2)}
+    assert_same(tmp_path / "net.onnx", net, stimulus, stepwise=stepwise)
+
+
+@pytest.mark.parametrize("stepwise", ["no", "yes"])
+def test_a_neuron_that_nothing_leads_to_runs(tmp_path, stepwise):
+    lonely = leaky("lonely", (3,), beta=0.9)
+    net = chain(Input("in", (5,)), leaky("lif", (5,)), delays=[lonely])
+    assert_same(tmp_path / "net.onnx", net, spikes(9, 2, 5), stepwise=stepwise)
+
+
+def test_a_loop_is_named_after_its_neurons(tmp_path):
+    rng = np.random.default_rng(9)
+    layers = [Input("in", (4,))]
+    for n in range(5):
+        layers += [Linear(f"fc{n}", dyadic(rng, 4, 4)), leaky(f"lif{n}", (4,))]
+    net = chain(*layers, more=[Connection("lif4", "fc0", 1)])
+    model = model_of(exported(tmp_path / "net.onnx", net))
+    (loop,) = (node for node in model.graph.node if node.op_type == "Scan")
+    assert loop.name == "loop of lif0, lif1, lif2, lif3, ..."
+    assert_same(tmp_path / "net.onnx", net, spikes(9, 2, 4))
+
+
+@pytest.mark.parametrize("kept", ["rest", "kept"])
+def test_a_large_default_is_one_number(tmp_path, monkeypatch, kept):
+    monkeypatch.setattr("snnbridge_plugins.onnx.states._LARGE", 8)
+    net = recurrent()
+    state = simulate(net, spikes(9, 2, 6)).state if kept == "kept" else {}
+    net = replace(net, state=dict(state), step=9)
+    path = exported(tmp_path / "net.onnx", net, state=kept)
+    starts = {x.name: x.shape for x in session_of(path).get_overridable_initializers()}
+    rest = {"lif.v.start": [None, None], "rec.past.start": [None, None, None]}
+    whole = {"lif.v.start": [None, 5], "rec.past.start": [1, None, 5]}
+    assert starts == (whole if kept == "kept" else rest)
+    assert_same(path, net, spikes(9, 2, 6), state, state=kept)
+    assert verify(net, engine(path, registry=REGISTRY)).verdict == "equivalent"
 
 
 def test_no_function_bears_the_name_of_a_standard_operator(tmp_path):

@@ -161,3 +161,9 @@ def test_inputs_stay_where_they_are():
     held = plain(layers=[Input("in", (3,))])
     wanted = stated("norse", "LIFCell") | {"chains": [["in", "fc", "lif"]]}
     assert spec.apply(held, wanted).connections[0] == Connection("in", "fc")
+
+
+def test_a_chain_of_modules_need_not_name_the_synapses_that_a_file_holds():
+    chain = rules.snntorch.Synaptic.chain("lif", shape=(4,), alpha=0.5, beta=0.75)
+    edges = spec.apply(plain(layers=chain), {"chains": [["fc", "lif"]]}).connections
+    assert edges == (Connection("fc", "lif.synapse"), Connection("lif.synapse", "lif"))

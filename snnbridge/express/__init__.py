@@ -18,7 +18,7 @@ from snnbridge.express.network import Target, expressed
 from snnbridge.express.step import Inexpressible, Step, step_of
 from snnbridge.express.targets import ON_PYTORCH, TARGETS
 from snnbridge.ledger import Entry
-from snnbridge.model import Neuron, SNNCheckpoint, Synapse
+from snnbridge.model import Neuron, Opaque, SNNCheckpoint, Synapse
 
 __all__ = [
     "ON_PYTORCH", "TARGETS", "Classes", "Inexpressible", "Step", "Target", "express", "expressed",
@@ -46,7 +46,8 @@ def express(checkpoint: SNNCheckpoint, framework: str) -> tuple[SNNCheckpoint, l
     Raises
     ------
     WriteError
-        Naming the first layer that the framework has no class for, and the reason.
+        Naming the first layer that the framework has no class for, and the reason; or if there
+        are no neurons, or layers of which it is not known what they compute.
     UnknownValue
         If a rule is not known.
 
@@ -64,11 +65,31 @@ def express(checkpoint: SNNCheckpoint, framework: str) -> tuple[SNNCheckpoint, l
     if framework not in TARGETS:
         raise WriteError(f"no framework is called {framework!r}; known are {', '.join(TARGETS)}")
     target = TARGETS[framework]
+    _check_layers(checkpoint, target)
     if all(target.has(x) for x in checkpoint.layers.values() if isinstance(x, Neuron | Synapse)):
         return checkpoint, []
     planned, entries = expressed(checkpoint, target)
     planned, names = named(planned, target)
     return planned, [_renamed(entry, names) for entry in entries]
+
+
+def _check_layers(checkpoint: SNNCheckpoint, target: Classes) -> None:
+    """Refuse a network of which not everything is known that would have to be expressed."""
+    remedy = (
+        "say it with --spec (`snnbridge spec FILE` makes a form), or save the net with "
+        "snnbridge.frameworks, inside its framework"
+    )
+    for layer in checkpoint.layers.values():
+        if isinstance(layer, Opaque) and not target.has(layer):
+            raise WriteError(
+                f"layer {layer.name!r}: it is not known what it computes, so it is not expressed "
+                f"in {target.label}; {remedy}"
+            )
+    if not any(isinstance(layer, Neuron | Synapse) for layer in checkpoint.layers.values()):
+        raise WriteError(
+            f"there is no neuron to express in {target.label}; if the file does not hold the "
+            f"neurons of the net, {remedy}; to write weights alone, leave the framework out"
+        )
 
 
 def _renamed(entry: Entry, names: Mapping[str, str]) -> Entry:

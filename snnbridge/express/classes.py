@@ -11,7 +11,7 @@ import numpy as np
 from snnbridge import rules
 from snnbridge.errors import WriteError
 from snnbridge.express.adapting import Adapted, Made, Place, adapted
-from snnbridge.express.demands import Refused, from_rest, once
+from snnbridge.express.demands import Refused, from_rest, once, whole
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Inexpressible, Step, step_of
 from snnbridge.model import (
@@ -82,6 +82,9 @@ class Classes:
         Whether its names are identifiers of Python, without dots.
     output_delay : int
         In which step after its cause a spike leaves a neuron.
+    per_neuron : mapping of str to set of str
+        By class, the arguments of which a new module holds one for each neuron, even where all are
+        the same.
     feedback : function of a Step, optional
         What each spike must feed back to its neuron, in the unit of the input, where the class
         subtracts another amount. It refuses a step with which that does not help.
@@ -102,6 +105,7 @@ class Classes:
     numbered: str | None = None
     identifiers: bool = False
     output_delay: int = 0
+    per_neuron: Mapping[str, frozenset[str]] = field(default_factory=dict)
     feedback: Callable[[Step], Array] | None = None
 
     def time_step(self, dt: TimeStep) -> TimeStep:
@@ -165,6 +169,10 @@ class Classes:
         if loop is not None and type(loop.layer) not in self.loops:
             raise Refused(f"it feeds no spikes back through a {loop.layer.kind}")
         kind, given = from_rest(lambda step: self.neurons(step, dt, loop), form.step)
-        arguments = {k: once(v) if isinstance(v, np.ndarray) else v for k, v in given.items()}
+        each = self.per_neuron.get(kind, frozenset())
+        arguments = {
+            k: (whole(v, place.shape) if k in each else once(v)) if isinstance(v, np.ndarray) else v
+            for k, v in given.items()
+        }
         layers = rules.get(self.name, kind).chain(place.name, shape=place.shape, **arguments)
         return Made(layers, f"{kind} of {self.label}", form)

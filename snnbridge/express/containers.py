@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from snnbridge.express.graph import loops_of, own_synapses
-from snnbridge.model import Connection, Linear, SNNCheckpoint
+from snnbridge.model import UNKNOWN, Connection, Layer, Linear, SNNCheckpoint
 
 
 def contained(checkpoint: SNNCheckpoint) -> tuple[SNNCheckpoint, dict[str, str]]:
@@ -47,6 +47,45 @@ def contained(checkpoint: SNNCheckpoint) -> tuple[SNNCheckpoint, dict[str, str]]
             Connection(first.name, entry),
         )
     return renamed(replace(checkpoint, layers=layers, connections=edges), names), names
+
+
+def with_inputs(checkpoint: SNNCheckpoint, kinds: Collection[str]) -> SNNCheckpoint:
+    """Put an identity before neurons whose class has weights for its input, but no bias for it.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+        Its connections known.
+    kinds : collection of str
+        Those classes.
+    """
+    edges: tuple[Connection, ...] = checkpoint.connections  # type: ignore[assignment]
+    synapses = own_synapses(checkpoint.layers, edges)
+    loops = loops_of(checkpoint.layers, edges, synapses)
+    layers = dict(checkpoint.layers)
+    for name, loop in loops.items():
+        origin = checkpoint.layers[name].origin
+        size = loop.layer.size[0] if isinstance(loop.layer, Linear) else None
+        entry = synapses.get(name, name)
+        into = [c for c in edges if c.target == entry and c.source != loop.layer.name]
+        if origin is None or origin.kind not in kinds or size is None or _is_plain(layers, into):
+            continue
+        first = Linear(f"{name}.input", np.eye(size, dtype=np.float32))
+        layers[first.name] = first
+        edges = (
+            *(replace(c, target=first.name) if c in into else c for c in edges),
+            Connection(first.name, entry),
+        )
+    return replace(checkpoint, layers=layers, connections=edges)
+
+
+def _is_plain(layers: Mapping[str, Layer], into: Sequence[Connection]) -> bool:
+    """Whether one matrix without a bias feeds a neuron, which its class can hold."""
+    source = layers[into[0].source] if len(into) == 1 else None
+    if not isinstance(source, Linear):
+        return False
+    bias = source.parameters.get("bias")
+    return bias is None or (bias.value is not UNKNOWN and not bias.value.any())
 
 
 def renamed(checkpoint: SNNCheckpoint, names: Mapping[str, str]) -> SNNCheckpoint:

@@ -15,6 +15,7 @@ from snnbridge.model import (
     Refractory,
     Reset,
     ResetTiming,
+    Shape,
     SpikeSource,
 )
 
@@ -161,6 +162,11 @@ def time_constant(decay: Array, dt: float) -> Array:
     with np.errstate(divide="ignore"):
         tau = dt / (1.0 - decay)
     return np.where(decay == 1, ENDLESS * dt, tau)
+
+
+def whole(value: Any, shape: Shape) -> Any:
+    """Return an array in float32, with a number for each neuron."""
+    return np.broadcast_to(np.asarray(value, np.float32), shape).copy()
 
 
 def once(value: Any) -> Any:

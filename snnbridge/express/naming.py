@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from snnbridge.express.classes import Classes
-from snnbridge.express.containers import contained, renamed
+from snnbridge.express.containers import contained, renamed, with_inputs
 from snnbridge.express.graph import Loop, loops_of, own_synapses
 from snnbridge.model import (
     UNKNOWN,
@@ -42,6 +42,8 @@ def named(checkpoint: SNNCheckpoint, target: Classes) -> tuple[SNNCheckpoint, di
     first: dict[str, str] = {}
     if target.contained:
         checkpoint, first = contained(checkpoint)
+    if target.with_input:
+        checkpoint = with_inputs(checkpoint, target.with_input)
     loops = _loops(checkpoint)
     names = _names(checkpoint, target, loops)
     inner = {loop.layer.name for loop in loops.values()} if target.biased_loops else set()

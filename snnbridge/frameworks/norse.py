@@ -44,10 +44,8 @@ def _weights(name: str, module: Any, piece: Piece) -> None:
     """Add the weights of a recurrent cell: into the neurons, and back from them."""
     if not hasattr(module, "recurrent_weights"):
         return
-    recurrent = as_array(module.recurrent_weights)
-    if not module.autapses:
-        recurrent = recurrent * (1 - np.eye(len(recurrent), dtype=recurrent.dtype))
-    piece.feed_back(Linear(f"{name}.recurrent", recurrent))
+    # Without autapses the constructor zeroes the diagonal; what is loaded later runs as it is.
+    piece.feed_back(Linear(f"{name}.recurrent", as_array(module.recurrent_weights)))
     first = Linear(f"{name}.input", as_array(module.input_weights))
     piece.layers.insert(0, first)
     piece.edges.insert(0, Connection(first.name, piece.entry))

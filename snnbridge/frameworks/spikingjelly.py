@@ -27,9 +27,9 @@ def _recurrent(name: str, module: Any) -> Piece:
     inner = FRAMEWORK.piece(f"{name}.sub_module", module.sub_module)
     if inner is None:
         raise CheckpointError(f"{name!r} holds no single neuron")
-    weight, n = as_array(module.rc.weight), module.rc.weight.shape[0]
+    weight = as_array(module.rc.weight)
     bias = None if module.rc.bias is None else as_array(module.rc.bias)
-    inputs = module.rc.weight.shape[1] - n
+    inputs = len(weight)  # what it gives, the neuron takes; the rest is what came back
     inner.feed_back(Linear(f"{name}.recurrent", weight[:, inputs:]))
     first = Linear(f"{name}.rc", weight[:, :inputs], bias)
     edges = [Connection(first.name, inner.entry), *inner.edges]

@@ -7,7 +7,8 @@ strides.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import version
 from itertools import pairwise
@@ -17,12 +18,22 @@ import numpy as np
 
 from snnbridge import bridge, rules
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks.building.chain import Builder, Group
+from snnbridge.frameworks.building.chain import Builder
+from snnbridge.frameworks.building.spyx_modules import (
+    KERNEL_AXES,
+    made_conv,
+    made_flatten,
+    made_linear,
+    made_neuron,
+    made_pool,
+    sequential,
+)  # fmt: skip
+from snnbridge.frameworks.reading.call_graph import Edge
+from snnbridge.frameworks.reading.connecting import stated_edge
 from snnbridge.frameworks.reading.pieces import Piece
 from snnbridge.ledger import Ledger
 from snnbridge.model import (
     PER_STEP,
-    UNKNOWN,
     Array,
     Connection,
     Conv1d,
@@ -32,17 +43,20 @@ from snnbridge.model import (
     Layer,
     Linear,
     SNNCheckpoint,
+    SourceInfo,
     SumPool,
 )
 from snnbridge.spec.network import infer_shapes
 
 __all__ = ["build", "checkpoint_of", "export"]
 
-_HWIO = {3: (2, 1, 0), 4: (3, 2, 0, 1)}
-
 
 def export(
-    net: Any, path: str | os.PathLike[str], *, input_shape: tuple[int, ...] | None = None
+    net: Any,
+    path: str | os.PathLike[str],
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    connections: Iterable[Any] | None = None,
 ) -> Ledger:
     """Save a live net so that every other format can take it; see :func:`checkpoint_of`.
 
@@ -54,40 +68,112 @@ def export(
     WriteError
         If the files cannot be written; the old ones are still there.
     """
-    checkpoint = checkpoint_of(net, input_shape=input_shape)
+    checkpoint = checkpoint_of(net, input_shape=input_shape, connections=connections)
     return bridge.write(checkpoint, os.fspath(path), format="spyx")
 
 
-def checkpoint_of(net: Any, *, input_shape: tuple[int, ...] | None = None) -> SNNCheckpoint:
+def checkpoint_of(
+    net: Any,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    connections: Iterable[Any] | None = None,
+) -> SNNCheckpoint:
     """Return a live net as a checkpoint.
 
     Parameters
     ----------
-    net : spyx.nn.Sequential
-        Of Spyx' neurons, ``nnx.Linear``, ``nnx.Conv``, ``SumPool`` and ``Flatten``.
+    net : spyx.nn.Sequential or flax.nnx.Module
+        Of Spyx' neurons, ``nnx.Linear``, ``nnx.Conv``, ``SumPool`` and ``Flatten``; those of a
+        class of your own are its attributes, or theirs, and have their names.
     input_shape : tuple of int, optional
         Of what the net takes at one step, without batch: ``(height, width, channels)``. A net that
         starts with a convolution does not say it.
+    connections : iterable of (source, target) or (source, target, delay), optional
+        Between modules by name, without the input; a loop needs one step of delay. Only a
+        Sequential says itself what feeds what; those of any other net stay unknown without them,
+        with a warning.
 
     Raises
     ------
     TypeError
-        If `net` is no Sequential.
+        If `net` is no module.
     CheckpointError
-        If a module does what no rule says.
+        If a module does what no rule says, or a connection is none.
     """
-    if not isinstance(net, import_module("flax.nnx").Sequential):
-        raise TypeError(f"expected a spyx.nn.Sequential, found {type(net).__name__!r}")
-    pieces = [_piece(str(i), module) for i, module in enumerate(net.layers)]
+    nnx = import_module("flax.nnx")
+    if not isinstance(net, nnx.Module):
+        raise TypeError(f"expected an nnx.Module, found {type(net).__name__!r}")
+    chain = isinstance(net, nnx.Sequential)
+    modules = dict(_numbered(net.layers) if chain else _modules(net))
+    pieces = {name: _piece(name, module) for name, module in modules.items()}
+    if connections is not None:
+        between = [stated_edge(edge, modules) for edge in connections]
+    elif chain:
+        between = [(a, b, 0) for a, b in pairwise(modules)]
+    else:
+        return _unconnected(net, pieces, input_shape)
+    edges = list(_edges(pieces, between))
+    layers = [layer for piece in pieces.values() for layer in piece.layers]
     if input_shape is not None:
-        pieces.insert(0, Piece.of(Input("input", _first(input_shape))))
-    layers = {layer.name: layer for piece in pieces for layer in piece.layers}
-    edges = [edge for piece in pieces for edge in piece.edges]
-    chain = [Connection(a.exit, b.entry) for a, b in pairwise(pieces)]
-    loops = [edge for edge in edges if edge.source.endswith(".recurrent")]
-    connections = (*(x for x in edges if x not in loops), *chain, *loops)
-    layers = infer_shapes(layers, connections)
-    return SNNCheckpoint(layers, connections=connections, dt=PER_STEP)
+        layers.insert(0, Input("input", _first(input_shape)))
+        fed = {target for _, target, _ in between}
+        edges = [*(Connection("input", pieces[x].entry) for x in modules if x not in fed), *edges]
+    known = infer_shapes({layer.name: layer for layer in layers}, tuple(edges))
+    return SNNCheckpoint(known, connections=edges, dt=PER_STEP, extras=_layout(chain=chain))
+
+
+def _unconnected(
+    net: Any, pieces: Mapping[str, Piece], input_shape: tuple[int, ...] | None
+) -> SNNCheckpoint:
+    """Return a net that does not say what feeds what."""
+    note = (
+        f"connections: not known, since {type(net).__name__} is no nnx.Sequential: state "
+        "connections=[(source, target), (source, target, delay), ...] between modules"
+    )
+    warnings.warn(note, stacklevel=3)
+    first = [] if input_shape is None else [Input("input", _first(input_shape))]
+    layers = [*first, *(layer for piece in pieces.values() for layer in piece.layers)]
+    source = SourceInfo(framework="spyx", framework_version=version("spyx"), notes=(note,))
+    return SNNCheckpoint(layers, dt=PER_STEP, extras=_layout(chain=False), source=source)
+
+
+def _layout(*, chain: bool) -> dict[str, Any]:
+    """Say for the format that modules stand at the top of the tree, by their own names."""
+    return {} if chain else {"spyx": {"net": []}}
+
+
+def _numbered(modules: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    return ((str(i), module) for i, module in enumerate(modules))
+
+
+def _modules(net: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Give the modules that layers stand for, by the names of attributes joined by dots."""
+    nnx = import_module("flax.nnx")
+    several = isinstance(net, list | tuple | nnx.List)
+    for key, held in _numbered(net) if several else vars(net).items():
+        if key.startswith("_"):
+            continue
+        name = f"{above}{key}"
+        if _is_known(held):
+            yield name, held
+        elif isinstance(held, list | tuple | nnx.List | nnx.Module):
+            inner = list(_modules(held, f"{name}."))
+            yield from inner or ([(name, held)] if isinstance(held, nnx.Module) else [])
+
+
+def _is_known(module: Any) -> bool:
+    kind = type(module).__name__
+    return kind in _READ or ("spyx", kind) in rules.classes
+
+
+def _edges(pieces: Mapping[str, Piece], between: Iterable[Edge]) -> Iterator[Connection]:
+    """Connect the modules; what is fed back inside one comes last."""
+    inner = [edge for piece in pieces.values() for edge in piece.edges]
+    loops = [edge for edge in inner if edge.source.endswith(".recurrent")]
+    yield from (edge for edge in inner if edge not in loops)
+    for source, target, delay in between:
+        yield Connection(pieces[source].exit, pieces[target].entry, delay)
+    yield from loops
 
 
 def _array(param: Any) -> Array:
@@ -98,7 +184,7 @@ def _piece(name: str, module: Any) -> Piece:
     kind = type(module).__name__
     if kind in _READ:
         return Piece.of(_READ[kind](name, module))
-    if any(known == ("spyx", kind) for known in rules.classes):
+    if _is_known(module):
         return _neuron(name, kind, module)
     raise CheckpointError(f"module {name!r}: no layer stands for a {kind}")
 
@@ -137,7 +223,7 @@ def _conv(name: str, module: Any) -> Layer:
     kind: Any = {3: Conv1d, 4: Conv2d}[kernel.ndim]
     return kind(  # type: ignore[no-any-return]
         name,
-        kernel.transpose(_HWIO[kernel.ndim]),
+        kernel.transpose(KERNEL_AXES[kernel.ndim]),
         _bias(module),
         stride=_steps(module.strides, kernel.ndim - 2),
         padding=_padding(name, module.padding),
@@ -180,88 +266,16 @@ _READ: Mapping[str, Callable[[str, Any], Layer]] = {
 }
 
 
-def _pool_padding(layer: Any) -> str:
-    if layer.padding == "same":
-        return "SAME"
-    if any(map(any, layer.padding)):
-        raise CheckpointError(f"layer {layer.name!r}: Spyx pads its pools SAME or VALID")
-    return "VALID"
-
-
-def _made_pool(layer: Any) -> Any:
-    return import_module("spyx.nn").SumPool(layer.window, layer.stride, _pool_padding(layer))
-
-
-def _made_flatten(layer: Any) -> Any:
-    if layer.order != "channels last":
-        raise CheckpointError(f"layer {layer.name!r}: Spyx runs over images channels last")
-    return import_module("spyx.nn").Flatten()
-
-
-def _made_linear(layer: Any) -> Any:
-    nnx = import_module("flax.nnx")
-    module = nnx.Linear(*layer.size, use_bias=layer.bias is not None, rngs=nnx.Rngs(0))
-    return _filled(module, layer, layer.weight.value.T)
-
-
-def _made_conv(layer: Any) -> Any:
-    nnx, weight = import_module("flax.nnx"), layer.weight.value
-    module = nnx.Conv(
-        *layer.size,
-        weight.shape[2:],
-        layer.stride,
-        padding="SAME" if layer.padding == "same" else layer.padding,
-        kernel_dilation=layer.dilation,
-        feature_group_count=layer.groups,
-        use_bias=layer.bias is not None,
-        rngs=nnx.Rngs(0),
-    )
-    return _filled(module, layer, weight.transpose(np.argsort(_HWIO[weight.ndim])))
-
-
-def _filled(module: Any, layer: Any, kernel: Array) -> Any:
-    module.kernel[...] = kernel
-    if layer.bias is not None:
-        module.bias[...] = layer.bias.value
-    return module
-
-
-def _made_neuron(group: Group) -> Any:
-    layer, nnx = group.neuron, import_module("flax.nnx")
-    if layer.origin is None or layer.origin.framework != "spyx":
-        raise group.refuse("no module of Spyx stands for it")
-    if layer.shape is UNKNOWN:
-        raise group.refuse("its shape is unknown")
-    shape = (*layer.shape[1:], layer.shape[0])
-    threshold = group.value("threshold")
-    given = {} if threshold is None else {"threshold": float(threshold)}
-    module = getattr(import_module("spyx.nn"), group.kind)(shape, rngs=nnx.Rngs(0), **given)
-    held = {
-        "beta": group.value("decay"),
-        "alpha": group.value("decay", of="synapse"),
-        "recurrent_w": group.value("weight", of="recurrent"),
-    }
-    for key, value in held.items():
-        if hasattr(module, key) and value is not None:
-            turned = value.T if key == "recurrent_w" else value
-            setattr(module, key, nnx.Param(import_module("jax.numpy").asarray(turned)))
-    return module
-
-
-def _sequential(modules: Mapping[str, Any]) -> Any:
-    return import_module("spyx.nn").Sequential(*modules.values())
-
-
 build = Builder(
     name="spyx",
-    neuron=_made_neuron,
-    sequential=_sequential,
+    neuron=made_neuron,
+    sequential=sequential,
     plain={
-        Linear: _made_linear,
-        Conv1d: _made_conv,
-        Conv2d: _made_conv,
-        SumPool: _made_pool,
-        Flatten: _made_flatten,
+        Linear: made_linear,
+        Conv1d: made_conv,
+        Conv2d: made_conv,
+        SumPool: made_pool,
+        Flatten: made_flatten,
     },
     standard={},
 ).build

@@ -122,7 +122,10 @@ def _apply(checkpoint: SNNCheckpoint, spec: Spec, name: str) -> SNNCheckpoint:
     }  # fmt: skip
     layers = nesting.with_inner(layers, changed)
     layers, edges = _connected(spec, layers, checkpoint.connections)
-    edges = composite.wired(edges, synapses)
+    if checkpoint.connections is UNKNOWN:
+        edges = composite.wired(edges, composite.of_classes(layers))
+    else:
+        edges = composite.wired(edges, synapses)
     if edges is not UNKNOWN:
         layers = network.infer_shapes(layers, edges)
     return replace(

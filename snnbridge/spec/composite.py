@@ -141,21 +141,34 @@ def _has_synapse(
     )
 
 
+def of_classes(layers: Mapping[str, Layer]) -> dict[str, str]:
+    """Return the synapses that belong to the class of a neuron, by that."""
+    found = {}
+    for name, layer in layers.items():
+        known = rules.of(layer) if isinstance(layer, Neuron) else None
+        inner = layers.get(f"{name}.synapse")
+        if known is not None and known.synapse is not None and inner is not None:
+            origin = inner.origin
+            if origin is not None and origin.kind == known.synapse.kind:
+                found[name] = inner.name
+    return found
+
+
 def wired(
-    edges: tuple[Connection, ...] | Unknown, added: Mapping[str, str]
+    edges: tuple[Connection, ...] | Unknown, synapses: Mapping[str, str]
 ) -> tuple[Connection, ...] | Unknown:
     """Lead what feeds a neuron into its synapse, where the edges do not name that themselves.
 
     Parameters
     ----------
     edges : tuple of Connection, or UNKNOWN
-    added : mapping of str to str
-        The synapses by their neurons.
+    synapses : mapping of str to str
+        By their neurons.
     """
     if edges is UNKNOWN:
         return edges
     named = {name for edge in edges for name in (edge.source, edge.target)}
-    entered = {neuron: s for neuron, s in added.items() if s not in named}
+    entered = {n: synapse for n, synapse in synapses.items() if n in named and synapse not in named}
     return (
         *(replace(edge, target=entered.get(edge.target, edge.target)) for edge in edges),
         *(Connection(synapse, neuron) for neuron, synapse in entered.items()),

@@ -12,8 +12,7 @@ REFUSED = {
     "brainpy": set(),
     "norse": {
         ("brainpy", "recurrent"), ("rockpool", "mlp"), ("rockpool", "recurrent"),
-        ("sinabs", "mlp"), ("sinabs", "conv"), ("sinabs", "recurrent"), ("snntorch", "recurrent"),
-        ("spikingjelly", "recurrent"), ("spyx", "conv"), ("spyx", "recurrent"),
+        ("sinabs", "recurrent"), ("snntorch", "recurrent"), ("spyx", "recurrent"),
     },
     "rockpool": {
         ("brainpy", "conv"), ("norse", "mlp"), ("norse", "conv"), ("norse", "recurrent"),

@@ -16,6 +16,8 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
 PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _HDF5_HEAD = 1 << 16
+#: A stranger's tree is followed so far.
+_MOST_NODES, _DEEPEST = 1 << 15, 256
 _FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
 _FIXED |= {0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8, 0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
 _SIZED = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
@@ -27,7 +29,7 @@ def sniff(probe: Probe) -> bool:
     """Whether a file or a folder is a checkpoint of BrainPy or braintools.
 
     A tree counts if it holds an array, or if its suffix is ``.bp``. Trees of a list of layers
-    are Spyx's.
+    are Spyx's, and so are those with its neurons' keys.
     """
     head = probe.head
     if probe.is_folder:
@@ -42,7 +44,15 @@ def sniff(probe: Probe) -> bool:
     path = _first_array(head)
     if path is None or (path[:1] == ("layers",) and path[1:2] and path[1].isdigit()):
         return False
-    return path != () or probe.path.suffix == ".bp"
+    if probe.path.suffix == ".bp":
+        return True
+    return path != () and not _is_of_spyx(probe)
+
+
+def _is_of_spyx(probe: Probe) -> bool:
+    from snnbridge_plugins.spyx.sniffing import is_of_spyx
+
+    return is_of_spyx(probe)
 
 
 def _is_flat_archive(probe: Probe) -> bool:
@@ -72,26 +82,28 @@ def _first_array(head: bytes) -> tuple[str, ...] | None:
     if not head or not (0x80 <= head[0] <= 0x8F or head[0] in (0xDE, 0xDF)):
         return None
     try:
-        return next((path for path, is_array in _leaves(head) if is_array), ())
+        return next((path for path, is_array in leaves(head) if is_array), ())
     except IndexError:
         return ()
     except ValueError:
         return None
 
 
-def _leaves(head: bytes) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """Give each leaf's path, and whether it is an array.
+def leaves(head: bytes | memoryview) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Give each leaf's path in a msgpack map, and whether it is an array.
 
     Raises
     ------
     ValueError
-        For what no tree holds: lists, keys that are no text.
+        For what no tree holds: lists, keys that are no text; and for what is nested too deeply.
     IndexError
         Where the head ends.
     """
     count, at = _map_head(head, 0)
     left, path = [count], [""]
-    while left:
+    for _ in range(_MOST_NODES):
+        if not left:
+            return
         if not left[-1]:
             left.pop()
             path.pop()
@@ -100,6 +112,8 @@ def _leaves(head: bytes) -> Iterator[tuple[tuple[str, ...], bool]]:
         key, at = _text(head, at)
         path[-1] = key
         if 0x80 <= head[at] <= 0x8F or head[at] in (0xDE, 0xDF):
+            if len(left) > _DEEPEST:
+                raise ValueError("too deep")
             count, at = _map_head(head, at)
             left.append(count)
             path.append("")
@@ -108,31 +122,31 @@ def _leaves(head: bytes) -> Iterator[tuple[tuple[str, ...], bool]]:
             at = _after(head, at)
 
 
-def _map_head(head: bytes, at: int) -> tuple[int, int]:
+def _map_head(head: bytes | memoryview, at: int) -> tuple[int, int]:
     if head[at] <= 0x8F:
         return head[at] & 0x0F, at + 1
     width = 2 if head[at] == 0xDE else 4
     return int.from_bytes(head[at + 1 : at + 1 + width], "big"), at + 1 + width
 
 
-def _text(head: bytes, at: int) -> tuple[str, int]:
+def _text(head: bytes | memoryview, at: int) -> tuple[str, int]:
     if not (0xA0 <= head[at] <= 0xBF or head[at] in _TEXTS):
         raise ValueError("a key is no text")
     end = _after(head, at)
     if end > len(head):
         raise IndexError(end)
     size = 1 if head[at] <= 0xBF else 1 + _SIZED[head[at]]
-    return head[at + size : end].decode("utf-8"), end
+    return bytes(head[at + size : end]).decode("utf-8"), end
 
 
-def _is_array(head: bytes, at: int) -> bool:
+def _is_array(head: bytes | memoryview, at: int) -> bool:
     if head[at] not in _EXTENSIONS:
         return False
     start = at + 1 + _SIZED.get(head[at], 0)
     return head[start : start + 2] == b"\x01\x93"
 
 
-def _after(head: bytes, at: int) -> int:
+def _after(head: bytes | memoryview, at: int) -> int:
     """Return where the value after a leaf starts."""
     first = head[at]
     if first <= 0x7F or first >= 0xE0:

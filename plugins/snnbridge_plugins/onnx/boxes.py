@@ -11,6 +11,18 @@ from snnbridge_plugins.onnx.functions import Build
 from snnbridge_plugins.onnx.loops import whole_batch
 from snnbridge_plugins.onnx.terms import Scope, Term
 
+#: What each box does, by the title of its function.
+DOCS = {
+    "Start": "a state for the whole batch; refuses one of another batch",
+    "FlattenChannelsFirst": "the same elements along fewer axes",
+    "Shaped": "the same elements in the shape that the next layer takes",
+    "Zeros": "what a layer gets that nothing leads to",
+    "Clock": "the index of each step in float32, and of the step after the last",
+    "Past": "the steps before the first in front of a signal, and its last steps for the next run",
+    "Delayed": "a signal some steps later",
+    "Delay": "each element later by its own number of steps",
+    "Later": "a past without its oldest step, with the newest",
+}
 #: Behind the last element, whatever the length.
 _END = 1 << 62
 

@@ -226,7 +226,7 @@ class Graph:
             Whether the node is a layer's own.
         """
         types = {key: term.dtype for key, term in inputs.items()}
-        function, made = self.library.box(title, types, build, "")
+        function, made = self.library.box(title, types, build, boxes.DOCS[title])
         outputs = list(zip(hints, made.values(), strict=True))
         name = name if is_layer else self.node_name(name)
         return scope.add(function, list(inputs.values()), outputs, domain=DOMAIN, name=name)

@@ -76,6 +76,10 @@ def _name_results(graph: Graph, signals: Signals) -> None:
             hint = f"{name}.output" if name == key[0] else name
             term = graph.scope.op("Identity", term, hint=hint, name=graph.node_name(hint))
         graph.results[name] = term.name
+        shown = graph.traces.get(name, {})
+        if "output" in shown and shown["output"] != term.name:  # the same, under its own name
+            graph.values = [x for x in graph.values if x["name"] != shown["output"]]
+            shown["output"] = term.name
         found.append(value_info(term.name, term.dtype, [*graph.lead, *shape]))
     if graph.style.shows_all:
         named = {value["name"] for value in (*found, *graph.outputs)}

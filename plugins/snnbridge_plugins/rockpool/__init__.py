@@ -32,13 +32,21 @@ _IN_A_FILE = EVERYTHING - {
     Feature.TRAINING,
 }
 _FIRST_MODULE = re.compile(rb'\s*\{\s*"[0-9]+_[A-Za-z]\w*"\s*:\s*\{\s*"\w+"\s*:\s*["n{]')
+#: A module under any name: one of the keys that Rockpool's have, its value JSON in a text.
+_FIRST_VALUE = re.compile(
+    rb'\s*\{\s*(?:"[^"\\]+"\s*:\s*\{\s*){1,16}'
+    rb'"(?:weight|bias|threshold|tau(?:_mem|_syn|_ahp)?|alpha|beta|dash_(?:mem|syn)|w_rec|w_ahp|'
+    rb"_has_rec|leak_mode|spike_generation_fn|max_spikes_per_dt|learning_window|dt|noise_std|"
+    rb'n_neurons|act_fn)"\s*:\s*(?:null|"(?:\[|-?[0-9]|\\"|true|false|NaN|-?Infinity))'
+)
 
 
 def _sniff(probe: Probe) -> bool:
-    """Whether the first module stands under its number and class, its values as text."""
+    """Whether the first module stands under its number and class, or has values as Rockpool's."""
     from snnbridge_plugins.beside import is_described
 
-    return bool(_FIRST_MODULE.match(probe.head)) or is_described(probe, "rockpool")
+    known = _FIRST_MODULE.match(probe.head) or _FIRST_VALUE.match(probe.head)
+    return bool(known) or is_described(probe, "rockpool")
 
 
 def _read(source: Source, options: Options) -> SNNCheckpoint:
@@ -56,7 +64,14 @@ def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
 def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
     from snnbridge.express import express
 
-    return express(checkpoint, "rockpool") if options.get("for") else (checkpoint, ())
+    if options.get("for"):
+        return express(checkpoint, "rockpool")
+    from snnbridge_plugins import unseen
+    from snnbridge_plugins.rockpool.entries import seen
+
+    known = seen(checkpoint)
+    bare = options.get("bare")
+    return checkpoint, () if bare else unseen.told(checkpoint, "rockpool", "Rockpool", known)
 
 
 def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,9 +49,16 @@ def _named(checkpoint: SNNCheckpoint) -> Iterator[tuple[Layer, tuple[str, ...]]]
     """Give the layers that are modules, and their names: those they have, or their numbers."""
     units = [layer for layer in checkpoint.layers.values() if _kind(layer)]
     units = [layer for layer in units if not _is_inside(checkpoint, layer)]
-    named = all(NUMBERED.fullmatch(x.name.rpartition(".")[2]) for x in units)
+    layout = checkpoint.extras.get(NAME)
+    named = isinstance(layout, Mapping) and bool(layout.get("own_names"))
+    named = named or all(NUMBERED.fullmatch(x.name.rpartition(".")[2]) for x in units)
     for number, layer in enumerate(units):
         yield layer, tuple(layer.name.split(".")) if named else (f"{number}_{_kind(layer)}",)
+
+
+def seen(checkpoint: SNNCheckpoint) -> Callable[[Layer], bool]:
+    """Return what tells whether a layer is a module of Rockpool, or stands in one."""
+    return lambda layer: bool(_kind(layer)) or _is_inside(checkpoint, layer)
 
 
 def _kind(layer: Layer) -> str:

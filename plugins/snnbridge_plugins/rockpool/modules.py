@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ from snnbridge import (
     Connection,
     Layer,
     Linear,
+    Neuron,
     Opaque,
     Origin,
     Quantity,
@@ -37,6 +38,15 @@ USUAL: Mapping[str, Mapping[str, Any]] = {
     "ExpSynTorch": {"noise_std": 0.0},
     "LinearTorch": {},
 }
+#: By class, the keys by which a module is known whatever its name is; it has no others than these
+#: and those that the class has beside.
+_KNOWN_BY = {
+    "LIFTorch": {"leak_mode", "_has_rec", "w_rec", "threshold", "max_spikes_per_dt"},
+    "LIFNeuronTorch": {"tau_mem", "threshold", "max_spikes_per_dt"},
+    "ExpSynTorch": {"tau", "dt"},
+    "LinearTorch": {"weight"},
+}
+_BESIDE = {"dt", "n_neurons", "leak_mode", "max_spikes_per_dt"}
 
 
 @dataclass(slots=True)
@@ -68,15 +78,37 @@ def checkpoint_of(modules: Modules) -> SNNCheckpoint:
         layers = [replace(layer, dt=None) for layer in layers]
     else:
         dt = UNKNOWN
-    notes = () if chain else ("the file does not say which module feeds which",)
+    notes = [] if chain else ["the file does not say which module feeds which"]
+    if named := [name for name in found if not NUMBERED.fullmatch(name.rpartition(".")[2])]:
+        notes += _told_by_keys(named, found)
     left = {name: unit.left for name, unit in found.items() if unit.left}
     return SNNCheckpoint(
         layers,
         connections=_connections(found) if chain else UNKNOWN,
         dt=dt,
-        extras={NAME: {"left": left}} if left else {},
-        source=SourceInfo(framework=NAME, notes=notes),
+        extras=_layout(left, own_names=bool(named)),
+        source=SourceInfo(framework=NAME, notes=tuple(notes)),
     )
+
+
+def _layout(left: Mapping[str, Any], *, own_names: bool) -> dict[str, Any]:
+    layout = ({"left": left} if left else {}) | ({"own_names": True} if own_names else {})
+    return {NAME: layout} if layout else {}
+
+
+def _told_by_keys(named: Iterable[str], found: Mapping[str, Unit]) -> Iterator[str]:
+    """Say which modules two classes keep alike."""
+    alike = [name for name in named if any(_may_be_shifted(x) for x in found[name].layers)]
+    if alike:
+        yield (
+            f"{', '.join(alike)}: Rockpool's LIFTorch and LIFBitshiftTorch keep the same keys; "
+            "read as LIFTorch"
+        )
+
+
+def _may_be_shifted(layer: Layer) -> bool:
+    neuron = isinstance(layer, Neuron) and layer.origin == Origin(NAME, "LIFTorch")
+    return neuron and "tau" in layer.parameters
 
 
 def _all(unit: Unit) -> list[Layer]:
@@ -87,13 +119,27 @@ def _units(modules: Modules, above: str = "") -> Iterator[tuple[str, Unit]]:
     """Give the modules in the order of their numbers: a file has them in that of a set."""
     for name in sorted(modules, key=_number):
         held, path = modules[name], f"{above}{name}"
-        match = NUMBERED.fullmatch(name)
         if not isinstance(held, dict):
             yield path, Unit([Opaque(path, settings={"value": held})])
         elif held and all(isinstance(value, dict) for value in held.values()):
             yield from _units(held, f"{path}.")
         else:
-            yield path, _unit(path, match[2] if match else "", held)
+            yield path, _unit(path, _class_of(name, held), held)
+
+
+def _class_of(name: str, held: Mapping[str, Any]) -> str:
+    """Return the class of a module: the one in its name, or that which has its keys, if any."""
+    match = NUMBERED.fullmatch(name)
+    if match:
+        return match[2]
+    return next((x for x, keys in _KNOWN_BY.items() if keys <= {*held} <= _keys(x)), "")
+
+
+def _keys(kind: str) -> set[str]:
+    """Return all keys that a module of a class may have."""
+    row = keys_of(NAME, kind)
+    own = {"bias"} if row is None else {*row.parameters, *USUAL[kind], *_BESIDE}
+    return {*own, *_KNOWN_BY[kind]}
 
 
 def _number(name: str) -> tuple[int, str]:
@@ -102,11 +148,19 @@ def _number(name: str) -> tuple[int, str]:
 
 
 def _unit(name: str, kind: str, held: dict[str, Any]) -> Unit:
-    if kind == "LinearTorch" and getattr(held.get("weight"), "ndim", 0) == 2:
+    if kind == "LinearTorch" and _is_turned(held):
         return _linear(name, held)
     if keys_of(NAME, kind) is None or held.get("noise_std", 0.0) != 0.0:
         return _opaque(name, kind, held)  # noise is in no rule
     return _dynamic(name, kind, dict(held))
+
+
+def _is_turned(held: Mapping[str, Any]) -> bool:
+    """Whether a module is a matrix (in, out), and its bias, if any, is as long."""
+    weight, bias = held.get("weight"), held.get("bias")
+    if not isinstance(weight, np.ndarray) or weight.ndim != 2:
+        return False
+    return not isinstance(bias, np.ndarray) or bias.shape == weight.shape[1:]
 
 
 def _opaque(name: str, kind: str, held: Mapping[str, Any]) -> Unit:

@@ -46,9 +46,16 @@ def _sniff(probe: Probe) -> bool:
 
     head = probe.head
     is_map = 0x80 < head[0] <= 0x8F or head[0] in (0xDE, 0xDF) if head else False
-    if is_map and _ARRAY.search(head):
+    if is_map and (_ARRAY.search(head) or _is_tree(probe)):
         return True
     return is_described(probe, "spyx")
+
+
+def _is_tree(probe: Probe) -> bool:
+    """Whether keys behind the head tell it."""
+    from snnbridge_plugins.spyx.sniffing import is_of_spyx
+
+    return probe.path.suffix != ".bp" and is_of_spyx(probe)
 
 
 def _read(source: Source, options: Options) -> SNNCheckpoint:
@@ -65,11 +72,14 @@ def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
 
 def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
     from snnbridge.express import express
-    from snnbridge_plugins import images
+    from snnbridge_plugins import images, unseen
+    from snnbridge_plugins.spyx.native import is_seen
 
     told: Iterable[Entry] = ()
     if options.get("for"):
         checkpoint, told = express(checkpoint, "spyx")
+    elif not options.get("bare"):
+        told = unseen.told(checkpoint, "spyx", "Spyx", is_seen)
     checkpoint, turned = images.in_order(checkpoint, images.LAST, "Spyx")
     return checkpoint, (*told, *turned)
 

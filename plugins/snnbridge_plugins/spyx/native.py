@@ -18,6 +18,7 @@ from snnbridge import (
     Opaque,
     Output,
     SNNCheckpoint,
+    Synapse,
 )
 from snnbridge.model import Path
 from snnbridge_plugins.spyx.keys import FORMS, NEURONS, NORM, PLACES
@@ -81,6 +82,12 @@ def _keyed(checkpoint: SNNCheckpoint, layout: Mapping[str, Any]) -> Iterator[tup
     for number, layer in enumerate(units):
         usual = layer.name.split(".") if named else (str(number),)
         yield tuple(stated.get(layer.name, usual)), layer
+
+
+def is_seen(layer: Layer) -> bool:
+    """Whether a net of Spyx has a module for a layer, or a part of one."""
+    foreign = layer.origin is not None and layer.origin.framework != NAME
+    return not (foreign and isinstance(layer, Neuron | Synapse))
 
 
 def _is_inside(checkpoint: SNNCheckpoint, layer: Layer) -> bool:

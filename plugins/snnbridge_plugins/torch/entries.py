@@ -19,6 +19,7 @@ from snnbridge import (
     Opaque,
     Scale,
     SNNCheckpoint,
+    StateVariable,
     Synapse,
 )
 from snnbridge.model import Array, Path, Reset
@@ -184,13 +185,20 @@ def _state(checkpoint: SNNCheckpoint, key: str, path: Path, framework: str) -> I
         yield Entry(key, np.zeros(0, np.float32))
         return
     held, layer = checkpoint.state.get(path), cast("Any", checkpoint.layers[path[0]])
-    if held is not None:
+    if held is not None and _is_of_one_sample(held, layer):
         form = state_form(layer) if held.value.ndim == 1 else AS_IT_IS
         yield Entry(key, form.stored(held.value), ("state", *path), form)
         return
     if layer.shape is not UNKNOWN:
         more = (layer.receptors,) if isinstance(layer, Synapse) else ()
         yield Entry(key, np.zeros((*layer.shape, *more), np.float32))
+
+
+def _is_of_one_sample(held: StateVariable, layer: Any) -> bool:
+    """Whether a state goes into a fresh net of Rockpool, which has no batch."""
+    if layer.shape is UNKNOWN:
+        return held.batch_axis is None
+    return held.value.shape in (layer.shape, (*layer.shape, getattr(layer, "receptors", 1)))
 
 
 def array_at(checkpoint: SNNCheckpoint, path: Path) -> Array | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from snnbridge import Entry, OptionError, SNNCheckpoint, Status
 from snnbridge_plugins import images
+from snnbridge_plugins.torch.entries import entries_of
 from snnbridge_plugins.torch.native import NAME
 
 
@@ -33,9 +34,19 @@ def prepare(
     from snnbridge.express import express  # slow to import
 
     planned, entries = express(checkpoint, framework)
+    entries = [*entries, *_kept_beside(planned, framework)]
     if planned is checkpoint or NAME not in planned.extras:
         return planned, entries
     extras = {name: value for name, value in planned.extras.items() if name != NAME}
     reason = f"the keys are those of {framework}, no longer the source's"
     told = Entry(Status.REWRITTEN, ("extras", NAME), "the layout of the keys", reason)
     return replace(planned, extras=extras), [*entries, told]
+
+
+def _kept_beside(checkpoint: SNNCheckpoint, framework: str) -> Iterator[Entry]:
+    """Say so where states have no place in the keys of a fresh net."""
+    placed = {entry.path for entry in entries_of(checkpoint)}
+    for path in checkpoint.state:
+        if ("state", *path) not in placed:
+            reason = f"kept in the description alone: a net of {framework} starts from rest"
+            yield Entry(Status.EXACT, ("state", *path), ".".join(path), reason)

@@ -20,6 +20,9 @@ from snnbridge.express.graph import Loop
 from snnbridge.express.step import Step
 from snnbridge.model import Array, Compare, Reset
 
+#: The leak of a neuron that has none: less than a float32 tells from 0 beside 1.
+_NO_LEAK = 2.0**-30
+
 
 def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, Any]]:
     need_plain(step)
@@ -28,11 +31,12 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
         return _readout(step, dt)
     if loop is not None:
         need(not loop.biased, "has no bias in the weights that feed its spikes back")
-    elif step.current is None and np.all(step.beta == 1):
+    elif step.current is None and np.all(step.beta == 1) and step.rule.reset is Reset.SET:
         return _integrator(step.scaled())
-    inverse = _inverse(step.leak, dt)
-    step = _from_what_is_lost(step).scaled(step.leak)
-    leak = {"tau_mem_inv": inverse, **_rest(step)}
+    need((step.leak > 0) | (step.constant == 0), "without a leak has no constant input")
+    share = np.where(step.leak == 0, _NO_LEAK, step.leak)
+    step = _from_what_is_lost(step).scaled(share)
+    leak = {"tau_mem_inv": _inverse(share, dt), **_rest(step)}
     if step.current is None and loop is None:
         return "LIFBoxCell", {**leak, **_box(step)}
     # A synapse that forgets at once passes on what arrives.
@@ -79,7 +83,7 @@ def _box(step: Step) -> dict[str, Any]:
 
 
 def _rest(step: Step) -> dict[str, Array]:
-    v_leak = step.constant / step.leak
+    v_leak = step.rest
     near = 1e-6 * np.abs(step.threshold) if step.rule.spiking is True else 0.0
     need(np.abs(step.initial - v_leak) <= near, "starts from the potential that it leaks to")
     return {"v_leak": v_leak}

@@ -55,9 +55,8 @@ def _fire(step: Step) -> dict[str, Any]:
     threshold = need_soft(step, Compare.GREATER_EQUAL, step.rule.max_spikes)  # type: ignore[arg-type]
     need(same(step.amount, step.threshold), "loses the threshold by a spike, no other amount")
     most = step.rule.max_spikes
-    bias = {} if not step.constant.any() else {"bias": step.constant}
     most = _ENDLESS if most is None else most
-    return {"threshold": threshold, "max_spikes_per_dt": most, **bias}
+    return {"threshold": threshold, "max_spikes_per_dt": most, "bias": step.constant}
 
 
 TARGET = Classes(
@@ -68,5 +67,9 @@ TARGET = Classes(
     in_seconds=True,
     kinds={Linear: "LinearTorch"},
     numbered="{place}_{kind}",
+    per_neuron={
+        "LIFTorch": frozenset({"alpha", "beta", "threshold", "bias"}),
+        "LIFNeuronTorch": frozenset({"tau_mem", "threshold"}),
+    },
     feedback=_feedback,
 )

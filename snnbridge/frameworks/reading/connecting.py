@@ -69,7 +69,7 @@ def wired(
     given : iterable of (source, target) or (source, target, delay), optional
     """
     if given is not None:
-        return _stated([_edge(edge, walk.modules) for edge in given], net, walk, sample)
+        return _stated([stated_edge(edge, walk.modules) for edge in given], net, walk, sample)
     if sample is not None:
         return _traced(net, walk, chain, sample)
     if chain is None:
@@ -81,8 +81,14 @@ def wired(
     return _chained(walk, chain)
 
 
-def _edge(edge: Any, modules: Iterable[str]) -> Edge:
-    """Check an edge that the user states."""
+def stated_edge(edge: Any, modules: Iterable[str]) -> Edge:
+    """Check an edge that the user states.
+
+    Raises
+    ------
+    CheckpointError
+        If it is none, or not one between modules.
+    """
     if isinstance(edge, Connection):
         edge = (edge.source, edge.target, edge.delay)
     if not isinstance(edge, tuple | list) or len(edge) not in (2, 3):
