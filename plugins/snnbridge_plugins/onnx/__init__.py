@@ -1,12 +1,10 @@
 """The ``onnx`` format: models that hold a checkpoint and run it in stock onnxruntime.
 
-``docs/formats/onnx.md`` has the layout. The modules, from the bottom up: ``schema`` and
-``protobuf`` (the messages), ``tensors``, ``external``; ``terms`` (graphs by arithmetic),
-``arithmetic``, ``neurons``, ``synapses``, ``windows``, ``recipes`` (how each layer computes),
-``loops``, ``functions``, ``boxes`` (what stands between layers), ``states``, ``telling``,
-``graph``, ``signals``, ``steps``, ``cycles``, ``network``; ``planning``, ``placing``, ``writing``;
-``vetting``, ``models``, ``arrays``, ``opening`` (with the files of data, all of one version),
-``renamed``, ``reading``; ``handing``, ``running``.
+``docs/formats/onnx.md`` has the layout. The folders, from the bottom up: ``file`` (messages,
+tensors, what may not be, the data beside a model), ``recipes`` (how each kind of layer computes, in
+standard operators), ``graph`` (functions, loops, states, signals), ``foreign`` (graphs of other
+tools). Above them ``planning``, ``placing`` and ``writing``, ``renamed`` and ``reading``, ``handing``
+and ``running``.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _sniff(probe: Probe) -> bool:
-    from snnbridge_plugins.onnx.models import looks_like_a_model
+    from snnbridge_plugins.onnx.file.models import looks_like_a_model
 
     return looks_like_a_model(probe.head, probe.size)
 

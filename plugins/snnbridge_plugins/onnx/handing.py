@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnbridge.model import Array
-from snnbridge_plugins.onnx.arrays import is_outside
-from snnbridge_plugins.onnx.opening import Opened
-from snnbridge_plugins.onnx.protobuf import encode
-from snnbridge_plugins.onnx.schema import Message
+from snnbridge_plugins.onnx.file.arrays import is_outside
+from snnbridge_plugins.onnx.file.opening import Opened
+from snnbridge_plugins.onnx.file.protobuf import encode
+from snnbridge_plugins.onnx.file.schema import Message
 
 
 @dataclass(frozen=True)

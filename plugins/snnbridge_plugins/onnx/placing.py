@@ -6,8 +6,8 @@ from typing import Any
 
 from snnbridge.document import inline
 from snnbridge.model import Array, Path
-from snnbridge_plugins.onnx.graph import Graph
-from snnbridge_plugins.onnx.tensors import Stored, stored
+from snnbridge_plugins.onnx.file.tensors import Stored, stored
+from snnbridge_plugins.onnx.graph.construction import Graph
 
 #: Arrays of so many bytes stand in the document, if the graph does not use them.
 _SMALL = 512

@@ -9,7 +9,7 @@ from snnbridge.model import Conv1d, Conv2d, Layer, Linear, Neuron, Opaque, Subgr
 from snnbridge.simulator.lower import width_of
 from snnbridge.simulator.simulator import prepared
 from snnbridge.simulator.unknowns import missing_values, refuse_unknown
-from snnbridge_plugins.onnx.states import samples
+from snnbridge_plugins.onnx.graph.states import samples
 
 #: Where the path of a line begins that says what the engine computes otherwise than the simulator.
 _ENGINE = ("engine",)

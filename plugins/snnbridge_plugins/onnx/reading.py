@@ -10,9 +10,9 @@ from snnbridge import UNKNOWN, Options, ReadError, SNNCheckpoint, SourceInfo
 from snnbridge.document import from_document, from_inline
 from snnbridge.model import Array, Integrity
 from snnbridge.storage import Source
-from snnbridge_plugins.onnx.opening import Opened, derived, open_whole, references
+from snnbridge_plugins.onnx.file.opening import Opened, derived, open_whole, references
+from snnbridge_plugins.onnx.file.tensors import seen
 from snnbridge_plugins.onnx.renamed import Renamed
-from snnbridge_plugins.onnx.tensors import seen
 
 _CHANGED = "has changed since it was written"
 
@@ -37,7 +37,9 @@ def read(source: Source, options: Options) -> SNNCheckpoint:
     opened = open_whole(source, check=check)
     integrity: Integrity = opened.model.integrity() if check else "unchecked"
     if opened.held is None:
-        from snnbridge_plugins.onnx.foreign import from_graph  # not needed for models of ours
+        from snnbridge_plugins.onnx.foreign.reading import (
+            from_graph,  # not needed for models of ours
+        )
 
         found = from_graph(opened.model, opened.tensors)
         found.source = replace(found.source or SourceInfo(), integrity=integrity)

@@ -16,8 +16,8 @@ import numpy as np
 from snnbridge.document import dtype_of
 from snnbridge.model import Array
 from snnbridge.storage import blocks
-from snnbridge_plugins.onnx.arrays import Tensors
-from snnbridge_plugins.onnx.schema import BITS, DATA_TYPES
+from snnbridge_plugins.onnx.file.arrays import Tensors
+from snnbridge_plugins.onnx.file.schema import BITS, DATA_TYPES
 
 
 class Renamed:

@@ -12,8 +12,8 @@ from snnbridge import CheckpointError, FormatUnavailable, Options, ReadError
 from snnbridge.document import from_inline
 from snnbridge.model import Array
 from snnbridge.storage import Source
+from snnbridge_plugins.onnx.file.opening import open_whole
 from snnbridge_plugins.onnx.handing import HandedOver, handed_over
-from snnbridge_plugins.onnx.opening import open_whole
 
 
 def run(
@@ -120,7 +120,7 @@ def _at_rest(session: Any, described: Mapping[str, Any]) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for name, held in described.get("rest", {}).items():
         value = from_inline(held)
-        given = shapes[name] if name in shapes else value.shape
+        given = shapes.get(name, value.shape)
         whole = tuple(n if isinstance(n, int) else 1 for n in given)  # but for the batch
         whole = np.broadcast_shapes(value.shape, whole)
         found[name] = np.ascontiguousarray(np.broadcast_to(value, whole))

@@ -21,13 +21,10 @@ from snnbridge.simulator.lower import width_of
 from snnbridge.simulator.network import Network
 from snnbridge.simulator.simulator import prepared
 from snnbridge.storage import BLANK, StagedFile, Target, dump_json
-from snnbridge_plugins.onnx.digest import DIGEST_KEY, write_digested
-from snnbridge_plugins.onnx.external import DataFile, data_file
-from snnbridge_plugins.onnx.graph import Graph, Style
-from snnbridge_plugins.onnx.network import fill
-from snnbridge_plugins.onnx.placing import Placing
-from snnbridge_plugins.onnx.protobuf import encode, prefix
-from snnbridge_plugins.onnx.schema import (
+from snnbridge_plugins.onnx.file.digest import DIGEST_KEY, write_digested
+from snnbridge_plugins.onnx.file.external import DataFile, data_file
+from snnbridge_plugins.onnx.file.protobuf import encode, prefix
+from snnbridge_plugins.onnx.file.schema import (
     DOMAIN,
     EXTERNAL,
     FIRST_WITH_ENTRIES,
@@ -35,9 +32,12 @@ from snnbridge_plugins.onnx.schema import (
     KEY,
     Message,
 )
-from snnbridge_plugins.onnx.states import Kept
-from snnbridge_plugins.onnx.telling import entries, ties
-from snnbridge_plugins.onnx.tensors import Stored
+from snnbridge_plugins.onnx.file.tensors import Stored
+from snnbridge_plugins.onnx.graph.construction import Graph, Style
+from snnbridge_plugins.onnx.graph.network import fill
+from snnbridge_plugins.onnx.graph.states import Kept
+from snnbridge_plugins.onnx.graph.telling import entries, ties
+from snnbridge_plugins.onnx.placing import Placing
 
 _OPSET = "21"
 #: What a message of protocol buffers may hold, with room for the document.

@@ -1,0 +1,1 @@
+"""Graphs of other tools: their weights, ordinary layers, and neurons told by their arithmetic."""

@@ -1,0 +1,105 @@
+"""A graph of another tool before its layers are made: constants, aliases, and what is a neuron."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from snnbridge import ReadError
+from snnbridge_plugins.onnx.file.arrays import Tensors
+from snnbridge_plugins.onnx.file.schema import Message
+from snnbridge_plugins.onnx.foreign.aliases import Aliases
+from snnbridge_plugins.onnx.foreign.bundles import Bundle, bundles
+from snnbridge_plugins.onnx.foreign.constants import Constants
+from snnbridge_plugins.onnx.foreign.inlining import inlined
+from snnbridge_plugins.onnx.foreign.parts import Cutter
+from snnbridge_plugins.onnx.foreign.recognising import COMPARING, Told, neurons_in
+
+#: What makes numbers of a comparison.
+_COUNTING = frozenset({"Cast", "Where", "Mul"})
+
+
+class Prepared:
+    """A graph whose nodes are operators on signals, each value under its first name.
+
+    Parameters
+    ----------
+    message : Message
+        The model, vetted.
+    tensors : Tensors
+
+    Attributes
+    ----------
+    inputs : dict of str to Message
+        Without those that are constants.
+    outputs : list of Message
+    nodes : list of Message
+        In order.
+    read : dict of str to int
+        How often each value is read.
+    told, missed, bundles : list
+        Arithmetic that is a neuron, that is none, and that is kept together.
+    inside : dict of int to Told or Bundle
+        What the node of an identity belongs to.
+    states : set of str
+        The inputs that are states of these.
+    is_whole : bool
+        Whether all arithmetic with states was looked at.
+
+    Raises
+    ------
+    ReadError
+        For a value that is defined twice.
+    """
+
+    def __init__(self, message: Message, tensors: Tensors) -> None:
+        graph, nodes = message["graph"], inlined(message)
+        self.inputs: dict[str, Message] = {
+            name: value for value in graph.get("input", [])
+            if (name := value.get("name", "")) not in tensors
+        }  # fmt: skip
+        self.outputs: list[Message] = graph.get("output", [])
+        _refuse_twice(nodes, {*self.inputs, *tensors.names()})
+        ends = [value.get("name", "") for value in self.outputs]
+        self.constants = Constants(tensors, nodes)
+        self.aliases = Aliases(nodes, ends, self.constants)
+        self.nodes: list[Message] = [
+            {**node, "input": [self.aliases[name] for name in node.get("input", [])]}
+            for node in nodes
+            if id(node) not in self.aliases.dropped and not self.constants.folds(node)
+        ]
+        self.read: dict[str, int] = {}
+        for name in (name for node in self.nodes for name in node["input"]):
+            self.read[name] = self.read.get(name, 0) + 1
+        self._recognise(Cutter(self.nodes, self.inputs, [self.aliases[n] for n in ends],
+                               self.constants))  # fmt: skip
+
+    def _recognise(self, cutter: Cutter) -> None:
+        self.told, self.missed = neurons_in(cutter)
+        self.is_whole = cutter.is_done
+        self.bundles = list(bundles(cutter, self.missed))
+        self.inside: dict[int, Told | Bundle] = {
+            id(node): item for item in self.told for node in item.part.nodes
+        }
+        self.inside |= {id(node): item for item in self.bundles for node in item.nodes}
+        self.states = {name for item in self.told for name in item.part.states}
+        self.states |= {name for item in self.bundles for name in item.states}
+
+    def is_spiking(self) -> bool:
+        """Whether numbers are made of comparisons."""
+        compared = {
+            name for node in self.nodes if node.get("op_type") in COMPARING
+            for name in node.get("output", [])
+        }  # fmt: skip
+        return any(
+            node.get("op_type") in _COUNTING and not compared.isdisjoint(node["input"])
+            for node in self.nodes
+        )
+
+
+def _refuse_twice(nodes: Iterable[Message], defined: set[str]) -> None:
+    """Refuse a value that is defined twice."""
+    for node in nodes:
+        for name in filter(None, node.get("output", [])):
+            if name in defined:
+                raise ReadError(f"two nodes define the value {name!r}")
+            defined.add(name)
