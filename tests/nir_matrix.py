@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+import beside
 import nir_graphs
 import recorded
 from snnbridge import (
@@ -29,8 +30,6 @@ from snnbridge_plugins.nir.importers import IMPORTERS
 
 REGISTRY = Registry([nir])
 ROOT = Path(__file__).parents[1]
-ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
-INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
 #: Sinabs and Rockpool pin NIR 1.0.4, which lies over the environment's own.
 PINNED = {"sinabs": "nir-1.0.4", "rockpool": "nir-1.0.4"}
 
@@ -135,7 +134,7 @@ def put(cell: Cell, *, plain: bool = False) -> None:
 
 def environment(importer: str) -> Path:
     """Return the interpreter that has an importer's framework."""
-    return ENVIRONMENTS / ("spyx" if importer == "spyx" else "torch") / INSIDE
+    return beside.python_of("spyx" if importer == "spyx" else "torch")
 
 
 def run(written: list[Cell], importer: str, folder: Path) -> str:
@@ -146,7 +145,7 @@ def run(written: list[Cell], importer: str, folder: Path) -> str:
     script.write_text(json.dumps(jobs), encoding="utf-8")
     over = {}
     if importer in PINNED:
-        lib = next((ENVIRONMENTS / PINNED[importer]).glob("[Ll]ib/**/site-packages"))
+        lib = next((beside.ENVIRONMENTS / PINNED[importer]).glob("[Ll]ib/**/site-packages"))
         over = {"PYTHONPATH": str(lib)}
     judge = Path(__file__).with_name("live") / "judge_nir.py"
     done = subprocess.run(

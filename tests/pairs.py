@@ -1,9 +1,6 @@
 """The recorded nets of every framework, converted for every framework and run there."""
 
 import json
-import os
-import subprocess
-import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+import beside
 import recorded
 import recorded_brainpy
-from nir_matrix import ENVIRONMENTS, INSIDE
 from snnbridge import (
     Entry,
     Ledger,
@@ -235,26 +232,7 @@ def run(pairs: list[Pair], target: str, folder: Path) -> None:
             pair.out = np.load(pair.file.with_suffix(".out.npy"))
 
 
-def environment(target: str) -> Path:
-    """Return the Python that runs a framework."""
-    name, _ = JUDGES.get(target, ("torch", ""))
-    return ENVIRONMENTS / name / INSIDE
-
-
 def judged(script: Path, target: str) -> list[tuple[str | None, list[str]]]:
-    """Run a judge with the packages of the framework before those of this environment."""
-    _, name = JUDGES.get(target, ("", "judge_pairs.py"))
-    judge = Path(__file__).with_name("live") / name
-    start = f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r}); "
-    start += f"import runpy, sys; sys.argv = {['judge', str(script)]!r}; "
-    start += f"sys.path.insert(0, {str(judge.parent)!r}); "
-    start += f"runpy.run_path({str(judge)!r}, run_name='__main__')"
-    done = subprocess.run(
-        [environment(target), "-W", "ignore", "-c", start],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    """Have a framework build and run what the jobs name."""
+    environment, judge = JUDGES.get(target, ("torch", "judge_pairs.py"))
+    return beside.ask(environment, judge, str(script))

@@ -14,6 +14,7 @@ from snnbridge import (
     Linear,
     LossyWrite,
     Neuron,
+    Opaque,
     Quantity,
     Registry,
     Scale,
@@ -27,7 +28,7 @@ from snnbridge import (
     simulate,
     write,
 )
-from snnbridge.express import ON_PYTORCH, express
+from snnbridge.express import ON_PYTORCH, TARGETS, express
 from snnbridge_plugins import torch
 
 REGISTRY = Registry([torch])
@@ -318,3 +319,23 @@ def test_outputs_that_come_later_are_compared_later(tmp_path):
         allow_loss=True,
     )  # fmt: skip
     assert done.verdict == "equivalent"
+
+
+@pytest.mark.parametrize("framework", sorted(TARGETS))
+def test_weights_alone_are_no_network_of_a_framework(framework):
+    net = SNNCheckpoint([Linear("fc", np.eye(2, dtype=np.float32))], connections=())
+    with pytest.raises(WriteError, match=r"no neuron to express.*--spec.*snnbridge\.frameworks"):
+        express(net, framework)
+
+
+@pytest.mark.parametrize("framework", sorted(TARGETS))
+def test_what_nobody_knows_is_not_said_to_be_a_framework_s(framework):
+    known = rules.snntorch.Leaky("lif", shape=(2,), beta=0.5)
+    net = SNNCheckpoint([Opaque("x", {"w": np.zeros(2)}), known], connections=(), dt=PER_STEP)
+    with pytest.raises(WriteError, match=r"layer 'x': it is not known what it computes.*--spec"):
+        express(net, framework)
+
+
+def test_a_readout_is_enough():
+    net = SNNCheckpoint([rules.norse.LIBoxCell("out", shape=(2,))], connections=())
+    assert express(net, "norse") == (net, [])

@@ -342,7 +342,7 @@ def test_a_loop_is_named_after_its_neurons(tmp_path):
 
 @pytest.mark.parametrize("kept", ["rest", "kept"])
 def test_a_large_default_is_one_number(tmp_path, monkeypatch, kept):
-    monkeypatch.setattr("snnbridge_plugins.onnx.states._LARGE", 8)
+    monkeypatch.setattr("snnbridge_plugins.onnx.graph.states._LARGE", 8)
     net = recurrent()
     state = simulate(net, spikes(9, 2, 6)).state if kept == "kept" else {}
     net = replace(net, state=dict(state), step=9)

@@ -9,20 +9,29 @@ from hypothesis import given, settings
 
 from recorded import Recorded, book
 from snnbridge import (
+    PER_STEP,
     UNKNOWN,
+    Connection,
     IntegrityError,
+    Linear,
     LossyWrite,
     Opaque,
+    Quantity,
     ReadError,
     Registry,
+    SNNCheckpoint,
+    StateVariable,
     WriteError,
     differences,
     read,
+    rules,
     simulate,
     write,
 )
+from snnbridge.storage import Source
 from snnbridge.testing.strategies import checkpoints
 from snnbridge_plugins import rockpool, torch
+from snnbridge_plugins.torch.finding import read_state_dict
 
 REGISTRY = Registry([rockpool, torch])
 FOLDER = Path(__file__).parents[1] / "fixtures" / "rockpool-3.1.0"
@@ -166,3 +175,94 @@ def test_a_description_without_its_file_is_refused(tmp_path):
     path.unlink()
     with pytest.raises(FileNotFoundError):
         opened(tmp_path / "net.json.snnbridge", format="rockpool")
+
+
+def by_attributes(path, **more):
+    """Save a net whose modules are attributes, as ``net.save`` does."""
+    modules = json.loads(MLP.read_text(encoding="utf-8"))
+    kinds = {"LinearTorch": "lin", "LIFTorch": "lif", "LIFNeuronTorch": "lif", "ExpSynTorch": "syn"}
+    named = {}
+    for name, held in modules.items():
+        number, _, kind = name.partition("_")
+        named[f"{kinds[kind]}{number}"] = held
+    path.write_text(json.dumps({**named, **more}), encoding="utf-8")
+    return path
+
+
+def test_modules_that_are_attributes_are_known_by_their_keys(tmp_path):
+    path = by_attributes(tmp_path / "net.json")
+    checkpoint, numbered = opened(path), opened(MLP)
+    kinds = [layer.origin.kind for layer in checkpoint.layers.values()]
+    assert sorted(kinds) == sorted(x.origin.kind for x in numbered.layers.values())
+    lin = checkpoint.layers["lin0"].weight.value
+    assert np.array_equal(lin, numbered.layers["0_LinearTorch"].weight.value)
+    assert checkpoint.dt == numbered.dt
+    assert checkpoint.connections is UNKNOWN
+
+
+def test_such_a_net_is_written_under_its_own_names(tmp_path):
+    path = by_attributes(tmp_path / "net.json")
+    again = saved(opened(path), tmp_path / "again.json", format="rockpool", bare=True)
+    left, right = (json.loads(x.read_text(encoding="utf-8")) for x in (path, again))
+    assert left == right
+
+
+def test_such_a_net_runs_as_its_chain_is_stated(tmp_path):
+    path = by_attributes(tmp_path / "net.json")
+    order = sorted(json.loads(path.read_text(encoding="utf-8")), key=lambda x: int(x[3:]))
+    nets = opened(MLP), opened(path, spec={"chains": [order]})
+    x = np.random.default_rng(0).random((40, 2, nets[0].layers["0_LinearTorch"].size[0])) < 0.5
+    outputs = []
+    for net in nets:
+        end = net.connections[-1].target
+        ran = simulate(net, x.astype(np.float32), record={end: "output"})
+        outputs.append(ran.traces[end, "output"])
+    assert outputs[0].any()
+    assert np.array_equal(*outputs)
+
+
+def test_an_unknown_module_among_attributes_is_kept(tmp_path):
+    other = {"w_ahp": "[0.5]", "threshold": "[1.0]", "dt": "0.001"}
+    checkpoint = opened(by_attributes(tmp_path / "net.json", other=other))
+    assert isinstance(checkpoint.layers["other"], Opaque)
+
+
+def test_neurons_that_rockpool_does_not_see_are_told(tmp_path):
+    leaky = rules.snntorch.Leaky("lif", shape=(2,), beta=0.5, reset_mechanism="zero")
+    net = SNNCheckpoint([Linear("fc", np.eye(2, dtype=np.float32)), leaky], connections=())
+    ledger = write(net, tmp_path / "net.json", format="rockpool", registry=REGISTRY)
+    told = [entry for entry in ledger.told if "--for rockpool" in entry.reason]
+    assert [entry.path for entry in told] == [("layers", "lif")]
+    assert not ledger.losses
+    assert differences(net, opened(tmp_path / "net.json")) == []
+
+
+def test_a_net_for_rockpool_has_a_number_for_each_neuron_as_a_new_one_has(tmp_path):
+    chain = rules.sinabs.LIF.chain(
+        "lif", shape=(2,), tau_mem=10.0, tau_syn=5.0, norm_input=False, spike_threshold=0.5
+    )
+    edges = [Connection("fc", "lif.synapse"), Connection("lif.synapse", "lif")]
+    net = SNNCheckpoint(
+        [Linear("fc", np.eye(2, dtype=np.float32)), *chain], connections=edges, dt=PER_STEP
+    )
+    write(net, tmp_path / "net.pt", registry=REGISTRY, options={"for": "rockpool"})
+    held = torch_state(tmp_path / "net.pt")
+    shapes = {key.partition(".")[2]: held[key].shape for key in held if "LIFTorch" in key}
+    assert shapes == {
+        "alpha": (2,), "beta": (2, 1), "bias": (2,), "threshold": (2,), "vmem": (2,),
+        "isyn": (2, 1), "spikes": (2,),
+    }  # fmt: skip
+
+
+def torch_state(path):
+    with Source(path) as source:
+        return read_state_dict(source)
+
+
+def test_a_state_of_a_batch_does_not_go_into_a_fresh_net(tmp_path):
+    neuron = rules.rockpool.LIFNeuronTorch("0_LIFNeuronTorch", shape=(2,), tau_mem=0.5)
+    state = {(neuron.name, "v"): StateVariable(np.ones((8, 2), np.float32), 0)}
+    net = SNNCheckpoint([neuron], connections=(), dt=Quantity(1.0, "ms"), state=state, step=3)
+    write(net, tmp_path / "net.pt", registry=REGISTRY)
+    assert torch_state(tmp_path / "net.pt")["0_LIFNeuronTorch.vmem"].tolist() == [0.0, 0.0]
+    assert differences(net, opened(tmp_path / "net.pt")) == []

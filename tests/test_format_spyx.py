@@ -12,6 +12,7 @@ from snnbridge import (
     UNKNOWN,
     AmbiguousFormat,
     IntegrityError,
+    Linear,
     LossyWrite,
     Opaque,
     OptionError,
@@ -19,10 +20,12 @@ from snnbridge import (
     Probe,
     ReadError,
     Registry,
+    SNNCheckpoint,
     convert,
     differences,
     read,
     rewrites,
+    rules,
     simulate,
     verify,
     write,
@@ -235,3 +238,29 @@ def test_a_bad_file_is_refused(data, tmp_path):
     (tmp_path / "net.msgpack").write_bytes(data)
     with pytest.raises(ReadError):
         opened(tmp_path / "net.msgpack", format="spyx")
+
+
+def user_tree():
+    """A net of a class of one's own: its modules stand at the top."""
+    fc = {"bias": np.zeros(2, np.float32), "kernel": np.ones((3, 2), np.float32)}
+    return {"fc1": fc, "lif1": {"beta": np.full(2, 0.5, np.float32)}}
+
+
+def test_a_net_of_a_class_is_known_by_its_neurons_keys(tmp_path):
+    path = packed(tmp_path / "net.msgpack", user_tree())
+    assert list(opened(path).layers) == ["fc1", "lif1"]
+
+
+def test_a_net_is_known_by_keys_that_stand_behind_its_large_arrays(tmp_path):
+    large = {"bias": np.zeros(4096, np.float32), "kernel": np.ones((3, 4096), np.float32)}
+    path = packed(tmp_path / "net.msgpack", {"a": large, **user_tree()})
+    assert opened(path).source.format == "spyx"
+
+
+def test_neurons_that_spyx_does_not_see_are_told(tmp_path):
+    leaky = rules.snntorch.Leaky("lif", shape=(2,), beta=0.5, reset_mechanism="zero")
+    net = SNNCheckpoint([Linear("fc", np.eye(2, dtype=np.float32)), leaky], connections=())
+    ledger = write(net, tmp_path / "net.msgpack", format="spyx", registry=REGISTRY)
+    told = [entry for entry in ledger.told if "--for spyx" in entry.reason]
+    assert [entry.path for entry in told] == [("layers", "lif")]
+    assert not ledger.losses

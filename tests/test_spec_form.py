@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snnbridge import (
+    PER_STEP,
     UNKNOWN,
     Linear,
     Neuron,
@@ -158,3 +159,36 @@ def test_what_a_setting_leaves_open_is_asked_for():
     form = spec.skeleton(SNNCheckpoint([linear, pool]))
     for word in ("kernel_size", "stride", "padding"):
         assert f'{word} = "?"' in form
+
+
+def form_of(layer):
+    return spec.skeleton(SNNCheckpoint([layer], connections=(), dt=PER_STEP))
+
+
+def test_what_a_word_of_the_file_states_is_not_asked_again():
+    known = rules.snntorch.Leaky
+    bare = Neuron("lif", (2,), origin=Origin("snntorch", "Leaky"))
+    held = known.state(bare, {"beta": 0.5, "threshold": 1.0, "reset_mechanism": "subtract"})
+    form = form_of(held)
+    assert "reset_mechanism" not in form
+    assert 'reset_delay = "?"' in form
+    stated = spec.apply(SNNCheckpoint([held]), {"layers": {"lif": {"reset_delay": True}}})
+    assert not stated.layers["lif"].unknown()
+    assert stated.layers["lif"].rule.reset is Reset.SUBTRACT
+
+
+@pytest.mark.parametrize(
+    ("framework", "kind", "given", "absent"),
+    [
+        ("spikingjelly", "ParametricLIFNode", {"w": 0.0}, ("w", "init_tau")),
+        ("sinabs", "LIF", {"tau_mem": 10.0}, ("tau_mem", "alpha_mem")),
+        ("sinabs", "LIF", {"alpha_mem": 0.5}, ("tau_mem", "alpha_mem")),
+        ("rockpool", "LIFTorch", {"leak_mode": "decays", "alpha": 0.5}, ("tau_mem", "alpha")),
+    ],
+)
+def test_numbers_that_a_file_holds_are_not_asked_again(framework, kind, given, absent):
+    known = rules.get(framework, kind)
+    held = known.state(Neuron("lif", (2,), origin=Origin(framework, kind)), given)
+    form = form_of(held)
+    assert "[layers.lif]" in form
+    assert not [key for key in absent if re.search(rf"^{key} =", form, re.MULTILINE)]

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from recorded import FIXTURES, Recorded, book
-from snnbridge import Registry, read, rules, simulate
+from snnbridge import Registry, read, rules, simulate, spec
 from snnbridge_plugins import torch
 
 REGISTRY = Registry([torch])
@@ -96,3 +97,39 @@ def test_a_plain_state_dict_and_a_spec_do_what_the_net_did(folder, name, tmp_pat
     else:  # a readout
         found = simulate(checkpoint, case.seen("input"), record={end: "v"}).traces[end, "v"]
         assert np.allclose(found, case.seen(f"{last}.v"), rtol=1e-5, atol=1e-6)
+
+
+def saved(path, **tensors):
+    save_file(tensors, path)
+    return path
+
+
+def test_a_file_without_the_keys_of_a_neuron_says_how_to_add_one(tmp_path):
+    path = saved(tmp_path / "net.safetensors", **{"fc.weight": np.zeros((2, 3), np.float32)})
+    form = spec.skeleton(read(path, registry=REGISTRY))
+    assert '[layers.lif1] with class = "norse.LIFCell"' in form
+
+
+def test_what_no_key_of_a_class_holds_is_unknown(tmp_path):
+    path = saved(tmp_path / "net.safetensors", **{"plif.w": np.zeros((), np.float32)})
+    checkpoint = read(path, registry=REGISTRY)
+    assert ("layers", "plif", "threshold") in checkpoint.unknown()
+
+
+def test_a_spec_adds_the_neurons_and_the_currents_of_norse(tmp_path):
+    weight = np.linspace(-1, 2, 12, dtype=np.float32).reshape(4, 3)
+    path = saved(tmp_path / "net.safetensors", **{"fc.weight": weight})
+    lif = {"class": "norse.LIFCell", "defaults": True, "tau_mem_inv": 300.0}
+    stated = {"dt": "1 ms", "chains": [["fc", "lif"]], "layers": {"lif": lif}}
+    checkpoint = read(path, registry=REGISTRY, spec=stated)
+    x = (np.random.default_rng(0).random((60, 1, 3)) < 0.5).astype(np.float32)
+    found = simulate(checkpoint, x, record={"lif": "spikes"}).spikes["lif"]
+    v, i, spikes = np.zeros((2, 1, 4), np.float32)[0], np.zeros((1, 4), np.float32), []
+    for step in x:
+        i = i + step @ weight.T
+        v = v + np.float32(0.001) * np.float32(300) * (-v + i)
+        i = i - np.float32(0.001) * np.float32(200) * i
+        spikes.append(v > 1)
+        v = np.where(v > 1, np.float32(0), v)
+    assert found.any()
+    assert np.array_equal(found.astype(bool), np.array(spikes))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import beside
 from snnbridge import (
     PER_STEP,
     UNKNOWN,
@@ -35,8 +36,6 @@ from snnbridge_plugins import brainpy
 
 REGISTRY = Registry([brainpy])
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
-INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
 SEARCHED = [ROOT, ROOT / "plugins"]
 EDGES = [("Dense0", "Expon0"), ("Expon0", "Lif0"), ("Lif0", "Dense1"), ("Dense1", "Expon1")]
 EDGES += [("Expon1", "Integrator0")]
@@ -46,9 +45,7 @@ pytestmark = pytest.mark.live
 
 def judge(action, version="2.8", **arguments):
     """Ask the real BrainPy; its own packages come before those of this environment."""
-    python = ENVIRONMENTS / f"brainpy-{version}" / INSIDE
-    if not python.is_file():
-        pytest.skip(f"no environment brainpy-{version}")
+    python = beside.python_of(f"brainpy-{version}")
     start = f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r}); "
     script = Path(__file__).with_name("judge_brainpy.py")
     start += f"import runpy; sys.argv = {['judge', action, json.dumps(arguments)]!r}; "

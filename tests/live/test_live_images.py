@@ -1,19 +1,15 @@
 """Nets over images go from framework to framework, whatever the order of their axes."""
 
 import json
-import os
-import subprocess
-import sysconfig
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import beside
 from snnbridge import Status, convert, read
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
-INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
 PLACES = {"spyx": "spyx", "brainpy": "brainpy-2.8", "torch": "torch"}
 #: By the framework, its files, and the format where their suffix is another's too.
 FILES = {"spyx": ("net.msgpack", "spyx"), "brainpy": ("net.bp", None), "torch": ("net.pt", None)}
@@ -24,25 +20,9 @@ pytestmark = pytest.mark.live
 
 
 def judge(framework, action, **arguments):
-    """Ask the real framework; its own packages come before those of this environment."""
-    python = ENVIRONMENTS / PLACES[framework] / INSIDE
-    if not python.is_file():
-        pytest.skip(f"no environment {PLACES[framework]}")
-    start = f"import sys; sys.path += [{sysconfig.get_paths()['purelib']!r}, {str(ROOT)!r}, "
-    start += f"{str(ROOT / 'plugins')!r}]; "
-    script = Path(__file__).with_name("judge_images.py")
-    told = ["judge", f"{framework}_{action}", json.dumps(arguments)]
-    start += f"import runpy; sys.argv = {told!r}; "
-    start += f"runpy.run_path({str(script)!r}, run_name='__main__')"
-    done = subprocess.run(
-        [python, "-W", "ignore", "-c", start],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=arguments["folder"],
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    """Ask the real framework."""
+    told = f"{framework}_{action}", json.dumps(arguments)
+    return beside.ask(PLACES[framework], "judge_images.py", *told, folder=arguments["folder"])
 
 
 @pytest.fixture(scope="module", params=FILES)

@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
+import beside
 import nir_matrix
 import recorded
-from nir_matrix import ENVIRONMENTS, INSIDE, PINNED, REGISTRY
+from nir_matrix import PINNED, REGISTRY
 from snnbridge import (
     PER_STEP,
     Connection,
@@ -41,13 +42,6 @@ print(nir.version)
 """
 
 
-def interpreter(name):
-    python = ENVIRONMENTS / name / INSIDE
-    if not python.is_file():
-        pytest.skip(f"no environment {name}")
-    return python
-
-
 def kinds(file):
     """Return the types of nodes of a file, and whether any states v_reset."""
     with h5py.File(file) as held:
@@ -65,7 +59,7 @@ def readable(file, version):
 
 @pytest.mark.parametrize("version", ["1.0.4", "1.0.8"])
 def test_the_package_reads_what_we_write_and_its_copy_still_says_everything(tmp_path, version):
-    python = interpreter(f"nir-{version}")
+    python = beside.python_of(f"nir-{version}")
     pairs = []
     for number, (book, stem, name) in enumerate(recorded.cases()):
         file = tmp_path / f"{number}.nir"
@@ -87,9 +81,9 @@ def test_the_package_reads_what_we_write_and_its_copy_still_says_everything(tmp_
 
 @pytest.mark.parametrize("importer", IMPORTERS)
 def test_what_is_written_for_an_importer_has_the_source_s_spikes_there(tmp_path, importer):
-    interpreter("spyx" if importer == "spyx" else "torch")
+    beside.python_of("spyx" if importer == "spyx" else "torch")
     if importer in PINNED:
-        interpreter(PINNED[importer])
+        beside.python_of(PINNED[importer])
     written = list(nir_matrix.cells(tmp_path, [importer]))
     nir_matrix.run(written, importer, tmp_path)
     taken = [cell for cell in written if not cell.refused]
@@ -116,9 +110,9 @@ def column(name, importer):
 
 @pytest.mark.parametrize("importer", IMPORTERS)
 def test_plain_nir_is_run_otherwise_where_the_page_says_so(tmp_path, importer):
-    interpreter("spyx" if importer == "spyx" else "torch")
+    beside.python_of("spyx" if importer == "spyx" else "torch")
     if importer in PINNED:
-        interpreter(PINNED[importer])
+        beside.python_of(PINNED[importer])
     written = list(nir_matrix.unwritten(tmp_path, importer))
     nir_matrix.run(written, importer, tmp_path)
     found = {}
@@ -136,9 +130,9 @@ def test_plain_nir_is_run_otherwise_where_the_page_says_so(tmp_path, importer):
 @pytest.mark.parametrize("importer", IMPORTERS)
 def test_a_net_of_any_shape_is_run_as_it_is_or_refused(tmp_path, importer):
     """Joins, ways past a layer and back, graphs inside: with ``--for``, and with ``--scheme``."""
-    interpreter("spyx" if importer == "spyx" else "torch")
+    beside.python_of("spyx" if importer == "spyx" else "torch")
     if importer in PINNED:
-        interpreter(PINNED[importer])
+        beside.python_of(PINNED[importer])
     written = list(nir_matrix.shapes(tmp_path, importer))
     release = nir_matrix.run(written, importer, tmp_path)
     assert release == IMPORTERS[importer].nir
@@ -155,9 +149,9 @@ def test_a_net_of_any_shape_is_run_as_it_is_or_refused(tmp_path, importer):
 
 @pytest.mark.parametrize("importer", IMPORTERS)
 def test_plain_nir_of_any_shape_is_read_as_the_importer_runs_it_or_refused(tmp_path, importer):
-    interpreter("spyx" if importer == "spyx" else "torch")
+    beside.python_of("spyx" if importer == "spyx" else "torch")
     if importer in PINNED:
-        interpreter(PINNED[importer])
+        beside.python_of(PINNED[importer])
     written = list(nir_matrix.shapes(tmp_path, importer, plain=True))
     nir_matrix.run(written, importer, tmp_path)
     read_at_all = 0
@@ -184,9 +178,9 @@ def by_scheme(cell, importer):
 @pytest.mark.parametrize("importer", IMPORTERS)
 def test_reading_by_a_scheme_is_what_the_importer_does(tmp_path, importer):
     """The nodes alone, read by ``--scheme``, give the spikes of the real importer."""
-    interpreter("spyx" if importer == "spyx" else "torch")
+    beside.python_of("spyx" if importer == "spyx" else "torch")
     if importer in PINNED:
-        interpreter(PINNED[importer])
+        beside.python_of(PINNED[importer])
     written = [c for c in nir_matrix.cells(tmp_path, [importer]) if c.name.endswith("random")]
     nir_matrix.run(written, importer, tmp_path)
     for cell in written:
@@ -207,7 +201,7 @@ def test_reading_by_a_scheme_is_what_the_importer_does(tmp_path, importer):
     ids=".".join,
 )
 def test_any_names_of_layers_are_usable_ones_for_an_importer(tmp_path, importer, names):
-    interpreter("torch")
+    beside.python_of("torch")
     ours = dict(zip(("in", "fc", "lif", "out"), names, strict=True))
     leaky = rules.get("snntorch", "Leaky").build(
         ours["lif"], shape=(2,), beta=0.75, reset_mechanism="zero", reset_delay=False

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from onnx import load
 
+import beside
 import recorded
 import recorded_brainpy
 from snnbridge import (
@@ -28,8 +29,6 @@ from snnbridge_plugins import onnx
 
 REGISTRY = Registry([onnx])
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
-INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
 
 pytestmark = pytest.mark.live
 
@@ -84,9 +83,7 @@ def expect(net, stimulus, path):
     ids=["1.18", "1.18-all", "1.18-data", "1.18-safetensors", "1.15", "1.15-all"],
 )
 def test_the_oldest_supported_onnxruntime_gives_the_same_spikes(tmp_path, environment, options):
-    python = ENVIRONMENTS / environment / INSIDE
-    if not python.is_file():
-        pytest.skip(f"no environment {environment}")
+    python = beside.python_of(environment)
     count = 0
     for name, net, stimulus in networks():
         path = tmp_path / f"{name}.onnx"
@@ -115,9 +112,7 @@ def test_the_oldest_supported_onnxruntime_gives_the_same_spikes(tmp_path, enviro
 def test_verify_runs_a_file_in_an_old_onnxruntime_from_any_folder(
     tmp_path, environment, opset, external
 ):
-    python = ENVIRONMENTS / environment / INSIDE
-    if not python.is_file():
-        pytest.skip(f"no environment {environment}")
+    python = beside.python_of(environment)
     (tmp_path / "here").mkdir()
     _, net, _ = next(networks())
     write(net, tmp_path / "source.onnx", registry=REGISTRY)

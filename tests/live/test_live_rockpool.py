@@ -1,37 +1,23 @@
 """Rockpool's own save and load: the files are read, simulated and written as it does."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import beside
 from snnbridge import convert, read, simulate
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
-INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
 
 pytestmark = pytest.mark.live
 
 
 def judge(action, **arguments):
     """Ask the real framework."""
-    python = ENVIRONMENTS / "torch" / INSIDE
-    if not python.is_file():
-        pytest.skip("no environment torch")
-    script = Path(__file__).with_name("judge_rockpool.py")
-    done = subprocess.run(
-        [python, "-W", "ignore", script, action, json.dumps(arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=arguments["folder"],
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    told = json.dumps(arguments)
+    return beside.ask("torch", "judge_rockpool.py", action, told, folder=arguments["folder"])
 
 
 @pytest.fixture(scope="module", params=["mlp", "recurrent", "readout"])

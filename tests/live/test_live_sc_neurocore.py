@@ -1,7 +1,6 @@
 """The real SC-NeuroCore takes the pairs that snnbridge writes, and what it saves comes back."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+import beside
 from npz_samples import everything, plain
 from snnbridge import Registry, differences, read, write
 from snnbridge.testing.strategies import checkpoints
@@ -16,8 +16,6 @@ from snnbridge_plugins import npz
 
 REGISTRY = Registry([npz])
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
-INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
 
 pytestmark = pytest.mark.live
 
@@ -53,9 +51,7 @@ print(json.dumps(answers))
 
 
 def judge(version, folder, action="load"):
-    python = ENVIRONMENTS / f"sc-neurocore-{version}" / INSIDE
-    if not python.is_file():
-        pytest.skip(f"no environment sc-neurocore-{version}")
+    python = beside.python_of(f"sc-neurocore-{version}")
     done = subprocess.run(
         [python, "-c", JUDGE, str(folder), action], capture_output=True, text=True, check=False
     )

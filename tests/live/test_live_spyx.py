@@ -1,19 +1,15 @@
 """Live nets of Spyx: what is saved, read, simulated, turned and built is theirs."""
 
 import json
-import os
-import subprocess
-import sysconfig
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import beside
 from snnbridge import convert, read, rewrites, simulate, write
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
-INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
 #: Each net of judge_spyx.py, and the layer whose spikes it returns.
 NETS = {"mlp": "3", "recurrent": "3", "conv": "5"}
 
@@ -21,23 +17,9 @@ pytestmark = pytest.mark.live
 
 
 def judge(action, **arguments):
-    """Ask the real framework; its own packages come before those of this environment."""
-    python = ENVIRONMENTS / "spyx" / INSIDE
-    if not python.is_file():
-        pytest.skip("no environment spyx")
-    start = f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r}); "
-    script = Path(__file__).with_name("judge_spyx.py")
-    start += f"import runpy, sys; sys.argv = {['judge', action, json.dumps(arguments)]!r}; "
-    start += f"runpy.run_path({str(script)!r}, run_name='__main__')"
-    done = subprocess.run(
-        [python, "-W", "ignore", "-c", start],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=arguments["folder"],
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    """Ask the real framework."""
+    told = json.dumps(arguments)
+    return beside.ask("spyx", "judge_spyx.py", action, told, folder=arguments["folder"])
 
 
 @pytest.fixture(scope="module", params=NETS)

@@ -1,20 +1,16 @@
 """Live nets of the frameworks on PyTorch: what is saved, read, simulated and built is theirs."""
 
 import json
-import os
-import subprocess
-import sysconfig
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import beside
 from snnbridge import Linear, SNNCheckpoint, differences, read, simulate, write
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
-ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
-INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
 #: Each net of judge_torch.py, and the layer whose spikes it returns.
 NETS = {
     "snntorch_leaky": "3",
@@ -35,23 +31,9 @@ pytestmark = pytest.mark.live
 
 
 def judge(action, **arguments):
-    """Ask the real frameworks; their own packages come before those of this environment."""
-    python = ENVIRONMENTS / "torch" / INSIDE
-    if not python.is_file():
-        pytest.skip("no environment torch")
-    start = f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r}); "
-    script = Path(__file__).with_name("judge_torch.py")
-    start += f"import runpy, sys; sys.argv = {['judge', action, json.dumps(arguments)]!r}; "
-    start += f"runpy.run_path({str(script)!r}, run_name='__main__')"
-    done = subprocess.run(
-        [python, "-W", "ignore", "-c", start],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=arguments.get("folder"),
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    """Ask the real frameworks."""
+    told, folder = json.dumps(arguments), arguments.get("folder")
+    return beside.ask("torch", "judge_torch.py", action, told, folder=folder)
 
 
 @pytest.fixture(scope="module", params=NETS)

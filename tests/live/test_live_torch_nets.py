@@ -1,19 +1,15 @@
 """Nets as people write them: what `export` sees of them, what it leaves alone, what it says."""
 
 import json
-import os
-import subprocess
-import sysconfig
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import beside
 from snnbridge import UNKNOWN, Neuron, read, simulate
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
-INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
 NETS = (
     "snntorch_direct", "snntorch_one_pool", "snntorch_tied", "snntorch_modules",
     "snntorch_one_axis", "snntorch_own_recurrence", "snntorch_lapicque", "snntorch_subclass",
@@ -63,24 +59,9 @@ pytestmark = pytest.mark.live
 
 
 def judge(folder, action, **arguments):
-    """Ask the real frameworks; their own packages come before those of this environment."""
-    python = ENVIRONMENTS / "torch" / INSIDE
-    if not python.is_file():
-        pytest.skip("no environment torch")
-    here = str(Path(__file__).parent)
-    argv = ["judge", action, json.dumps(arguments)]
-    start = f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r}); "
-    start += f"import runpy, sys; sys.path.insert(0, {here!r}); sys.argv = {argv!r}; "
-    start += f"runpy.run_path({str(Path(here, 'judge_torch_nets.py'))!r}, run_name='__main__')"
-    done = subprocess.run(
-        [python, "-W", "ignore", "-c", start],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    """Ask the real frameworks."""
+    told = json.dumps(arguments)
+    return beside.ask("torch", "judge_torch_nets.py", action, told, folder=folder)
 
 
 @pytest.fixture(scope="module")

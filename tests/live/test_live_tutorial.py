@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import beside
+
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = Path(os.environ.get("SNNBRIDGE_ENVIRONMENTS") or ROOT / ".environments")
-INSIDE = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
 FRAMEWORKS = {"BrainPy": "brainpy-2.8", "snnTorch": "torch"}
 BLOCK = re.compile(
     r"^```\{code-block\} python\n:caption: (?P<file>[\w.]+), where (?P<framework>\w+) .*\n"
@@ -41,9 +41,7 @@ def run(arguments, place):
 
 def in_framework(framework, file, script, place):
     """Run a script where a framework is; its own packages come before those of this place."""
-    python = ENVIRONMENTS / FRAMEWORKS[framework] / INSIDE
-    if not python.is_file():
-        pytest.skip(f"no environment {FRAMEWORKS[framework]}")
+    python = beside.python_of(FRAMEWORKS[framework])
     (place / file).write_text(script, encoding="utf-8")
     start = f"import site, runpy; site.addsitedir({sysconfig.get_paths()['purelib']!r}); "
     start += f"runpy.run_path({file!r}, run_name='__main__')"

@@ -3,7 +3,7 @@
 ``docs/formats/onnx.md`` has the layout. The folders, from the bottom up: ``file`` (messages,
 tensors, what may not be, the data beside a model), ``recipes`` (how each kind of layer computes, in
 standard operators), ``graph`` (functions, loops, states, signals), ``foreign`` (graphs of other
-tools). Above them ``planning``, ``placing`` and ``writing``, ``renamed`` and ``reading``, ``handing``
+tools). Above them ``planning``, ``placing``, ``writing``, ``renamed``, ``reading``, ``handing``
 and ``running``.
 """
 

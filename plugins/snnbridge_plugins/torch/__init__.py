@@ -3,10 +3,10 @@
 ``docs/formats/torch.md`` has the layout. The modules, from the bottom up: ``values`` (tensors and
 storages), ``rebuild`` and ``unpickle`` (the closed interpreter), ``container`` (the files around a
 pickle), ``pickling`` (writing one), ``trees`` (plain trees), ``keys``, ``forms``, ``found``,
-``containers``, ``orientation``, ``modules`` and ``entries`` (the frameworks' modules as layers and
-back), ``tensors``, ``digests`` and ``sharding`` (the bytes of safetensors, in one file or
-several), ``finding``, ``template``, ``native``, ``expressing`` (in another framework's classes),
-``reading``, ``files`` and ``safetensors`` (the two formats).
+``containers``, ``orientation``, ``stateless``, ``modules`` and ``entries`` (the frameworks' modules
+as layers and back), ``tensors``, ``digests`` and ``sharding`` (the bytes of safetensors, in one
+file or several), ``finding``, ``template``, ``native``, ``decays``, ``expressing`` (in another
+framework's classes), ``reading``, ``files`` and ``safetensors`` (the two formats).
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ _FRAMEWORKS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly")
 _WRITING = (
     Option(
         "for",
-        "The framework whose neurons the network is expressed in.",
+        "The framework whose neurons the network is expressed in; nets of Spyx and BrainPy have "
+        "files of their own: --to spyx, --to brainpy, or .nir.",
         choices=_FRAMEWORKS,
         direction="writing",
     ),

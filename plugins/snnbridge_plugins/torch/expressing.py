@@ -8,8 +8,9 @@ from typing import Any
 
 from snnbridge import Entry, OptionError, SNNCheckpoint, Status
 from snnbridge_plugins import images
+from snnbridge_plugins.torch.decays import in_form_of
 from snnbridge_plugins.torch.entries import entries_of
-from snnbridge_plugins.torch.native import NAME
+from snnbridge_plugins.torch.native import NAME, template_of
 
 
 def prepare(
@@ -28,7 +29,16 @@ def prepare(
     """
     if "map" in options and "like" not in options:
         raise OptionError("map says which module of a template takes a layer; name one with like")
-    framework = options.get("for")
+    planned, entries = _expressed(checkpoint, options.get("for"))
+    if "like" not in options:
+        return planned, entries
+    planned, more = in_form_of(planned, template_of(options["like"]))
+    return planned, (*entries, *more)
+
+
+def _expressed(
+    checkpoint: SNNCheckpoint, framework: str | None
+) -> tuple[SNNCheckpoint, Iterable[Entry]]:
     if not framework:
         return images.in_order(checkpoint, images.FIRST, "PyTorch")
     from snnbridge.express import express  # slow to import

@@ -77,6 +77,14 @@ def find(tree: Any, net: str | None) -> tuple[str, ...]:
         return ()
     usual = [key for key in NETS if isinstance(tree.get(key), Mapping)]
     found = usual[:1] or [k for k, v in tree.items() if _is_state_dict(v) and k != "optimizer"]
+    at_top = [key for key, value in tree.items() if isinstance(value, np.ndarray)]
+    if not found and at_top:
+        others = ", ".join(repr(key) for key in tree if key not in at_top)
+        raise ReadError(
+            f"the tensors {', '.join(map(repr, at_top[:3]))}{', ...' * (len(at_top) > 3)} stand at "
+            f"the top beside {others:.200}, which no state dict has; read it with net=. or save "
+            "the state dict alone"
+        )
     if len(found) != 1:
         raise ReadError(
             f"{len(found)} parts of the file look like a state dict; it has {_keys(tree)} at its "

@@ -163,6 +163,11 @@ FOREIGN = frozenset({"tau_adapt", "lstm_cell", "weight_ih_l0"})
 _ROCKPOOL_NAME = re.compile(r"(?:[0-9]+_)?([A-Za-z]\w*Torch)")
 
 
+def key_of(name: str, own: str) -> str:
+    """Return the key of a module's array."""
+    return f"{name}.{own}" if name else own
+
+
 def class_in_name(name: str) -> str:
     """Return the class that Rockpool writes into a module's name; empty if there is none.
 

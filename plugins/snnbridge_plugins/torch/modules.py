@@ -6,32 +6,33 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from snnbridge import (
     UNKNOWN,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
     Layer,
     Linear,
-    Opaque,
     Origin,
+    Parameter,
     Scale,
     StateVariable,
     Synapse,
     rules,
 )
 from snnbridge.model import Array
-from snnbridge_plugins.torch import containers, orientation
+from snnbridge_plugins.torch import orientation
 from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, WITH_TAIL, Form
 from snnbridge_plugins.torch.found import Found
-from snnbridge_plugins.torch.keys import RESET_KEY, RESETS, ModuleKeys, class_in_name, module_of
+from snnbridge_plugins.torch.keys import (
+    RESET_KEY,
+    RESETS,
+    ModuleKeys,
+    class_in_name,
+    key_of,
+    module_of,
+)
+from snnbridge_plugins.torch.stateless import add_plain
 
 #: Rockpool saves the state of one sample, sinabs that of a batch.
 _BATCH_AXES = {"rockpool": None, "sinabs": 0}
-_WEIGHTED = {2: Linear, 3: Conv1d, 4: Conv2d}
-_NORM = {"running_mean": "mean", "running_var": "variance", "weight": "weight", "bias": "bias"}
 
 
 def layers_of(entries: Mapping[str, Array]) -> Found:
@@ -64,7 +65,7 @@ def layers_of(entries: Mapping[str, Array]) -> Found:
         if name in rows:
             _add_dynamic(found, rows[name], name, arrays)
         else:
-            _add_plain(found, name, arrays, set(modules), turned.get(name, False))
+            add_plain(found, name, arrays, set(modules), turned.get(name, False))
     return found
 
 
@@ -81,26 +82,19 @@ def _fits(row: ModuleKeys, arrays: Mapping[str, Array]) -> bool:
     return row.kind != "ParametricLIFNode" or (len(arrays) == 1 and arrays["w"].ndim == 0)
 
 
-def _key(name: str, own: str) -> str:
-    return f"{name}.{own}" if name else own
-
-
-# Modules with a state
-
-
 def _add_dynamic(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array]) -> None:
     known = rules.get(row.framework, row.kind)
     arguments = _arguments(row, arrays)
     synapse = _synapse(row, known.synapse, name, arguments)
     layers = [x for x in (synapse, _dynamic(known, name, arguments)) if x is not None]
     for layer in layers:
-        found.layers[layer.name] = layer
+        found.layers[layer.name] = _with_unknown(layer, row)
     _place_parameters(found, row, name, arrays)
     _place_states(found, row, name, arrays)
     _add_inner(found, name, arrays)
     for own, array in arrays.items():
-        if _key(name, own) not in found.places:
-            found.others[_key(name, own)] = array
+        if key_of(name, own) not in found.places:
+            found.others[key_of(name, own)] = array
     _note(found, row, name, arrays)
 
 
@@ -148,6 +142,17 @@ def _dynamic(known: Any, name: str, arguments: Mapping[str, Any]) -> Layer:
     return stated
 
 
+def _with_unknown(layer: Layer, row: ModuleKeys) -> Layer:
+    """Return a layer with UNKNOWN for each parameter that its class has and no key ever holds."""
+    known: Any = rules.of(layer)
+    absent = {
+        argument.parameter: Parameter(UNKNOWN, argument.unit)
+        for key, argument in known.arguments.items()
+        if argument.parameter and key not in row.parameters and not argument.takes_none
+    }
+    return replace(layer, parameters={**absent, **layer.parameters}) if absent else layer  # type: ignore[call-arg]
+
+
 def _place_parameters(
     found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array]
 ) -> None:
@@ -156,7 +161,7 @@ def _place_parameters(
         layer = found.layers.get(path[0])
         if own in arrays and layer is not None and path[1] in layer.parameters:
             form = _form(row, own, arrays[own])
-            found.places[_key(name, own)] = (("layers", *path), form)
+            found.places[key_of(name, own)] = (("layers", *path), form)
 
 
 def _layer_path(name: str, place: str) -> tuple[str, str]:
@@ -173,7 +178,7 @@ def _place_states(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str,
         layer: Any = found.layers[path[0]]
         form = state_form(layer) if array.ndim == 2 else AS_IT_IS
         found.state[path] = StateVariable(form.held(array), batch_axis=batch)
-        found.places[_key(name, own)] = (("state", *path), form)
+        found.places[key_of(name, own)] = (("state", *path), form)
 
 
 def state_form(layer: Any) -> Form:
@@ -188,20 +193,20 @@ def _add_inner(found: Found, name: str, arrays: Mapping[str, Array]) -> None:
     if "input_weights" in arrays:
         found.add(
             Linear(f"{name}.input", arrays["input_weights"]),
-            {_key(name, "input_weights"): "weight"},
+            {key_of(name, "input_weights"): "weight"},
         )
         found.add(
             Linear(f"{name}.recurrent", arrays["recurrent_weights"]),
-            {_key(name, "recurrent_weights"): "weight"},
+            {key_of(name, "recurrent_weights"): "weight"},
         )
     if "w_rec" in arrays:
         found.add(
             Linear(f"{name}.recurrent", arrays["w_rec"].T),
-            {_key(name, "w_rec"): "weight"},
+            {key_of(name, "w_rec"): "weight"},
             TRANSPOSED,
         )
     if "V" in arrays:
-        found.add(Scale(f"{name}.V", arrays["V"]), {_key(name, "V"): "factor"})
+        found.add(Scale(f"{name}.V", arrays["V"]), {key_of(name, "V"): "factor"})
 
 
 def _note(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array]) -> None:
@@ -218,93 +223,3 @@ def _note(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array])
             f"{name}: the file says reset_mechanism={_reset(arrays)!r}; a net that was built with "
             "another one and then loaded this value goes on with its own"
         )
-
-
-# Modules without
-
-
-def _add_plain(
-    found: Found,
-    name: str,
-    arrays: Mapping[str, Array],
-    modules: set[str],
-    turned: bool | None,
-) -> None:
-    if turned is None:
-        _add_opaque(found, name, arrays, Origin(orientation.ROCKPOOL, "?"))
-    elif name == "" or name in found.layers:
-        _add_opaque(found, name, arrays)
-    elif "running_mean" in arrays and _is_norm(arrays):
-        _add_norm(found, name, arrays)
-    elif _is_weighted(arrays, turned=turned):
-        _add_weighted(found, name, arrays, modules, turned=turned)
-    elif _is_stored_twice(found, name, arrays):
-        found.places[f"{name}.V"] = found.places[f"{name.rpartition('.')[0]}.V"]
-    else:
-        _add_opaque(found, name, arrays)
-
-
-def _is_stored_twice(found: Found, name: str, arrays: Mapping[str, Array]) -> bool:
-    """Whether it is the recurrent factor of snnTorch, which stands at the neuron as well."""
-    first = found.layers.get(f"{name.rpartition('.')[0]}.V")
-    if set(arrays) != {"V"} or not isinstance(first, Scale):
-        return False
-    held: Any = first.parameters["factor"].value
-    again = arrays["V"]
-    return held.dtype == again.dtype and bool(np.array_equal(held, again))
-
-
-def _is_norm(arrays: Mapping[str, Array]) -> bool:
-    held = [array for key, array in arrays.items() if key in _NORM]
-    known = set(arrays) <= {*_NORM, "num_batches_tracked"} and "running_var" in arrays
-    return known and all(a.ndim == 1 and a.shape == held[0].shape for a in held)
-
-
-def _add_norm(found: Found, name: str, arrays: Mapping[str, Array]) -> None:
-    held = {key: _NORM[key] for key in arrays if key in _NORM}
-    fields: dict[str, Any] = {field: arrays[key] for key, field in held.items()}
-    found.add(BatchNorm(name, **fields), {_key(name, key): field for key, field in held.items()})
-    if "num_batches_tracked" in arrays:
-        found.others[f"{name}.num_batches_tracked"] = arrays["num_batches_tracked"]
-
-
-def _is_weighted(arrays: Mapping[str, Array], *, turned: bool) -> bool:
-    weight, bias = arrays.get("weight"), arrays.get("bias")
-    if weight is None or not set(arrays) <= {"weight", "bias"} or weight.ndim not in _WEIGHTED:
-        return False
-    outputs = weight.shape[1 if turned else 0]
-    return bias is None or bias.shape == (outputs,)
-
-
-def _add_weighted(
-    found: Found, name: str, arrays: Mapping[str, Array], modules: set[str], *, turned: bool
-) -> None:
-    if containers.is_container(name, arrays, modules):
-        _add_container(found, name, arrays)
-        return
-    form = TRANSPOSED if turned else AS_IT_IS
-    weight = form.held(arrays["weight"])
-    origin = Origin(orientation.ROCKPOOL, orientation.LINEAR) if turned else None
-    layer: Layer = _WEIGHTED[weight.ndim](name, weight, arrays.get("bias"), origin=origin)
-    found.add(layer, {_key(name, "weight"): "weight"}, form)
-    if "bias" in arrays:
-        found.add(layer, {_key(name, "bias"): "bias"})
-
-
-def _add_container(found: Found, name: str, arrays: Mapping[str, Array]) -> None:
-    for layer in containers.parted(name, arrays):
-        found.layers[layer.name] = layer
-    found.places[_key(name, "weight")] = next(containers.columns_of(name, arrays["weight"]))
-    if "bias" in arrays:
-        found.places[_key(name, "bias")] = (("layers", name, "bias"), AS_IT_IS)
-    found.notes.append(containers.note(name, arrays["weight"]))
-
-
-def _add_opaque(
-    found: Found, name: str, arrays: Mapping[str, Array], origin: Origin | None = None
-) -> None:
-    label = name or "net"
-    while label in found.layers:
-        label += "'"
-    layer = Opaque(label, dict[str, Any](arrays), origin=origin)
-    found.add(layer, {_key(name, own): own for own in arrays})

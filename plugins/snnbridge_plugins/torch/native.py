@@ -77,7 +77,7 @@ def native_of(
     rest = _writable(checkpoint.training) if net else {}
     entries = {e.key: e for e in in_order(checkpoint, layout) if is_writable(e.array)}
     if "like" in options:
-        filled = fill(_template(options["like"]), entries, options.get("map", ""))
+        filled = fill(template_of(options["like"]), entries, options.get("map", ""))
         entries = {entry.key: entry for entry in filled}
     state, groups = _with_ties(checkpoint, entries)
     tree = {**rest, net[0]: state} if net else state
@@ -121,7 +121,14 @@ def _with_ties(
     return found, groups
 
 
-def _template(like: str) -> dict[str, Array]:
+def template_of(like: str) -> dict[str, Array]:
+    """Return the tensors of a template by their keys.
+
+    Raises
+    ------
+    WriteError
+        If it holds no state dict.
+    """
     try:
         with Source(like) as source:
             return read_state_dict(source)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from snnbridge import UNKNOWN, SNNCheckpoint, SourceInfo
+from snnbridge import (
+    UNKNOWN,
+    Conv1d,
+    Conv2d,
+    Linear,
+    Neuron,
+    SNNCheckpoint,
+    SourceInfo,
+    Synapse,
+)
 from snnbridge.model import Path
 from snnbridge_plugins.torch.finding import find
 from snnbridge_plugins.torch.forms import AS_IT_IS
@@ -46,11 +55,27 @@ def checkpoint_of(tree: Any, notes: Notes, net: str | None = None) -> SNNCheckpo
         step=UNKNOWN if found.state else None,
         training=rest,
         ties=_ties(found, state),
-        source=SourceInfo(framework=found.framework, notes=tuple(found.notes)),
+        source=SourceInfo(framework=found.framework, notes=(*found.notes, *_absent(found))),
     )
     layout = _layout(checkpoint, found, state, tree, at, notes)
     checkpoint.extras = {NAME: layout} if layout else {}
     return checkpoint
+
+
+#: Frameworks whose neurons have no keys, but for those of some classes.
+_KEYLESS = ("norse", "spikingjelly")
+
+
+def _absent(found: Found) -> Iterator[str]:
+    """Say so where a net may have neurons of which a state dict holds nothing."""
+    neurons = any(isinstance(x, Neuron | Synapse) for x in found.layers.values())
+    weighted = any(isinstance(x, Linear | Conv1d | Conv2d) for x in found.layers.values())
+    if weighted and (not neurons or found.framework in _KEYLESS):
+        yield (
+            f"the keys are those of {'some' if neurons else 'no'} neurons: those of Norse and "
+            "SpikingJelly keep none; a spec adds each by its name and class, as "
+            '[layers.lif1] with class = "norse.LIFCell"'
+        )
 
 
 def _is_of_a_module(key: str, value: Any) -> bool:

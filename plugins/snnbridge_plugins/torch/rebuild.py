@@ -24,6 +24,11 @@ from snnbridge_plugins.torch.values import (
 
 _NO_TYPE = "is not read; convert it to another type and save it again"
 _NO_ARRAY = "is not read; make it a dense tensor (to_dense(), dequantize()) and save it again"
+_META = "torch._utils._rebuild_meta_tensor_no_storage"
+_NO_VALUES = (
+    "has no values; load the net's weights, or move it by to_empty(device='cpu') and fill it, and "
+    "save it again"
+)
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *more: Any) -> Tensor:
@@ -150,13 +155,13 @@ def named(module: str, name: str) -> Global:
     """
     full = f"{module}.{name}".replace("__builtin__.", "builtins.")
     if full in _REFUSED:
-        raise ReadError(f"{_REFUSED[full]} {_NO_ARRAY}")
+        raise ReadError(f"{_REFUSED[full]} {_NO_VALUES if full == _META else _NO_ARRAY}")
     if full in _CALLS or full in _NAMES:
         return Global(full)
     raise ReadError(
         f"the pickle names {full[:200]!r}, which would run code while it is read; load the file "
-        "where it was made and save what it holds as a state dict: "
-        "torch.save(net.state_dict(), path)"
+        "where it was made, drop that entry or turn it into numbers, text and tensors, and save "
+        "the rest; the net alone is torch.save(net.state_dict(), path)"
     )
 
 
