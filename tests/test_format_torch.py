@@ -33,6 +33,7 @@ from snnbridge.storage import Limits, Source
 from snnbridge.testing.strategies import checkpoints
 from snnbridge_plugins import torch
 from snnbridge_plugins.torch.container import read_contents
+from snnbridge_plugins.torch.finding import find
 from snnbridge_plugins.torch.forms import Form
 
 REGISTRY = Registry([torch])
@@ -248,6 +249,13 @@ def test_an_archive_without_checksums_is_read_and_said_to_hold_none():
 def test_what_is_no_state_dict_is_named(name, what, tmp_path):
     with pytest.raises(ReadError, match=f"holds {what}; expected a state dict"):
         opened(FIXTURES / f"torch-2.13.0/{name}.pt")
+
+
+def test_tensors_at_the_top_beside_something_else_are_found_when_asked_for():
+    tree = {"fc.weight": np.eye(2), "history": {"loss": [1.0]}}
+    with pytest.raises(ReadError, match=r"'fc\.weight' stand at the top beside 'history'.*net=\."):
+        find(tree, None)
+    assert find(tree, ".") == ()
 
 
 def test_shared_parameters_are_tied_and_stay_shared(tmp_path):

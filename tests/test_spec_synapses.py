@@ -10,6 +10,7 @@ from snnbridge import (
     Input,
     Linear,
     Neuron,
+    Opaque,
     Origin,
     Quantity,
     SNNCheckpoint,
@@ -149,8 +150,6 @@ def test_a_class_alone_adds_a_layer():
 
 
 def test_a_matrix_that_is_turned_in_its_framework_is_turned_by_its_class():
-    from snnbridge import Opaque
-
     held = SNNCheckpoint([Opaque("a", {"weight": weights()}), Opaque("b", {"weight": weights()})])
     layers = {"a": {"class": "rockpool.LinearTorch"}, "b": {"kind": "Linear"}}
     made = spec.apply(held, {"layers": layers}).layers

@@ -247,13 +247,3 @@ def test_a_damaged_file_is_refused_or_read(data):
     del changed[data.draw(st.integers(0, len(changed)) | st.just(len(changed))) :]
     with contextlib.suppress(ReadError):
         Plain().tree(contents(changed, verify=False))
-
-
-def test_tensors_at_the_top_beside_something_else_are_read_when_asked_for(tmp_path):
-    path = tmp_path / "net.pt"
-    net = SNNCheckpoint([Linear("fc", np.eye(2, dtype=np.float32))])
-    tree = {"fc.weight": net.layers["fc"].weight.value, "history": {"loss": [1.0]}}
-    write(SNNCheckpoint([], training=tree, extras={"torch": {"net": ["none"]}}), path, bare=True)
-    with pytest.raises(ReadError, match=r"'fc\.weight' stand at the top beside 'history'.*net=\."):
-        read(path)
-    assert list(read(path, options={"net": "."}).layers) == ["fc"]

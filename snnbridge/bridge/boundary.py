@@ -53,7 +53,7 @@ def check_options(
         if option.choices and found[name] not in option.choices:
             raise OptionError(
                 f"option {name!r} of format {format.name!r} must be one of "
-                f"{', '.join(option.choices)}, not {value!r}"
+                f"{', '.join(option.choices)}, not {value!r}. {option.help}"
             )
     return found
 

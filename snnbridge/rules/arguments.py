@@ -36,6 +36,8 @@ class Argument:
         Whether None is a value of it, though not its default.
     switches : tuple of str
         The switches that a joint argument settles by itself, so that who states them states it.
+    words : tuple of str
+        The values of a joint argument that is a word.
     """
 
     parameter: str | None = None
@@ -48,6 +50,7 @@ class Argument:
     joint: bool = False
     optional: bool = False
     switches: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
     @property
     def takes_none(self) -> bool:

@@ -61,7 +61,7 @@ def _arguments(tau: str, decay: str, dash: str) -> dict[str, Argument]:
         tau: joint(None, "time constant", unit="s"),
         decay: joint(None, "decay of one step"),
         dash: joint(None, "bit shift of the decay"),
-        "leak_mode": joint("taus", "taus, decays or bitshifts"),
+        "leak_mode": joint("taus", "taus, decays or bitshifts", words=tuple(_MODES)),
     }
 
 

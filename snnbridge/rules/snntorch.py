@@ -28,7 +28,9 @@ _BETA = stated("decay", help="decay of the membrane potential; clamped to 0 to 1
 _FIRE = {
     "threshold": stated("threshold", 1.0, "threshold"),
     "graded_spikes_factor": stated("output_gain", 1.0, "factor on the spikes"),
-    "reset_mechanism": joint("subtract", "subtract, zero or none"),
+    "reset_mechanism": joint(
+        "subtract", "subtract, zero or none", words=("subtract", "zero", "none")
+    ),
     "reset_delay": joint(True, "whether the reset acts at the next step"),
 }
 _UNTIMED = replace(SPIKING, reset_timing=UNKNOWN, trace=UNKNOWN)  # as reset_delay says

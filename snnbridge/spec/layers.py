@@ -12,6 +12,7 @@ from snnbridge.model import KINDS, UNKNOWN, Layer, StateVariable
 from snnbridge.rules import FrameworkClass
 from snnbridge.rules.table import Evidence
 from snnbridge.spec.classes import class_named, with_class
+from snnbridge.spec.joint import held_words
 from snnbridge.spec.settling import keep, refusal, settled
 from snnbridge.spec.values import POTENTIALS, flag
 from snnbridge.spec.words import Words, by_model_name, sorted_out
@@ -114,6 +115,8 @@ def apply_layer(
         evidence = found.evidence(state)
         words.arguments = _with_evidence(layer, found, words.arguments, evidence)
     shared.stated += len(everything)
+    if found is not None and any(found.arguments[key].joint for key in words.arguments):
+        words.arguments = {**held_words(layer, found), **words.arguments}
     if found is not None and bare is not None and _settles(found, words):
         layer = replace(layer, parameters=bare.parameters, rule=bare.rule)  # type: ignore[call-arg, attr-defined]
     made = words.put_into(layer, found) if words or named else layer

@@ -21,6 +21,7 @@ from snnbridge.model import (
 )
 from snnbridge.model.rules import switches
 from snnbridge.rules import Argument, FrameworkClass
+from snnbridge.spec.joint import is_held
 from snnbridge.spec.nesting import inner_edges, inner_layers
 from snnbridge.spec.settling import without_assumed
 from snnbridge.spec.words import by_model_name, vocabulary
@@ -143,7 +144,7 @@ def _of_class(
     open_ = set(layer.unknown()) - {"shape"}
     names = {key: name for name, key in by_model_name(found).items()}
     for key, argument in found.arguments.items():
-        if _is_stated(layer, argument, open_):
+        if _is_stated(layer, found, key, open_):
             continue
         if told is not None and told.argument == key:
             yield f"{key} = {json.dumps(told.value)}", f"by the file: {told.reason}"
@@ -152,15 +153,16 @@ def _of_class(
         yield f'{key} = "?"', _help_of(argument, found) + (f" (info says {name})" * (name != key))
 
 
-def _is_stated(layer: Layer, argument: Argument, open_: set[str]) -> bool:
+def _is_stated(layer: Layer, found: FrameworkClass, key: str, open_: set[str]) -> bool:
     """Whether the layer holds what an argument states."""
+    argument = found.arguments[key]
     if argument.choices:
         named = {switch for choice in argument.choices.values() for switch in choice}
         return not any(f"rule.{switch}" in open_ for switch in named)
     if argument.switches:
         return not any(f"rule.{switch}" in open_ for switch in argument.switches)
     if argument.joint or argument.takes_none:  # what it states may well be nothing
-        return not open_
+        return not open_ or (argument.joint and is_held(layer, found, key))
     held: object = layer.parameters.get(argument.parameter or "")
     if argument.setting is not None:
         held = getattr(layer, argument.setting)

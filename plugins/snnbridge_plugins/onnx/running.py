@@ -116,7 +116,7 @@ def _at_rest(session: Any, described: Mapping[str, Any]) -> dict[str, Array]:
 
     A simulation starts at rest, so that a run to be compared with it does so as well.
     """
-    shapes = {held.name: held.shape for held in session.get_overridable_initializers()}
+    shapes: dict[str, Any] = {x.name: x.shape for x in session.get_overridable_initializers()}
     found: dict[str, Array] = {}
     for name, held in described.get("rest", {}).items():
         value = from_inline(held)
