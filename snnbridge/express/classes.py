@@ -11,7 +11,7 @@ import numpy as np
 from snnbridge import rules
 from snnbridge.errors import WriteError
 from snnbridge.express.adapting import Adapted, Made, Place, adapted
-from snnbridge.express.demands import Refused, from_rest, once, whole
+from snnbridge.express.demands import Refused, from_rest, need, once, whole
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Inexpressible, Step, step_of
 from snnbridge.model import (
@@ -85,6 +85,8 @@ class Classes:
     per_neuron : mapping of str to set of str
         By class, the arguments of which a new module holds one for each neuron, even where all are
         the same.
+    flat : set of str
+        The classes that run a layer of one axis alone.
     feedback : function of a Step, optional
         What each spike must feed back to its neuron, in the unit of the input, where the class
         subtracts another amount. It refuses a step with which that does not help.
@@ -106,6 +108,7 @@ class Classes:
     identifiers: bool = False
     output_delay: int = 0
     per_neuron: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    flat: frozenset[str] = frozenset()
     feedback: Callable[[Step], Array] | None = None
 
     def time_step(self, dt: TimeStep) -> TimeStep:
@@ -169,6 +172,7 @@ class Classes:
         if loop is not None and type(loop.layer) not in self.loops:
             raise Refused(f"it feeds no spikes back through a {loop.layer.kind}")
         kind, given = from_rest(lambda step: self.neurons(step, dt, loop), form.step)
+        need(kind not in self.flat or len(place.shape) == 1, f"of kind {kind} knows one axis")
         each = self.per_neuron.get(kind, frozenset())
         arguments = {
             k: (whole(v, place.shape) if k in each else once(v)) if isinstance(v, np.ndarray) else v

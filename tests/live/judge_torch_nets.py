@@ -488,9 +488,11 @@ def refused():
 
 
 def error_of(function):
+    from snnbridge import SNNBridgeError
+
     try:
         function()
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, SNNBridgeError) as error:
         return str(error)
     return ""
 

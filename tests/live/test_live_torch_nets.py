@@ -144,4 +144,4 @@ def test_what_cannot_be_built_is_said_with_the_way_out(tmp_path):
     assert "batch_size=" in squeezed
     assert "Conv2d takes (batch, time) and 3 axes after them, found the shape (160, 1, 8" in shape
     assert "layer 'lif' (Leaky): feeds itself through 'rec'" in loop
-    assert "layer '1': no module stands for a ReLU of torch" in opaque
+    assert "layer '1': it is not known what it computes" in opaque

@@ -120,7 +120,7 @@ def _at_rest(session: Any, described: Mapping[str, Any]) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for name, held in described.get("rest", {}).items():
         value = from_inline(held)
-        given = shapes.get(name, value.shape)
+        given: Any = shapes.get(name, value.shape)
         whole = tuple(n if isinstance(n, int) else 1 for n in given)  # but for the batch
         whole = np.broadcast_shapes(value.shape, whole)
         found[name] = np.ascontiguousarray(np.broadcast_to(value, whole))

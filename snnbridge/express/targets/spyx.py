@@ -68,5 +68,6 @@ TARGET = Classes(
     order="channels last",
     numbered="{place}",
     output_delay=1,
+    flat=frozenset({"CuBaLIF", "RLIF", "RIF", "RCuBaLIF"}),  # they double or join every axis
     feedback=_feedback,
 )
