@@ -503,3 +503,8 @@ def test_a_signal_to_end_leaves_nothing_half_written(run, tmp_path, monkeypatch)
     assert code == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_latency_of_an_engine_is_refused(capsys):
+    assert main(["verify", "a.bp", "b.onnx", "--engine", "onnxruntime", "--latency"]) == 2
+    assert "leave --engine out" in capsys.readouterr().err

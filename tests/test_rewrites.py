@@ -384,3 +384,13 @@ def test_two_ways_through_a_port_that_would_become_one_are_refused():
     edges = [Connection("fc", "a", target_port=port) for port in ports]
     with pytest.raises(CheckpointError, match="would become one"):
         rewrites.without_subgraphs(SNNCheckpoint([fc, block], edges))
+
+
+def test_weights_that_another_layer_shares_are_not_changed_for_one():
+    net = images(norm())
+    twin = replace(net.layers["conv"], name="twin")
+    layers = {**net.layers, "twin": twin}
+    tie = [("conv", "weight"), ("twin", "weight")]
+    shared = replace(net, layers=layers, ties=(frozenset(tie),))
+    with pytest.raises(CheckpointError, match="no weights before it alone can take it"):
+        rewrites.with_folded_norm(shared, "bn")

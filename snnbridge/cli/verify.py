@@ -63,6 +63,8 @@ def command(
 
     if report is not None and engine != _SIMULATOR:
         raise click.UsageError("--report shows two simulations; leave --engine out")
+    if latency and engine != _SIMULATOR:
+        raise click.UsageError("--latency compares two simulations; leave --engine out")
     outputs.refuse_checkpoint(report)
     left, right = _sides(a, b, engine, given)
     drive = stimulus.load(inputs)

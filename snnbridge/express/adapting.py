@@ -12,8 +12,9 @@ import numpy as np
 from snnbridge.express.demands import Refused, need, once
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Step
-from snnbridge.model import UNKNOWN, Array, Layer, Linear, Scale, Shape
+from snnbridge.model import Array, Layer, Linear, Scale, Shape
 from snnbridge.rewrites.folding import with_values
+from snnbridge.rewrites.parts import known
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def _as_matrix(form: Adapted, place: Place) -> Adapted:
     loop = form.loop
     need(loop is not None and isinstance(loop.layer, Scale), "feeds a factor back")
     assert loop is not None
-    factor = _known(loop.layer, "factor")
+    factor = known(loop.layer, "factor")
     if factor is None:
         raise Refused("its factor is known")
     return replace(form, loop=replace(loop, layer=_diagonal(loop.layer.name, factor, place)))
@@ -117,7 +118,7 @@ def _without_bias(form: Adapted, place: Place) -> Adapted:
     loop = form.loop
     need(loop is not None and loop.biased and not loop.waits, "feeds a bias back from the start")
     assert loop is not None
-    bias = _known(loop.layer, "bias") if isinstance(loop.layer, Linear) else None
+    bias = known(loop.layer, "bias") if isinstance(loop.layer, Linear) else None
     if bias is None:
         raise Refused("its bias is known")
     bare = replace(loop, layer=replace(loop.layer, bias=None))  # type: ignore[call-arg]
@@ -191,15 +192,10 @@ def _diagonal(name: str, factor: Array, place: Place) -> Linear:
 def _more(layer: Layer, feedback: Array) -> Layer:
     """Return recurrent weights with some more from each neuron to itself."""
     name = "factor" if isinstance(layer, Scale) else "weight"
-    held = _known(layer, name) if isinstance(layer, Scale | Linear) else None
+    held = known(layer, name) if isinstance(layer, Scale | Linear) else None
     if held is None:
         raise Refused(f"adds nothing to what a {layer.kind} feeds back")
     if name == "factor":
         return with_values(layer, factor=once(held + feedback))
     each = np.broadcast_to(feedback, (len(held),))
     return with_values(layer, weight=(held.astype(np.float64) + np.diag(each)).astype(held.dtype))
-
-
-def _known(layer: Layer, name: str) -> Array | None:
-    held = layer.parameters.get(name)
-    return None if held is None or held.value is UNKNOWN else held.value

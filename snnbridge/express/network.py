@@ -29,6 +29,7 @@ from snnbridge.model import (
     Synapse,
     TimeStep,
 )
+from snnbridge.rewrites.parts import is_tied
 
 #: What may become part of the weights beside it.
 _FOLDED = {BatchNorm: rewrites.with_folded_norm, AvgPool: rewrites.with_sum_pool}
@@ -243,6 +244,11 @@ class _Expression:
     def _lead_back(self, name: str, form: Adapted, called: str) -> None:
         assert form.loop is not None
         back = form.loop.layer
+        if is_tied(self.source, back.name):
+            raise WriteError(
+                f"layer {back.name!r} shares its weights, and {self.target.label} needs others for "
+                f"{name!r}; take the tie out of the checkpoint"
+            )
         if back.name not in self.source.layers:
             late = 1 - self.target.output_delay
             self.returning += [Connection(name, back.name, late), Connection(back.name, name)]
@@ -259,6 +265,7 @@ class _Expression:
         own = back.layer.name if back is not None else None
         before = [c.source for c in self.edges if c.target == entry and c.source != own]
         alone = len(before) == 1 and [c.source for c in self.edges].count(before[0]) == 1
+        alone = alone and not is_tied(self.source, before[0])
         held = self.changed.get(before[0], self.source.layers[before[0]]) if alone else None
         changed = rewrites.with_output(held, form.scale, form.bias) if held is not None else None
         if changed is None:

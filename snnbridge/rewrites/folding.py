@@ -22,7 +22,7 @@ from snnbridge.model import (
     SNNCheckpoint,
     SumPool,
 )
-from snnbridge.rewrites.parts import edges_of, entry, replaced
+from snnbridge.rewrites.parts import edges_of, entry, is_tied, known, replaced
 
 
 def with_folded_norm(
@@ -121,15 +121,15 @@ def with_output(layer: Layer, scale: Array | None, bias: Array | None) -> Layer 
     scale, bias : numpy.ndarray, optional
         One number, or one for each output channel.
     """
-    weight = _known(layer, "weight") if isinstance(layer, Linear | Conv1d | Conv2d) else None
-    if weight is None or ("bias" in layer.parameters and _known(layer, "bias") is None):
+    weight = known(layer, "weight") if isinstance(layer, Linear | Conv1d | Conv2d) else None
+    if weight is None or ("bias" in layer.parameters and known(layer, "bias") is None):
         return None
     by_channel = np.ones(len(weight)) if scale is None else np.squeeze(scale)
     if by_channel.ndim > 1 or by_channel.size not in (1, len(weight)):
         return None
     by_weight = by_channel.reshape(-1, *(1,) * (weight.ndim - 1))
     changed = with_values(layer, weight=(weight * by_weight).astype(weight.dtype))
-    own = _known(layer, "bias")
+    own = known(layer, "bias")
     if own is None and bias is None:
         return changed
     total = np.zeros(len(weight)) if own is None else own * by_channel
@@ -139,7 +139,7 @@ def with_output(layer: Layer, scale: Array | None, bias: Array | None) -> Layer 
 
 def _with_input(layer: Layer, factor: Array) -> Layer | None:
     """Return weights that count their input `factor` times; None if they cannot."""
-    weight = _known(layer, "weight") if isinstance(layer, Linear | Conv1d | Conv2d) else None
+    weight = known(layer, "weight") if isinstance(layer, Linear | Conv1d | Conv2d) else None
     if weight is None:
         return None
     return with_values(layer, weight=(weight * factor).astype(weight.dtype))
@@ -152,31 +152,28 @@ def with_values(layer: Layer, **values: Array) -> Layer:
     return replace(layer, **changed)  # type: ignore[arg-type]
 
 
-def _known(layer: Layer, name: str) -> Array | None:
-    held = layer.parameters.get(name)
-    return None if held is None or held.value is UNKNOWN else held.value
-
-
 def _value(layer: Layer, name: str) -> Array:
-    found = _known(layer, name)
+    found = known(layer, name)
     if found is None:
         raise CheckpointError(f"layer {layer.name!r}: {name} is unknown")
     return found.astype(np.float64)
 
 
 def _only_source(checkpoint: SNNCheckpoint, name: str) -> Layer | None:
-    """Return the layer that alone feeds another, and feeds nothing else."""
+    """Return the layer that alone feeds another, feeds nothing else and shares no weights."""
     edges = list(edges_of(checkpoint))
     before = [c.source for c in edges if c.target == name]
     alone = len(before) == 1 and [c.source for c in edges].count(before[0]) == 1
+    alone = alone and not is_tied(checkpoint, before[0])
     return checkpoint.layers[before[0]] if alone else None
 
 
 def _only_target(checkpoint: SNNCheckpoint, name: str) -> Layer | None:
-    """Return the layer that alone follows another, a Flatten left out."""
+    """Return the layer that alone follows another, and shares no weights; a Flatten left out."""
     edges = list(edges_of(checkpoint))
     after = [c.target for c in edges if c.source == name]
     alone = len(after) == 1 and [c.target for c in edges].count(after[0]) == 1
+    alone = alone and not is_tied(checkpoint, after[0])
     found = checkpoint.layers[after[0]] if alone else None
     return _only_target(checkpoint, found.name) if isinstance(found, Flatten) else found
 
@@ -185,6 +182,8 @@ def _without(checkpoint: SNNCheckpoint, name: str) -> SNNCheckpoint:
     """Take a layer out; what fed it feeds what followed."""
     edges = list(edges_of(checkpoint))
     (into,) = (c for c in edges if c.target == name)
+    if any(c.delay is UNKNOWN for c in edges if name in (c.source, c.target)):
+        raise CheckpointError(f"layer {name!r}: a delay beside it is unknown")
     joined: list[Connection] = []
     for c in edges:
         if c.source == name:

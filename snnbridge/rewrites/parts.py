@@ -57,6 +57,17 @@ def value_of(layer: Layer, held: Parameter) -> Array:
     return held.value
 
 
+def known(layer: Layer, name: str) -> Array | None:
+    """Return a parameter's value; None if the layer does not state it, or it is not known."""
+    held = layer.parameters.get(name)
+    return None if held is None or held.value is UNKNOWN else held.value
+
+
+def is_tied(checkpoint: SNNCheckpoint, name: str) -> bool:
+    """Whether a layer shares a parameter with another one, which would have to change as well."""
+    return any(path[0] == name for tie in checkpoint.ties for path in tie)
+
+
 def with_membrane(
     checkpoint: SNNCheckpoint, name: str, change: Callable[[Array], Array]
 ) -> dict[Path, StateVariable]:

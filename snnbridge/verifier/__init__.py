@@ -72,7 +72,7 @@ def verify(
     UnknownValue
         Listing what a network does not state.
     CheckpointError
-        If a network cannot be simulated, or the two cannot be matched.
+        If a network cannot be simulated, or the two cannot be matched; for a latency of an engine.
 
     Examples
     --------
@@ -88,6 +88,8 @@ def verify(
     """
     _refuse_options(steps, seed, rate, tolerance)
     if not isinstance(right, SNNCheckpoint):
+        if latency:
+            raise CheckpointError("an engine's delays are not known; leave latency out")
         return Execution(left, right, tolerance).run(inputs, steps, seed, rate, progress)
     if not any(d.path[0] in _BEHAVIOUR for d in differences(left, right)):
         return Verification("identical")
