@@ -164,6 +164,22 @@ def test_any_tree_that_h5py_writes_is_read_as_h5py_reads_it(tree, labels, how):
 
 
 @pytest.mark.parametrize("how", SETTINGS, ids=str)
+def test_large_attributes_and_long_names_are_read(how):
+    """A heap keeps what is longer than 4 KiB outside of its blocks."""
+
+    def fill(file):
+        for i in range(13):
+            file.attrs[f"a{i}"] = np.arange(600 * i)
+            file["n" * 1000 * i + "!"] = i
+        if how["libver"] != "earliest":
+            file.attrs["more than 64 KiB"] = np.arange(100_000)
+
+    data = made(fill, **how)
+    with h5py.File(io.BytesIO(data)) as file:
+        assert_same(opened(data), file)
+
+
+@pytest.mark.parametrize("how", SETTINGS, ids=str)
 def test_large_groups_and_many_attributes_are_read(how):
     def fill(file):
         for i in range(700):

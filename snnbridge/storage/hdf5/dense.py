@@ -17,8 +17,10 @@ _CHECKED_BLOCKS = 2
 _CHECKSUM = 4
 _MOST_BITS = 64
 _DIRECT = struct.Struct("<4sBQ")
-_KIND = 0x30
-_NAMES, _ATTRIBUTES = 5, 8
+_KIND, _MANAGED, _HUGE = 0x30, 0x00, 0x10
+_HUGE_OBJECTS, _NAMES, _ATTRIBUTES = 1, 5, 8
+#: Where an object stands that no block of its heap could hold, its length and its number.
+_HUGE_RECORD = struct.Struct("<3Q")
 
 
 def dense_messages(
@@ -51,9 +53,9 @@ class _Heap:
     def __init__(self, image: Image, address: int) -> None:
         self._image = image
         self._address = address
-        _, _, _, filters, flags, longest, *_, width, first, largest, bits, _, root, rows = (
-            _HEADER.unpack(image.take(address, _HEADER.size))
-        )
+        head = _HEADER.unpack(image.take(address, _HEADER.size))
+        _, _, _, filters, flags, longest, _, huge, *_ = head
+        *_, width, first, largest, bits, _, root, rows = head
         if filters:
             raise ReadError("its links or attributes are compressed, which is not read here")
         image.take_checked(address, _HEADER.size + _CHECKSUM, b"FRHP")
@@ -67,11 +69,15 @@ class _Heap:
         #: Of every direct block where it starts in the heap, its bytes and its address.
         self._blocks = sorted(self._walk(root, rows)) if root != UNDEFINED else []
         self._contents: dict[int, bytes] = {}
+        self._huge = dict(self._list_huge(huge)) if huge != UNDEFINED else {}
 
     def find(self, identifier: bytes) -> bytes:
-        """Return the object that an identifier names by its place and length."""
-        if identifier[0] & _KIND:
-            raise ReadError("a link or an attribute of more than 64 KiB is not read here")
+        """Return the object that an identifier names: by place and length, or by its number."""
+        kind = identifier[0] & _KIND
+        if kind == _HUGE:
+            return self._find_huge(int.from_bytes(identifier[1:], "little"))
+        if kind != _MANAGED:
+            raise ReadError(f"an object of the heap at byte {self._address} is of unknown kind")
         end = 1 + self._offset_size
         at = int.from_bytes(identifier[1:end], "little")
         length = int.from_bytes(identifier[end : end + self._length_size], "little")
@@ -82,6 +88,17 @@ class _Heap:
                 self._image.spend(length)
                 return self._content(address, size)[at - start : at - start + length]
         raise ReadError(f"object {at} of the heap at byte {self._address} is in none of its blocks")
+
+    def _find_huge(self, number: int) -> bytes:
+        if number not in self._huge:
+            raise ReadError(f"the heap at byte {self._address} has no large object {number}")
+        return self._image.take(*self._huge[number])
+
+    def _list_huge(self, tree: int) -> Iterator[tuple[int, tuple[int, int]]]:
+        """Give number, address and length of the objects that stand outside of the blocks."""
+        for record in records(self._image, tree, _HUGE_OBJECTS):
+            address, length, number = _HUGE_RECORD.unpack(record)
+            yield number, (address, length)
 
     def _content(self, address: int, size: int) -> bytes:
         if address not in self._contents:
