@@ -1,4 +1,8 @@
-"""The path of the tests' own modules, and no clock in hypothesis: no test fails on a time."""
+"""The path of the tests' own modules, and how hypothesis looks for examples.
+
+Two runs of the tests try the same examples, so that a test fails for what was changed and not by
+chance. ``pytest --hypothesis-profile=explore`` tries others each time.
+"""
 
 import sys
 from pathlib import Path
@@ -6,5 +10,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
-settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("no clock")
+# No test fails on a time.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("steady", settings.get_profile("explore"), derandomize=True)
+settings.load_profile("steady")
