@@ -31,8 +31,9 @@ True
 
 from __future__ import annotations
 
+from snnbridge.wire._leaves import leaves
 from snnbridge.wire._read import unpack, unpack_value
 from snnbridge.wire._scan import MAX_DEPTH
 from snnbridge.wire._write import pack, pack_into, packed_size
 
-__all__ = ["MAX_DEPTH", "pack", "pack_into", "packed_size", "unpack", "unpack_value"]
+__all__ = ["MAX_DEPTH", "leaves", "pack", "pack_into", "packed_size", "unpack", "unpack_value"]

@@ -6,7 +6,7 @@ from itertools import islice
 
 from snnbridge import Probe, ReadError
 from snnbridge.storage import Source
-from snnbridge_plugins.brainpy.head import leaves
+from snnbridge.wire import leaves
 from snnbridge_plugins.spyx.keys import NEURONS
 
 #: A tree of more arrays is told by its first ones.
