@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks.reading.tracing import Fed, Watch
+from snnbridge.frameworks.reading.tracing import Fed, Part, Watch
 
 #: Source, target and the steps between them; the source is empty for the net's input.
 Edge = tuple[str, str, int]
@@ -20,8 +20,8 @@ class Graph:
     Parameters
     ----------
     edges : list of (source, target, delay)
-    flat : set of str
-        Targets that take a flat view of what feeds them.
+    flat : set of (source, target)
+        Where a target takes a flat view of what feeds it.
     lost : dict of str to str
         Targets of which it is not known what feeds them, and why.
     again : dict of str to str
@@ -33,7 +33,7 @@ class Graph:
     """
 
     edges: list[Edge] = field(default_factory=list)
-    flat: set[str] = field(default_factory=set)
+    flat: set[tuple[str, str]] = field(default_factory=set)
     lost: dict[str, str] = field(default_factory=dict)
     again: dict[str, str] = field(default_factory=dict)
     before: list[str] = field(default_factory=list)
@@ -128,50 +128,69 @@ class Steps:
         return call // max(1, count // self.steps)
 
     def _join(self, use: str, calls: list[Fed], static: set[str]) -> None:
-        """Find the one edge that all calls of a use agree on."""
-        edges: dict[Edge, None] = {}
+        """Find the edges that all calls of a use agree on; a late one is silent at first."""
+        found: list[tuple[int | None, set[Edge]]] = []
         for fed in calls:
-            if fed.lost:
-                self.graph.lost.setdefault(use, fed.lost)
+            edges, why = self._edges(use, fed, static)
+            if why:
+                self.graph.lost.setdefault(use, why)
                 return
-            source = self._use(fed.source, fed.source_call) if fed.source else ""
-            delay = self._delay(fed, static)
-            if delay is None or delay < 0:
-                self.graph.lost.setdefault(use, self._why(fed))
-                return
-            edges[source, use, delay] = None
-            if fed.flat and source:
-                self.graph.flat.add(use)
-        if len(edges) > 1:
-            told = [f"{s!r} of {d} steps ago" if s else "the net's input" for s, _, d in edges]
+            found.append((self._step(fed.target, fed.call), edges))
+        every = {edge: None for _, edges in found for edge in sorted(edges)}
+        if any(edges != _started(every, step) for step, edges in found):
+            told = [f"{s!r} of {d} steps ago" if s else "the net's input" for s, _, d in every]
             self.graph.lost[use] = f"what it takes differs from step to step: {_some(told)}"
+        elif self.steps == 1 and any(fed.silent for fed in calls):
+            self.graph.lost[use] = (
+                "it takes zeros, and whether spikes come in their place later is not seen in one "
+                "step; pass a sample of several steps"
+            )
+        elif not every:
+            self.graph.lost[use] = "it takes nothing but zeros"
         else:
-            self.graph.edges += edges
+            self.graph.edges += every
 
-    def _delay(self, fed: Fed, static: set[str]) -> int | None:
+    def _edges(self, use: str, fed: Fed, static: set[str]) -> tuple[set[Edge], str]:
+        """Return the edges that one call shows, or why they cannot be told."""
+        if fed.lost:
+            return set(), fed.lost
+        edges: set[Edge] = set()
+        for part in fed.parts:
+            source = self._use(part.source, part.call) if part.source else ""
+            delay = self._delay(fed, part, static)
+            if delay is None or delay < 0:
+                return set(), self._why(fed, part)
+            if (source, use, delay) in edges:
+                return set(), f"it takes the output of {source!r} twice"
+            edges.add((source, use, delay))
+            if part.flat and source:
+                self.graph.flat.add((source, use))
+        return edges, ""
+
+    def _delay(self, fed: Fed, part: Part, static: set[str]) -> int | None:
         """Return the steps between a call and what it was given; None if they cannot be told."""
         taken = self._step(fed.target, fed.call)
-        if not fed.source or fed.source in static:
-            one = taken is None or fed.step is None or self.steps == 1
-            return 0 if one else taken - fed.step  # type: ignore[operator]
-        given = self._step(fed.source, fed.source_call)
-        if given is None and fed.step is None:
+        if not part.source or part.source in static:
+            one = taken is None or part.step is None or self.steps == 1
+            return 0 if one else taken - part.step  # type: ignore[operator]
+        given = self._step(part.source, part.call)
+        if given is None and part.step is None:
             return 0 if taken is None else None
-        if given is not None and fed.step is not None:
+        if given is not None and part.step is not None:
             return None
-        given = fed.step if given is None else given
+        given = part.step if given is None else given
         return None if taken is None or given is None else taken - given
 
-    def _why(self, fed: Fed) -> str:
-        if not fed.source:
+    def _why(self, fed: Fed, part: Part) -> str:
+        if not part.source:
             return "it takes the steps of the net's input in another order"
-        if fed.step is not None:
-            return f"it takes a part of the output of {fed.source!r}"
-        source, target = self.counts[fed.source], self.counts[fed.target]
+        if part.step is not None:
+            return f"it takes a part of the output of {part.source!r}"
+        source, target = self.counts[part.source], self.counts[fed.target]
         if source == target:
-            return f"it takes the output of {fed.source!r} of a later step"
+            return f"it takes the output of {part.source!r} of a later step"
         return (
-            f"{fed.source!r} runs {_times(source)} and {fed.target!r}, which takes its output, "
+            f"{part.source!r} runs {_times(source)} and {fed.target!r}, which takes its output, "
             f"{_times(target)}"
         )
 
@@ -180,18 +199,24 @@ class Steps:
         found: set[str] = set()
         for fed in self.watch.fed:  # in the order of the calls
             once = self._step(fed.target, fed.call) is None and fed.target not in self.stateful
-            known = not fed.lost and fed.step is None and (not fed.source or fed.source in found)
-            if once and known:
+            whole = all(p.step is None and (not p.source or p.source in found) for p in fed.parts)
+            if once and fed.parts and whole:
                 found.add(fed.target)
         return self._used_whole(found)
 
     def _used_whole(self, found: set[str]) -> set[str]:
         """Leave out those of whose output each step takes another part: they run over time."""
-        parts = {fed.source for fed in self.watch.fed if fed.step is not None}
+        fed = [(part, fed.target) for fed in self.watch.fed for part in fed.parts]
+        parts = {part.source for part, _ in fed if part.step is not None}
         while parts & found:
             found -= parts
-            parts = {fed.source for fed in self.watch.fed if fed.target in parts}
+            parts = {part.source for part, target in fed if target in parts}
         return found
+
+
+def _started(edges: Iterable[Edge], step: int | None) -> set[Edge]:
+    """Return the edges over which something has come by a step."""
+    return {edge for edge in edges if step is None or edge[2] <= step}
 
 
 def _some(told: list[str]) -> str:
@@ -204,12 +229,15 @@ def _times(count: int) -> str:
 
 def with_flattens(graph: Graph) -> Iterator[Edge]:
     """Yield the edges, with a layer of its own for each flat view."""
+    joined: set[str] = set()
     for source, target, delay in graph.edges:
-        if target in graph.flat:
-            yield source, flatten_before(target), delay
-            yield flatten_before(target), target, 0
-        else:
+        if (source, target) not in graph.flat:
             yield source, target, delay
+            continue
+        yield source, flatten_before(target), delay
+        if target not in joined:
+            yield flatten_before(target), target, 0
+        joined.add(target)
 
 
 def flatten_before(target: str) -> str:

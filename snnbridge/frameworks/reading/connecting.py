@@ -118,7 +118,7 @@ def _stated(edges: list[Edge], net: Any, walk: Walk, sample: Any) -> Wiring:
     names = walk.names()
     watch = Watch({id(walk.modules[name]): name for name in names})
     watch.run(net, walk.modules, sample)
-    _adapt(walk, watch.shapes)
+    _adapt(walk, {name: shape for name, shape in watch.shapes.items() if name in walk.modules})
     targets = {target for _, target, _ in edges}
     firsts = [s for s in dict.fromkeys(s for s, _, _ in edges) if s not in targets]
     return _with_views(Graph([*(("", name, 0) for name in firsts), *edges]), walk, watch.shapes)
@@ -147,6 +147,9 @@ def _traced(net: Any, walk: Walk, chain: list[str] | None, sample: Any) -> Wirin
     names = walk.names()
     watch = Watch({id(walk.modules[name]): name for name in names})
     watch.run(net, walk.modules, sample)
+    for name, module in watch.functions.items():
+        walk.into(module, name)
+        names[name] = [name]
     _adapt(walk, watch.shapes)
     graph = Steps(watch, names, walk.holding(Neuron, Synapse), walk.holding(Opaque)).found()
     for use, name in graph.again.items():
@@ -177,10 +180,7 @@ def _adapt(walk: Walk, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 def _lost(graph: Graph) -> Iterable[Entry]:
     for name, why in graph.lost.items():
-        reason = (
-            f"not known: {why}; have a module do what is done there (nn.MaxPool2d for "
-            f"F.max_pool2d), or {_HOW}"
-        )
+        reason = f"not known: {why}; have a module that is known do what is done there, or {_HOW}"
         yield Entry(Status.DROPPED, ("connections",), f"what feeds module {name!r}", reason)
 
 
@@ -213,7 +213,8 @@ def _left_out(walk: Walk, names: list[str]) -> list[Entry]:
 def _with_views(graph: Graph, walk: Walk, shapes: Mapping[str, tuple[int, ...]]) -> Wiring:
     """Add the input and a Flatten for each flat view."""
     views: list[Layer] = [
-        Flatten(flatten_before(use), order="channels first") for use in sorted(graph.flat)
+        Flatten(flatten_before(use), order="channels first")
+        for use in sorted({target for _, target in graph.flat})
     ]
     firsts = [target for source, target, _ in graph.edges if not source]
     seen = {_taken(walk, name, shapes[name]) if name in shapes else None for name in firsts}
