@@ -29,7 +29,7 @@ GROUPS = {
 }
 #: Public modules.
 MODULES = (
-    "document", "model", "pytree", "rewrites", "rules", "simulator", "spec", "statedict",
+    "document", "model", "pytree", "rewrites", "rules", "simulator", "spec", "node_trees",
     "storage", "templates", "testing", "transfer", "wire",
 )  # fmt: skip
 #: Modules with names that others have, too: what links to such a name means the other one.

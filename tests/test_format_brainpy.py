@@ -41,7 +41,7 @@ from snnbridge import (
 )
 from snnbridge.document import from_document, to_document
 from snnbridge.formats import Probe
-from snnbridge.statedict import class_of, to_tree
+from snnbridge.node_trees import class_of, to_tree
 from snnbridge.testing.strategies import checkpoints
 from snnbridge.wire import pack, unpack
 from snnbridge_plugins import brainpy

@@ -21,6 +21,7 @@ from snnbridge import (
     StateVariable,
     WriteError,
 )
+from snnbridge.node_trees import from_tree
 from snnbridge.pytree import (
     AsyncManager,
     StateLoadResult,
@@ -29,7 +30,6 @@ from snnbridge.pytree import (
     save_pytree,
     save_state,
 )
-from snnbridge.statedict import from_tree
 from snnbridge.wire import pack, unpack
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -14,14 +14,21 @@ from dataclasses import replace
 from snnbridge.errors import WriteError
 from snnbridge.express.classes import Classes
 from snnbridge.express.naming import named
-from snnbridge.express.network import Target, expressed
+from snnbridge.express.network import Runner, expressed
 from snnbridge.express.step import Inexpressible, Step, step_of
 from snnbridge.express.targets import ON_PYTORCH, TARGETS
 from snnbridge.ledger import Entry
 from snnbridge.model import Neuron, Opaque, SNNCheckpoint, Synapse
 
 __all__ = [
-    "ON_PYTORCH", "TARGETS", "Classes", "Inexpressible", "Step", "Target", "express", "expressed",
+    "ON_PYTORCH",
+    "TARGETS",
+    "Classes",
+    "Inexpressible",
+    "Runner",
+    "Step",
+    "express",
+    "expressed",
     "step_of",
 ]  # fmt: skip
 

@@ -35,7 +35,7 @@ from snnbridge.rewrites.parts import is_tied
 _FOLDED = {BatchNorm: rewrites.with_folded_norm, AvgPool: rewrites.with_sum_pool}
 
 
-class Target(Protocol):
+class Runner(Protocol):
     """What runs a network in its own neurons: a framework, or its importer of some files.
 
     Attributes
@@ -83,14 +83,14 @@ class Target(Protocol):
         """
 
 
-def expressed(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint, list[Entry]]:
+def expressed(checkpoint: SNNCheckpoint, target: Runner) -> tuple[SNNCheckpoint, list[Entry]]:
     """Put a network into the form that a target runs.
 
     Parameters
     ----------
     checkpoint : SNNCheckpoint
         Its connections and rules known.
-    target : Target
+    target : Runner
 
     Returns
     -------
@@ -113,7 +113,7 @@ def expressed(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint,
     return planned, [*entries, *folded, *retimed, *more]
 
 
-def _check_graph(checkpoint: SNNCheckpoint, target: Target) -> None:
+def _check_graph(checkpoint: SNNCheckpoint, target: Runner) -> None:
     if checkpoint.connections is UNKNOWN:
         raise WriteError(f"the connections are not known; {target.label} needs them")
     for layer in checkpoint.layers.values():
@@ -122,7 +122,7 @@ def _check_graph(checkpoint: SNNCheckpoint, target: Target) -> None:
 
 
 def _flattened(
-    checkpoint: SNNCheckpoint, target: Target
+    checkpoint: SNNCheckpoint, target: Runner
 ) -> tuple[SNNCheckpoint, tuple[Entry, ...]]:
     """Run over the elements of images in the target's order."""
     try:
@@ -131,7 +131,7 @@ def _flattened(
         raise WriteError(f"{target.label} runs {target.order}: {error}") from error
 
 
-def _folded(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint, list[Entry]]:
+def _folded(checkpoint: SNNCheckpoint, target: Runner) -> tuple[SNNCheckpoint, list[Entry]]:
     """Fold the layers that a target lacks into the weights beside them, where that can be."""
     entries: list[Entry] = []
     for name, layer in list(checkpoint.layers.items()):
@@ -150,7 +150,7 @@ def _folded(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint, l
     return checkpoint, entries
 
 
-def _retimed(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint, tuple[Entry, ...]]:
+def _retimed(checkpoint: SNNCheckpoint, target: Runner) -> tuple[SNNCheckpoint, tuple[Entry, ...]]:
     """Have spikes leave in the step in which the target's neurons tell them."""
     try:
         return rewrites.with_output_delay(checkpoint, target.output_delay)
@@ -161,7 +161,7 @@ def _retimed(checkpoint: SNNCheckpoint, target: Target) -> tuple[SNNCheckpoint, 
 class _Expression:
     """A checkpoint whose neurons become those of a target."""
 
-    def __init__(self, checkpoint: SNNCheckpoint, target: Target) -> None:
+    def __init__(self, checkpoint: SNNCheckpoint, target: Runner) -> None:
         self.source, self.target = checkpoint, target
         self.dt = target.time_step(checkpoint.dt)
         self.edges: tuple[Connection, ...] = checkpoint.connections  # type: ignore[assignment]

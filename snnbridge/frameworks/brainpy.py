@@ -44,8 +44,8 @@ from snnbridge.model import (
     parameter,
 )
 from snnbridge.model.values import SECONDS
+from snnbridge.node_trees import WEIGHTED, from_tree, is_net, nodes_of, state_of
 from snnbridge.spec.network import infer_shapes
-from snnbridge.statedict import WEIGHTED, from_tree, is_net, nodes_of, state_of
 
 __all__ = ["build", "checkpoint_of", "export"]
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from snnbridge.errors import OptionError
 from snnbridge.model import Tree
-from snnbridge.statedict import choose
+from snnbridge.node_trees import choose
 from snnbridge.storage import Source, Target
 from snnbridge.wire import pack_into, unpack
 

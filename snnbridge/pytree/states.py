@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from snnbridge.model import SNNCheckpoint
-from snnbridge.statedict import (
+from snnbridge.node_trees import (
     RESERVED,
     is_net,
     nodes_in,

@@ -30,8 +30,8 @@ from snnbridge import (
     write,
 )
 from snnbridge.model import Form, InputGain, Reset, Scheme
+from snnbridge.node_trees import to_tree
 from snnbridge.simulator import simulate
-from snnbridge.statedict import to_tree
 from snnbridge_plugins import brainpy
 
 REGISTRY = Registry([brainpy])

@@ -1,6 +1,6 @@
 """The ``brainpy`` format: checkpoints of BrainPy 2.3 to 2.9 and of braintools.
 
-``docs/formats/brainpy.md`` has the layout; :mod:`snnbridge.statedict` knows its nodes. The
+``docs/formats/brainpy.md`` has the layout; :mod:`snnbridge.node_trees` knows its nodes. The
 modules, from the bottom up: ``head`` (recognising a file), ``flat`` (files of old releases),
 ``chunks``, ``extra`` (what is added to a file), ``losses``, ``matching`` (layers with
 the nodes of a template), ``template``, ``expressing`` (in BrainPy's classes), ``reading``,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from snnbridge import Entry, Neuron, SNNCheckpoint, Status
 from snnbridge.express import TARGETS, express
-from snnbridge.statedict import laid_out
+from snnbridge.node_trees import laid_out
 
 
 def expressed(checkpoint: SNNCheckpoint) -> tuple[SNNCheckpoint, list[Entry]]:

@@ -28,7 +28,7 @@ import numpy as np
 
 from snnbridge import IntegrityError, ReadError, SNNCheckpoint
 from snnbridge.document import from_document, to_document
-from snnbridge.statedict import RESERVED, Form, StateDict
+from snnbridge.node_trees import RESERVED, Form, StateDict
 from snnbridge.storage import Limits, dump_json, parse_json
 from snnbridge.wire import MAX_DEPTH, pack_into
 

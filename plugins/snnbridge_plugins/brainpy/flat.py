@@ -12,7 +12,7 @@ from typing import Any
 
 from snnbridge import ReadError, SNNCheckpoint
 from snnbridge.model import Array
-from snnbridge.statedict import from_tree, to_tree
+from snnbridge.node_trees import from_tree, to_tree
 from snnbridge.storage import Limits, ZipReader
 from snnbridge.storage.hdf5 import Dataset, Group, open_file
 from snnbridge_plugins.brainpy.head import DUPLICATES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from snnbridge import Probe, ReadError
-from snnbridge.statedict import STEP_FILE, is_flat_archive
+from snnbridge.node_trees import STEP_FILE, is_flat_archive
 from snnbridge.storage import Source, ZipReader
 from snnbridge.wire import leaves
 

@@ -20,7 +20,7 @@ from snnbridge import (
     SNNCheckpoint,
     StateVariable,
 )
-from snnbridge.statedict import StateDict, class_of, from_tree
+from snnbridge.node_trees import StateDict, class_of, from_tree
 
 #: Arrays of at most so many bytes are compared as soon as looked at.
 _SHORT = 64

@@ -8,7 +8,7 @@ from typing import Any
 
 from snnbridge import CheckpointError, OptionError, ReadError, SNNCheckpoint, SourceInfo
 from snnbridge.model import Integrity
-from snnbridge.statedict import STEP_FILE, choose, from_tree
+from snnbridge.node_trees import STEP_FILE, choose, from_tree
 from snnbridge.storage import Source
 from snnbridge.wire import unpack
 from snnbridge_plugins.brainpy.chunks import chunk_bytes_of
@@ -21,7 +21,7 @@ from snnbridge_plugins.brainpy.extra import (
 )
 from snnbridge_plugins.brainpy.flat import read_archive, read_hdf5
 from snnbridge_plugins.brainpy.head import HDF5, PICKLE, ZIP
-from snnbridge_plugins.pairs import pairs_of
+from snnbridge_plugins.option_pairs import pairs_of
 
 #: What has at most so many bytes is held against its digest unasked.
 CHECKED_BYTES = 16 << 20

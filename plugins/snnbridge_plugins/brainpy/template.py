@@ -24,12 +24,12 @@ from snnbridge import (
     WriteError,
 )
 from snnbridge.model import Path
-from snnbridge.statedict import Form, StateDict, from_tree, to_tree
+from snnbridge.node_trees import Form, StateDict, from_tree, to_tree
 from snnbridge.storage import Source
 from snnbridge.wire import unpack
 from snnbridge_plugins.brainpy.extra import entry_of, read_document
 from snnbridge_plugins.brainpy.matching import Match, counting, match, neighbours, shapes_of
-from snnbridge_plugins.pairs import MAP, pairs_of
+from snnbridge_plugins.option_pairs import MAP, pairs_of
 
 _WITH_ARRAYS = (Linear, Conv1d, Conv2d, BatchNorm, Opaque)
 

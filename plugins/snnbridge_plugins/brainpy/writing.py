@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from snnbridge import Entry, OptionError, SNNCheckpoint
-from snnbridge.statedict import StateDict, to_tree
+from snnbridge.node_trees import StateDict, to_tree
 from snnbridge.storage import Target
 from snnbridge.wire import pack_into
 from snnbridge_plugins import images

@@ -1,10 +1,10 @@
 """The ``nir`` format: graphs of the Neuromorphic Intermediate Representation, 0.0 to 1.0.8.
 
 ``docs/formats/nir.md`` has the layout. The modules, from the bottom up: ``graph`` (nodes and
-edges), ``tree`` (their bytes), ``fields``, ``layers``, ``shapes``, ``native`` (from a graph to a
-checkpoint), ``nodes``, ``step``, ``continuous``, ``importers`` (what each framework makes of a
-node), ``writing`` (from a checkpoint to a graph), ``carry`` (what NIR has no word for),
-``profile``, ``reading``.
+edges), ``tree`` (their bytes), ``fields``, ``layers``, ``shapes``, ``neurons``,
+``releases``, ``from_graph`` (to a checkpoint), ``nodes``, ``continuous``, ``importers`` (what each
+framework makes of a node), ``to_graph`` (from a checkpoint), ``carry`` (what NIR has no word for),
+``seal`` (digests), ``sniffing``, ``preparing`` (for an importer), ``reading``, ``writing``.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ def _read(source: Source, options: Options) -> SNNCheckpoint:
 
 
 def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
-    from snnbridge_plugins.nir.saving import write
+    from snnbridge_plugins.nir.writing import write
 
     write(checkpoint, target, options)
 
 
 def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:
-    from snnbridge_plugins.nir.saving import losses
+    from snnbridge_plugins.nir.writing import losses
 
     return losses(checkpoint, options)
 
 
 def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
-    from snnbridge_plugins.nir.profile import prepare
+    from snnbridge_plugins.nir.preparing import prepare
 
     return prepare(checkpoint, options)
 

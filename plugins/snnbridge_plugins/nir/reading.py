@@ -23,13 +23,13 @@ from snnbridge.model.values import SECONDS
 from snnbridge.storage import Source
 from snnbridge_plugins.nir import seal
 from snnbridge_plugins.nir.carry import description, restore
+from snnbridge_plugins.nir.from_graph import ROOT, Reading, to_checkpoint, with_importer
 from snnbridge_plugins.nir.graph import Graph, Node, is_same, without_added
 from snnbridge_plugins.nir.importers import IMPORTERS
 from snnbridge_plugins.nir.layers import FIELDS, METHODS
-from snnbridge_plugins.nir.native import ROOT, Reading, to_checkpoint, with_importer
 from snnbridge_plugins.nir.releases import is_soft
+from snnbridge_plugins.nir.to_graph import to_graph
 from snnbridge_plugins.nir.tree import read_file
-from snnbridge_plugins.nir.writing import to_graph
 
 _TIME = re.compile(r"\s*([-+0-9.eE]+)\s*([a-z]*)\s*")
 

@@ -1,7 +1,8 @@
 """The ``npz`` format: checkpoints of SC-NeuroCore, ``NAME.npz`` with ``NAME.json`` beside it.
 
 ``docs/formats/npz.md`` has the layout. The modules, from the bottom up: ``record`` (the JSON
-half), ``names``, ``native`` (what the framework's own words say), ``carry`` (arrays in members),
+half), ``names``, ``from_record`` (what the framework's own words say), ``stated``
+(what it states of neurons), ``carry`` (arrays in members),
 ``pair`` (the two files together), ``writer``, ``reader``.
 """
 
@@ -41,7 +42,7 @@ def _sniff(probe: Probe) -> bool:
 
 
 def _is_brainpy(probe: Probe) -> bool:
-    from snnbridge.statedict import is_flat_archive
+    from snnbridge.node_trees import is_flat_archive
     from snnbridge.storage import Source, ZipReader
 
     try:

@@ -23,8 +23,8 @@ from snnbridge.document import from_document
 from snnbridge.model import Array, parameter
 from snnbridge.storage import Source, parse_json
 from snnbridge_plugins.npz.carry import Members, check_content, check_numeric
+from snnbridge_plugins.npz.from_record import FRAMEWORK, checkpoint_of, size_of, some
 from snnbridge_plugins.npz.names import legal_names
-from snnbridge_plugins.npz.native import FRAMEWORK, checkpoint_of, size_of, some
 from snnbridge_plugins.npz.pair import (
     Pair,
     check_total,

@@ -8,7 +8,7 @@ from typing import cast
 
 from snnbridge import UNKNOWN, Layer, Linear, Neuron, Parameter, SNNCheckpoint
 from snnbridge.model import Array, is_weighted, neuron_names, typed_neuron
-from snnbridge_plugins.npz.native import FRAMEWORK, size_of
+from snnbridge_plugins.npz.from_record import FRAMEWORK, size_of
 from snnbridge_plugins.npz.record import Record
 
 #: What a plain matrix and its weight say beside their name and their array.

@@ -26,7 +26,7 @@ from snnbridge.document import to_document
 from snnbridge.model import Array, Names, Path, describe
 from snnbridge.storage import StoredZip, Target, dump_json
 from snnbridge_plugins.npz.carry import Carried, inlined, is_inline
-from snnbridge_plugins.npz.native import EXTRAS, checkpoint_of, size_of, some
+from snnbridge_plugins.npz.from_record import EXTRAS, checkpoint_of, size_of, some
 from snnbridge_plugins.npz.pair import COMMENT, base_name, digest_of
 from snnbridge_plugins.npz.record import OURS, Record, from_tree, is_plain
 from snnbridge_plugins.npz.stated import is_stated, record_of, weights_of

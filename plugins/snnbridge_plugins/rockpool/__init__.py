@@ -43,7 +43,7 @@ _FIRST_VALUE = re.compile(
 
 def _sniff(probe: Probe) -> bool:
     """Whether the first module stands under its number and class, or has values as Rockpool's."""
-    from snnbridge_plugins.beside import is_described
+    from snnbridge_plugins.description_file import is_described
 
     known = _FIRST_MODULE.match(probe.head) or _FIRST_VALUE.match(probe.head)
     return bool(known) or is_described(probe, "rockpool")
@@ -66,12 +66,14 @@ def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint
 
     if options.get("for"):
         return express(checkpoint, "rockpool")
-    from snnbridge_plugins import unseen
+    from snnbridge_plugins import described_only
     from snnbridge_plugins.rockpool.entries import seen
 
     known = seen(checkpoint)
     bare = options.get("bare")
-    return checkpoint, () if bare else unseen.told(checkpoint, "rockpool", "Rockpool", known)
+    return checkpoint, () if bare else described_only.told(
+        checkpoint, "rockpool", "Rockpool", known
+    )
 
 
 def _losses(checkpoint: SNNCheckpoint, options: Options) -> Iterable[tuple[Path, str]]:

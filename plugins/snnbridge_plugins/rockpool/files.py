@@ -9,7 +9,7 @@ from typing import Any
 from snnbridge import CheckpointError, ReadError, SNNCheckpoint, SourceInfo, differences
 from snnbridge.model import Path
 from snnbridge.storage import Source, Target
-from snnbridge_plugins import beside
+from snnbridge_plugins import description_file
 from snnbridge_plugins.rockpool.entries import native_of
 from snnbridge_plugins.rockpool.modules import NAME, checkpoint_of
 from snnbridge_plugins.rockpool.values import numbers_as_arrays, read_modules, write_modules
@@ -24,7 +24,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
         If it is damaged or no such file.
     """
     alone = options.get("description") == "no"
-    native, description = beside.opened(source, NAME, alone=alone)
+    native, description = description_file.opened(source, NAME, alone=alone)
     modules = read_modules(native.data)
     if description is None:
         checkpoint = checkpoint_of(modules)
@@ -41,7 +41,7 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any])
     native = native_of(checkpoint)
     data = write_modules(native.modules)
     described = None if options.get("bare") else (checkpoint, native.places)
-    beside.write(target, NAME, lambda write: write(data), described)
+    description_file.write(target, NAME, lambda write: write(data), described)
 
 
 def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -1,7 +1,7 @@
 """The ``spyx`` format: parameters of Spyx nets as flax writes them in msgpack.
 
 ``docs/formats/spyx.md`` has the layout. The modules, from the bottom up: ``keys`` (the names in
-the tree), ``reading`` (a tree as layers), ``native`` (and back), ``files``.
+the tree), ``sniffing``, ``reading`` (a tree as layers), ``to_tree`` (and back), ``files``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ARRAY = re.compile(
 
 def _sniff(probe: Probe) -> bool:
     """Whether a msgpack map has a Sequential's layers, or arrays of flax and Spyx by name."""
-    from snnbridge_plugins.beside import is_described
+    from snnbridge_plugins.description_file import is_described
 
     head = probe.head
     is_map = 0x80 < head[0] <= 0x8F or head[0] in (0xDE, 0xDF) if head else False
@@ -72,14 +72,14 @@ def _write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
 
 def _prepare(checkpoint: SNNCheckpoint, options: Options) -> tuple[SNNCheckpoint, Iterable[Entry]]:
     from snnbridge.express import express
-    from snnbridge_plugins import images, unseen
-    from snnbridge_plugins.spyx.native import is_seen
+    from snnbridge_plugins import described_only, images
+    from snnbridge_plugins.spyx.to_tree import is_seen
 
     told: Iterable[Entry] = ()
     if options.get("for"):
         checkpoint, told = express(checkpoint, "spyx")
     elif not options.get("bare"):
-        told = unseen.told(checkpoint, "spyx", "Spyx", is_seen)
+        told = described_only.told(checkpoint, "spyx", "Spyx", is_seen)
     checkpoint, turned = images.in_order(checkpoint, images.LAST, "Spyx")
     return checkpoint, (*told, *turned)
 

@@ -10,9 +10,9 @@ from snnbridge import CheckpointError, ReadError, SNNCheckpoint, SourceInfo, dif
 from snnbridge.model import Path
 from snnbridge.storage import Source, Target
 from snnbridge.wire import pack_into, unpack
-from snnbridge_plugins import beside
-from snnbridge_plugins.spyx.native import native_of
+from snnbridge_plugins import description_file
 from snnbridge_plugins.spyx.reading import NAME, checkpoint_of
+from snnbridge_plugins.spyx.to_tree import native_of
 
 
 def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
@@ -29,7 +29,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
         If it is damaged or no such file.
     """
     alone = options.get("description") == "no" or "net" in options
-    native, description = beside.opened(source, NAME, alone=alone)
+    native, description = description_file.opened(source, NAME, alone=alone)
     tree = unpack(native.data, trusted=native.trusted)
     if description is None:
         checkpoint = checkpoint_of(tree, options.get("net"))
@@ -45,7 +45,7 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any])
     """Write the bytes that flax would, and beside them what they cannot say."""
     native = native_of(checkpoint)
     described = None if options.get("bare") else (checkpoint, native.places)
-    beside.write(target, NAME, lambda write: pack_into(native.tree, write), described)
+    description_file.write(target, NAME, lambda write: pack_into(native.tree, write), described)
 
 
 def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

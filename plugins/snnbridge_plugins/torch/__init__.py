@@ -3,9 +3,9 @@
 ``docs/formats/torch.md`` has the layout. The modules, from the bottom up: ``values`` (tensors and
 storages), ``rebuild`` and ``unpickle`` (the closed interpreter), ``container`` (the files around a
 pickle), ``pickling`` (writing one), ``trees`` (plain trees), ``keys``, ``forms``, ``found``,
-``containers``, ``orientation``, ``stateless``, ``modules`` and ``entries`` (the frameworks' modules
+``containers``, ``orientation``, ``stateless``, ``modules`` and ``stored`` (the frameworks' modules
 as layers and back), ``tensors``, ``digests`` and ``sharding`` (the bytes of safetensors, in one
-file or several), ``finding``, ``template``, ``native``, ``decays``, ``expressing`` (in another
+file or several), ``finding``, ``template``, ``to_tree``, ``decays``, ``expressing`` (in another
 framework's classes), ``reading``, ``files`` and ``safetensors`` (the two formats).
 """
 

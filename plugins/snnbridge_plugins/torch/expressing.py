@@ -9,8 +9,8 @@ from typing import Any
 from snnbridge import Entry, OptionError, SNNCheckpoint, Status
 from snnbridge_plugins import images
 from snnbridge_plugins.torch.decays import in_form_of
-from snnbridge_plugins.torch.entries import entries_of
-from snnbridge_plugins.torch.native import NAME, template_of
+from snnbridge_plugins.torch.stored import stored_tensors
+from snnbridge_plugins.torch.to_tree import NAME, template_of
 
 
 def prepare(
@@ -55,7 +55,7 @@ def _expressed(
 
 def _kept_beside(checkpoint: SNNCheckpoint, framework: str) -> Iterator[Entry]:
     """Say so where states have no place in the keys of a fresh net."""
-    placed = {entry.path for entry in entries_of(checkpoint)}
+    placed = {entry.path for entry in stored_tensors(checkpoint)}
     for path in checkpoint.state:
         if ("state", *path) not in placed:
             reason = f"kept in the description alone: a net of {framework} starts from rest"

@@ -23,9 +23,9 @@ from snnbridge.storage import Limits, Source, StoredZip, Target, dump_json, pars
 from snnbridge_plugins.torch.container import Contents
 from snnbridge_plugins.torch.finding import read_tree
 from snnbridge_plugins.torch.forms import Form
-from snnbridge_plugins.torch.native import Native, native_of
 from snnbridge_plugins.torch.pickling import Written, pickled
 from snnbridge_plugins.torch.reading import checkpoint_of
+from snnbridge_plugins.torch.to_tree import Native, native_of
 from snnbridge_plugins.torch.trees import restored
 
 #: A file up to this size is held against its checksums unasked.

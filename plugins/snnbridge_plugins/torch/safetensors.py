@@ -34,10 +34,10 @@ from snnbridge_plugins.torch.digests import (
     fill_in,
 )
 from snnbridge_plugins.torch.files import CHECKED_BYTES, fetching
-from snnbridge_plugins.torch.native import native_of
 from snnbridge_plugins.torch.reading import checkpoint_of
 from snnbridge_plugins.torch.sharding import INDEX, read_shards, shards_of, size_of, write_shards
 from snnbridge_plugins.torch.tensors import WRITTEN, read_tensors, write_tensors
+from snnbridge_plugins.torch.to_tree import native_of
 from snnbridge_plugins.torch.trees import Notes
 
 _CHANGED = (

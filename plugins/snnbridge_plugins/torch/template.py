@@ -11,15 +11,17 @@ import numpy as np
 from snnbridge import OptionError, WriteError
 from snnbridge.model import Array
 from snnbridge.storage import array_bytes
-from snnbridge_plugins.pairs import MAP, pairs_of
-from snnbridge_plugins.torch.entries import Entry
+from snnbridge_plugins.option_pairs import MAP, pairs_of
 from snnbridge_plugins.torch.keys import RESET_KEY, RESETS
+from snnbridge_plugins.torch.stored import StoredTensor
 
 _T = TypeVar("_T")
 _SHOWN = 12
 
 
-def fill(template: Mapping[str, Array], entries: Mapping[str, Entry], names: Any) -> list[Entry]:
+def fill(
+    template: Mapping[str, Array], entries: Mapping[str, StoredTensor], names: Any
+) -> list[StoredTensor]:
     """Put a checkpoint's tensors in the place of a template's.
 
     A module of the template (the keys below one name) takes the layer that `names` gives it, the
@@ -28,14 +30,14 @@ def fill(template: Mapping[str, Array], entries: Mapping[str, Entry], names: Any
     Parameters
     ----------
     template : mapping of str to array
-    entries : mapping of str to Entry
+    entries : mapping of str to StoredTensor
         By the keys that the checkpoint would have by itself.
     names : str or mapping of str to str
         ``LAYER=NAME,LAYER=NAME``: for a layer the module of the template.
 
     Returns
     -------
-    list of Entry
+    list of StoredTensor
         With the template's keys, in its order.
 
     Raises
@@ -47,7 +49,7 @@ def fill(template: Mapping[str, Array], entries: Mapping[str, Entry], names: Any
     """
     modules, layers = _modules(template), _modules(entries)
     pairs = _matched(modules, layers, _stated(pairs_of("map", names, MAP), modules, layers))
-    found: list[Entry] = []
+    found: list[StoredTensor] = []
     missing: list[str] = []
     problems: list[str] = []
     for key, array in template.items():
@@ -112,7 +114,7 @@ def _stated(
 
 def _matched(
     modules: Mapping[str, Mapping[str, Array]],
-    layers: Mapping[str, Mapping[str, Entry]],
+    layers: Mapping[str, Mapping[str, StoredTensor]],
     given: Mapping[str, str],
 ) -> dict[str, str]:
     """Return for each module of the template the layer that goes there."""
@@ -139,11 +141,11 @@ def _shapes(keys: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
     return {own: array.shape for own, array in keys.items()}
 
 
-def _same_shapes(keys: Mapping[str, Array], entries: Mapping[str, Entry]) -> bool:
+def _same_shapes(keys: Mapping[str, Array], entries: Mapping[str, StoredTensor]) -> bool:
     return _shapes(keys) == {own: entry.array.shape for own, entry in entries.items()}
 
 
-def _misfit(entry: Entry, place: Array) -> str:
+def _misfit(entry: StoredTensor, place: Array) -> str:
     """Say why a tensor does not go to a place of the template; a net casts what it loads."""
     array = entry.array
     if array.shape != place.shape:
@@ -159,7 +161,7 @@ def _misfit(entry: Entry, place: Array) -> str:
     return ""
 
 
-def _other_reset(entry: Entry, place: Array) -> str:
+def _other_reset(entry: StoredTensor, place: Array) -> str:
     """Say so where a net of snnTorch was built with another reset: it goes on as it was built."""
     if _split(entry.key)[1] != RESET_KEY or not entry.array.shape == place.shape == ():
         return ""
@@ -185,9 +187,9 @@ def _is_kept(array: Array, dtype: np.dtype[Any]) -> bool:
     return bool(np.array_equal(cast, array)) if whole else array_bytes(back) == array_bytes(array)
 
 
-def _untied(template: Mapping[str, Array], found: Iterable[Entry]) -> Iterator[str]:
+def _untied(template: Mapping[str, Array], found: Iterable[StoredTensor]) -> Iterator[str]:
     """Name tensors that the template shares, and of which the checkpoint holds several."""
-    first: dict[Any, Entry] = {}
+    first: dict[Any, StoredTensor] = {}
     for entry in found:
         array = template[entry.key]
         memory = array.__array_interface__["data"][0], array.shape, array.strides, array.dtype
@@ -198,7 +200,7 @@ def _untied(template: Mapping[str, Array], found: Iterable[Entry]) -> Iterator[s
 
 def _unexpected(
     modules: Mapping[str, Mapping[str, Array]],
-    layers: Mapping[str, Mapping[str, Entry]],
+    layers: Mapping[str, Mapping[str, StoredTensor]],
     pairs: Mapping[str, str],
 ) -> Iterator[str]:
     """Name the tensors of the checkpoint for which the template has no key."""

@@ -30,7 +30,7 @@ from snnbridge.model import (
     Synapse,
 )
 from snnbridge.model.values import SECONDS
-from snnbridge.statedict import container_of
+from snnbridge.node_trees import container_of
 
 #: Source, target, and the steps between them: 0, or 1 behind a neuron.
 _Edge: TypeAlias = tuple[str, str, int]

@@ -22,7 +22,7 @@ from snnbridge import (
     WriteError,
 )
 from snnbridge_plugins.nir.importers.base import Importer
-from snnbridge_plugins.nir.writing import named_graph
+from snnbridge_plugins.nir.to_graph import named_graph
 
 _STATEFUL = (Input, Output, Neuron, Synapse, Delay)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from snnbridge import rules
 from snnbridge.model import Conv1d, Conv2d, Layer, Linear, Origin, Parameter, Tree
-from snnbridge.statedict.forms import ARRAYS, role
+from snnbridge.node_trees.forms import ARRAYS, role
 
 _PATH = re.compile(r"\((?:'[^'\\]*'(?:, |,(?=\))|(?=\))))+\)")
 _STEP = re.compile(r"'([^']*)'")

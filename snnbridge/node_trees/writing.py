@@ -20,8 +20,8 @@ from snnbridge.model import (
     Synapse,
     Tree,
 )
-from snnbridge.statedict.classes import FAMILY, class_of
-from snnbridge.statedict.forms import (
+from snnbridge.node_trees.classes import FAMILY, class_of
+from snnbridge.node_trees.forms import (
     ARRAYS,
     PLAIN,
     Form,
@@ -30,7 +30,7 @@ from snnbridge.statedict.forms import (
     state_form,
     states_of,
 )
-from snnbridge.statedict.layout import Layout, layout_of
+from snnbridge.node_trees.layout import Layout, layout_of
 
 #: The key of what this package adds to a file; never a user's.
 RESERVED = "snnbridge"

@@ -30,9 +30,9 @@ from snnbridge.model import (
     Tree,
 )
 from snnbridge.model.values import Unknown
-from snnbridge.statedict.brainstate import read_weights
-from snnbridge.statedict.classes import CELLS, DYNAMIC, FAMILY
-from snnbridge.statedict.forms import (
+from snnbridge.node_trees.brainstate import read_weights
+from snnbridge.node_trees.classes import CELLS, DYNAMIC, FAMILY
+from snnbridge.node_trees.forms import (
     ARRAYS,
     PLAIN,
     Form,

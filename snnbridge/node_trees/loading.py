@@ -10,7 +10,7 @@ import numpy as np
 
 from snnbridge.errors import CheckpointError
 from snnbridge.model import Array, Path, SNNCheckpoint, StateVariable, with_parameter
-from snnbridge.statedict.writing import StateDict, to_tree
+from snnbridge.node_trees.writing import StateDict, to_tree
 
 
 def nodes_in(checkpoint: SNNCheckpoint) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@
 nodes, its keys, their order and its arrays, whatever format the checkpoint went through.
 
 >>> import numpy as np
->>> from snnbridge.statedict import from_tree, to_tree
+>>> from snnbridge.node_trees import from_tree, to_tree
 >>> tree = {"net": {"Lif0": {"Lif0.V": np.zeros(3, np.float32)}}, "epoch": 7}
 >>> checkpoint = from_tree(tree)
 >>> checkpoint.layers["Lif0"].shape, checkpoint.training
@@ -15,15 +15,15 @@ nodes, its keys, their order and its arrays, whatever format the checkpoint went
 
 from __future__ import annotations
 
-from snnbridge.statedict.classes import WEIGHTED, class_of
-from snnbridge.statedict.finding import WRAPPERS, find_net, is_flat_archive
-from snnbridge.statedict.forms import Form
-from snnbridge.statedict.fresh import container_of, laid_out
-from snnbridge.statedict.live import is_net, nodes_of, put_state, state_of
-from snnbridge.statedict.loading import nodes_in, put_nodes
-from snnbridge.statedict.reading import from_tree
-from snnbridge.statedict.steps import STEP_FILE, choose
-from snnbridge.statedict.writing import RESERVED, StateDict, to_tree
+from snnbridge.node_trees.classes import WEIGHTED, class_of
+from snnbridge.node_trees.finding import WRAPPERS, find_net, is_flat_archive
+from snnbridge.node_trees.forms import Form
+from snnbridge.node_trees.fresh import container_of, laid_out
+from snnbridge.node_trees.live import is_net, nodes_of, put_state, state_of
+from snnbridge.node_trees.loading import nodes_in, put_nodes
+from snnbridge.node_trees.reading import from_tree
+from snnbridge.node_trees.steps import STEP_FILE, choose
+from snnbridge.node_trees.writing import RESERVED, StateDict, to_tree
 
 __all__ = [
     "RESERVED",

@@ -39,7 +39,7 @@ _INNER = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoredTensor:
     """One tensor of a state dict.
 
     Parameters
@@ -62,12 +62,12 @@ class Entry:
     others: tuple[tuple[Path, Form], ...] = ()
 
 
-def entries_of(checkpoint: SNNCheckpoint) -> Iterator[Entry]:
+def stored_tensors(checkpoint: SNNCheckpoint) -> Iterator[StoredTensor]:
     """Give the tensors of a checkpoint in the order of its layers.
 
     Yields
     ------
-    Entry
+    StoredTensor
         Keys are unique; a parameter that no key is known for is left out.
     """
     used: set[str] = set()
@@ -78,14 +78,16 @@ def entries_of(checkpoint: SNNCheckpoint) -> Iterator[Entry]:
                 yield entry
 
 
-def stored_entry(key: str, layer: Layer, parameter: str, form: Form = AS_IT_IS) -> Iterator[Entry]:
+def stored_tensor(
+    key: str, layer: Layer, parameter: str, form: Form = AS_IT_IS
+) -> Iterator[StoredTensor]:
     """Give the entry of one parameter, if the layer states it."""
     held = layer.parameters.get(parameter)
     if held is not None and held.value is not UNKNOWN:
-        yield Entry(key, form.stored(held.value), ("layers", layer.name, parameter), form)
+        yield StoredTensor(key, form.stored(held.value), ("layers", layer.name, parameter), form)
 
 
-def _of_layer(checkpoint: SNNCheckpoint, layer: Layer) -> Iterator[Entry]:
+def _of_layer(checkpoint: SNNCheckpoint, layer: Layer) -> Iterator[StoredTensor]:
     if isinstance(layer, Linear | Conv1d | Conv2d):
         yield from _weighted(checkpoint, layer)
     elif isinstance(layer, BatchNorm):
@@ -94,31 +96,31 @@ def _of_layer(checkpoint: SNNCheckpoint, layer: Layer) -> Iterator[Entry]:
         yield from _scale(layer)
     elif isinstance(layer, Opaque):
         for name in layer.parameters:
-            yield from stored_entry(f"{layer.name}.{name}", layer, name)
+            yield from stored_tensor(f"{layer.name}.{name}", layer, name)
     elif isinstance(layer, Neuron | Synapse) and layer.origin is not None:
         row = keys_of(layer.origin.framework, layer.origin.kind)
         if row is not None:
             yield from _dynamic(checkpoint, layer, row)
 
 
-def _weighted(checkpoint: SNNCheckpoint, layer: Layer) -> Iterator[Entry]:
+def _weighted(checkpoint: SNNCheckpoint, layer: Layer) -> Iterator[StoredTensor]:
     owner, _, own = layer.name.rpartition(".")
     found = checkpoint.layers.get(owner)
     kind = found.origin.kind if found is not None and found.origin else ""
     if (kind, own) in _INNER:
         key, form = _INNER[kind, own]
-        yield from stored_entry(f"{owner}.{key}", layer, "weight", form)
+        yield from stored_tensor(f"{owner}.{key}", layer, "weight", form)
         return
     if isinstance(layer, Linear) and is_joined(checkpoint.layers, layer):
         return
     whole = joined(checkpoint.layers, layer) if isinstance(layer, Linear) else None
     if whole is not None and whole[1]:
         array, ((path, form), *others) = whole
-        yield Entry(f"{layer.name}.weight", array, path, form, tuple(others))
+        yield StoredTensor(f"{layer.name}.weight", array, path, form, tuple(others))
     else:
         form = TRANSPOSED if is_turned(layer) else AS_IT_IS
-        yield from stored_entry(f"{layer.name}.weight", layer, "weight", form)
-    yield from stored_entry(f"{layer.name}.bias", layer, "bias")
+        yield from stored_tensor(f"{layer.name}.weight", layer, "weight", form)
+    yield from stored_tensor(f"{layer.name}.bias", layer, "bias")
 
 
 def is_turned(layer: Layer) -> bool:
@@ -127,31 +129,31 @@ def is_turned(layer: Layer) -> bool:
     return origin is not None and (origin.framework, origin.kind) == ("rockpool", "LinearTorch")
 
 
-def _norm(layer: BatchNorm) -> Iterator[Entry]:
+def _norm(layer: BatchNorm) -> Iterator[StoredTensor]:
     for parameter, key in _NORM.items():
-        yield from stored_entry(f"{layer.name}.{key}", layer, parameter)
-    yield Entry(f"{layer.name}.num_batches_tracked", np.array(0))
+        yield from stored_tensor(f"{layer.name}.{key}", layer, parameter)
+    yield StoredTensor(f"{layer.name}.num_batches_tracked", np.array(0))
 
 
-def _scale(layer: Scale) -> Iterator[Entry]:
+def _scale(layer: Scale) -> Iterator[StoredTensor]:
     """Give the factor, twice where it is the recurrent one of an snnTorch neuron."""
     owner, _, own = layer.name.rpartition(".")
-    yield from stored_entry(
+    yield from stored_tensor(
         f"{layer.name}" if own == "V" else f"{layer.name}.factor", layer, "factor"
     )
     if own == "V":
-        yield from stored_entry(f"{owner}.recurrent.V", layer, "factor")
+        yield from stored_tensor(f"{owner}.recurrent.V", layer, "factor")
 
 
 def _dynamic(
     checkpoint: SNNCheckpoint, layer: Neuron | Synapse, row: ModuleKeys
-) -> Iterator[Entry]:
+) -> Iterator[StoredTensor]:
     for key, place in row.parameters.items():
         inner, _, parameter = place.rpartition(".")
         held: Any = checkpoint.layers.get(f"{layer.name}.{inner}") if inner else layer
         if held is not None:
             form = WITH_TAIL if _is_single(held, parameter) else AS_IT_IS
-            yield from stored_entry(f"{layer.name}.{key}", held, parameter, form)
+            yield from stored_tensor(f"{layer.name}.{key}", held, parameter, form)
         if key == "graded_spikes_factor" and isinstance(layer, Neuron):
             yield from _reset(layer)
     yield from _states(checkpoint, layer, row)
@@ -164,12 +166,16 @@ def _is_single(layer: Any, parameter: str) -> bool:
     return vector and state_form(layer) is WITH_TAIL
 
 
-def _reset(layer: Neuron) -> Iterator[Entry]:
+def _reset(layer: Neuron) -> Iterator[StoredTensor]:
     if layer.rule.reset is not UNKNOWN:
-        yield Entry(f"{layer.name}.reset_mechanism_val", np.array(_RESET_CODES[layer.rule.reset]))
+        yield StoredTensor(
+            f"{layer.name}.reset_mechanism_val", np.array(_RESET_CODES[layer.rule.reset])
+        )
 
 
-def _states(checkpoint: SNNCheckpoint, layer: Neuron | Synapse, row: ModuleKeys) -> Iterator[Entry]:
+def _states(
+    checkpoint: SNNCheckpoint, layer: Neuron | Synapse, row: ModuleKeys
+) -> Iterator[StoredTensor]:
     """Give the buffers that a fresh net of the framework has: a strict load asks for them."""
     if row.framework not in ("sinabs", "rockpool"):
         return
@@ -180,18 +186,20 @@ def _states(checkpoint: SNNCheckpoint, layer: Neuron | Synapse, row: ModuleKeys)
             yield from _state(checkpoint, f"{layer.name}.{key}", (owner, variable), row.framework)
 
 
-def _state(checkpoint: SNNCheckpoint, key: str, path: Path, framework: str) -> Iterator[Entry]:
+def _state(
+    checkpoint: SNNCheckpoint, key: str, path: Path, framework: str
+) -> Iterator[StoredTensor]:
     if framework == "sinabs":  # empty until the first run; a filled one fits no fresh net
-        yield Entry(key, np.zeros(0, np.float32))
+        yield StoredTensor(key, np.zeros(0, np.float32))
         return
     held, layer = checkpoint.state.get(path), cast("Any", checkpoint.layers[path[0]])
     if held is not None and _is_of_one_sample(held, layer):
         form = state_form(layer) if held.value.ndim == 1 else AS_IT_IS
-        yield Entry(key, form.stored(held.value), ("state", *path), form)
+        yield StoredTensor(key, form.stored(held.value), ("state", *path), form)
         return
     if layer.shape is not UNKNOWN:
         more = (layer.receptors,) if isinstance(layer, Synapse) else ()
-        yield Entry(key, np.zeros((*layer.shape, *more), np.float32))
+        yield StoredTensor(key, np.zeros((*layer.shape, *more), np.float32))
 
 
 def _is_of_one_sample(held: StateVariable, layer: Any) -> bool:

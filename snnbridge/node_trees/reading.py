@@ -7,8 +7,8 @@ from typing import Any
 
 from snnbridge.errors import OptionError
 from snnbridge.model import UNKNOWN, Layer, Path, SNNCheckpoint, SourceInfo, StateVariable, Tree
-from snnbridge.statedict.brainstate import owner_of
-from snnbridge.statedict.classes import (
+from snnbridge.node_trees.brainstate import owner_of
+from snnbridge.node_trees.classes import (
     CONSTANT,
     FAMILY,
     INTEGRATORS,
@@ -16,8 +16,8 @@ from snnbridge.statedict.classes import (
     WEIGHTED,
     class_of,
 )
-from snnbridge.statedict.finding import find_net, holds_array, is_flat, is_quantity, other_nets
-from snnbridge.statedict.nodes import Node, read_node
+from snnbridge.node_trees.finding import find_net, holds_array, is_flat, is_quantity, other_nets
+from snnbridge.node_trees.nodes import Node, read_node
 
 
 def from_tree(
@@ -59,7 +59,7 @@ def from_tree(
     Examples
     --------
     >>> import numpy as np
-    >>> from snnbridge.statedict import from_tree
+    >>> from snnbridge.node_trees import from_tree
     >>> checkpoint = from_tree({"Dense0": {"Dense0.W": np.zeros((3, 2), np.float32)}})
     >>> checkpoint.layers["Dense0"].size
     (3, 2)

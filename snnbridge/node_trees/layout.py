@@ -23,10 +23,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from snnbridge.model import Path, SNNCheckpoint
-from snnbridge.statedict.finding import DEPTH
+from snnbridge.node_trees.finding import DEPTH
 
 #: What an entry of the net is: keys and roles, True, None, or (layer, role).
-Entry = Mapping[str, "str | Mapping[str, str]"] | Literal[True] | tuple[str, str] | None
+NodeEntry = Mapping[str, "str | Mapping[str, str]"] | Literal[True] | tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Layout:
 
     net: Path | None = None
     order: tuple[tuple[str, ...], ...] = ()
-    nodes: Mapping[str, Entry] = field(default_factory=dict)
+    nodes: Mapping[str, NodeEntry] = field(default_factory=dict)
     apart: frozenset[Path] = frozenset()
 
     @property
@@ -79,7 +79,7 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(x, str) for x in value)
 
 
-def _entry(value: Any) -> Entry:
+def _entry(value: Any) -> NodeEntry:
     if value is True:
         return True
     if isinstance(value, Mapping):

@@ -10,7 +10,7 @@ import numpy as np
 
 from snnbridge.errors import OptionError
 from snnbridge.model import Path, Tree
-from snnbridge.statedict.classes import CONSTANT, FAMILY, OPTIMIZERS, class_of
+from snnbridge.node_trees.classes import CONSTANT, FAMILY, OPTIMIZERS, class_of
 
 #: Keys under which people keep the net, where its own keys do not tell which one it is.
 WRAPPERS = ("net", "model", "network", "model_state_dict", "state_dict", "states", "params")

@@ -15,10 +15,10 @@ from snnbridge import (
 )
 from snnbridge.model import Array, Path
 from snnbridge.storage import Source, array_bytes
-from snnbridge_plugins.torch.entries import Entry, array_at, entries_of, is_turned
 from snnbridge_plugins.torch.finding import read_state_dict
 from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, Form
 from snnbridge_plugins.torch.pickling import is_writable
+from snnbridge_plugins.torch.stored import StoredTensor, array_at, is_turned, stored_tensors
 from snnbridge_plugins.torch.template import fill
 from snnbridge_plugins.torch.trees import Notes, from_json
 
@@ -101,7 +101,7 @@ def _layout_of(checkpoint: SNNCheckpoint) -> Mapping[str, Any]:
 
 
 def _with_ties(
-    checkpoint: SNNCheckpoint, entries: Mapping[str, Entry]
+    checkpoint: SNNCheckpoint, entries: Mapping[str, StoredTensor]
 ) -> tuple[dict[str, Array], dict[str, int]]:
     """Return the arrays by key, those of tied parameters as one, and the number of each tie.
 
@@ -136,9 +136,9 @@ def template_of(like: str) -> dict[str, Array]:
         raise WriteError(f"the template {like!r} cannot be used: {error}") from error
 
 
-def in_order(checkpoint: SNNCheckpoint, layout: Mapping[str, Any]) -> Iterator[Entry]:
+def in_order(checkpoint: SNNCheckpoint, layout: Mapping[str, Any]) -> Iterator[StoredTensor]:
     """Give the entries as the file had them that was read, then what has been added."""
-    usual = {entry.key: entry for entry in entries_of(checkpoint)}
+    usual = {entry.key: entry for entry in stored_tensors(checkpoint)}
     others = layout.get("others", {})
     placed: set[Path | None] = set()
     for key, at, how in layout.get("keys", ()):
@@ -151,11 +151,11 @@ def in_order(checkpoint: SNNCheckpoint, layout: Mapping[str, Any]) -> Iterator[E
         if array is not None:
             placed.add(path or None)
             form = _form(checkpoint, path, form)
-            yield Entry(key, form.stored(array), path or None, form)
+            yield StoredTensor(key, form.stored(array), path or None, form)
             usual.pop(key, None)
     for entry in usual.values():
         if entry.path is None:
-            yield Entry(entry.key, others.get(entry.key, entry.array))
+            yield StoredTensor(entry.key, others.get(entry.key, entry.array))
         elif entry.path not in placed:
             yield entry
 
