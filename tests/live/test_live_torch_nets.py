@@ -12,9 +12,11 @@ from snnbridge import UNKNOWN, Neuron, read, simulate
 ROOT = Path(__file__).parents[2]
 NETS = (
     "snntorch_direct", "snntorch_one_pool", "snntorch_tied", "snntorch_modules",
-    "snntorch_one_axis", "snntorch_own_recurrence", "snntorch_lapicque", "snntorch_subclass",
+    "snntorch_one_axis", "snntorch_own_recurrence", "snntorch_functions",
+    "snntorch_loop_from_zeros", "snntorch_residual", "snntorch_lapicque", "snntorch_subclass",
     "snntorch_normed_weights", "norse_over_time", "norse_over_time_then_by_step",
-    "sinabs_from_model", "sinabs_images", "spikingjelly_normed",
+    "sinabs_from_model", "sinabs_images", "sinabs_merged", "spikingjelly_normed",
+    "spikingjelly_residual",
 )  # fmt: skip
 #: What is said of nets that cannot be told as layers.
 ERRORS = {
@@ -40,9 +42,20 @@ WARNINGS = {
     "scaled in place": "what feeds module 'lif1': not known: the output of 'fc1' is changed",
     "transposed": "what feeds module 'lif1': not known: it takes a part of the output of 'fc1'",
     "a part": "what feeds module 'lif1': not known: it takes a part of the output of 'fc1'",
-    "a function": "what feeds module 'lif1': not known: something between",
-    "a scaled input": "what feeds module 'fc1': not known: something between",
+    "a function": "what feeds module 'lif1': not known: it takes what the function 'mul' gives",
+    "a scaled input": "what feeds module 'fc1': not known: it takes what the function 'mul' gives",
+    "spread": "what feeds module 'lif1': not known: it takes a sum of tensors of different shapes",
+    "twice": "what feeds module 'lif1': not known: it takes one output twice",
+    "more of it": "what feeds module 'lif2': not known: it takes what the function 'add' gives",
+    "zeros": "what feeds module 'fc2': not known: it takes zeros, and whether spikes come",
+    "random": "what feeds module 'lif1': not known: it takes what the function 'dropout' gives",
     "now and then": "what feeds module 'fc2': not known: what it takes differs from step to step",
+    "own reset": "the state of module 'lif': not the one that it gave in the step before: what the"
+    " function 'sub' gives",
+    "own leak": "in the step before: what the function 'mul_' gives is given in its place",
+    "now and then zero": "in the step before: zeros are given in its place",
+    "begun anew": "the state of module 'lif': not the one that it gave in the step before: none is",
+    "potential": "what feeds module 'fc2': not known: it takes a state of 'lif1', not its output",
     "no sample": "connections: not known, since Loop is no nn.Sequential: pass sample=",
     "adaptive": "pass sample=, an input of the net, with which it is known as an AvgPool",
     "relu": "behind a layer of spikes it changes nothing",
@@ -52,6 +65,8 @@ WARNINGS = {
 }
 LINES = {
     "unused": "modules 'fc2', 'lif2': left out",
+    "handed on": "surrogate gradients",
+    "copied": "modules 'fc2', 'lif2': left out",
     "dropout": "module '1' (Dropout): left out: p=0.25",
 }
 

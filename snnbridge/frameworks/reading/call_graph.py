@@ -104,7 +104,16 @@ class Steps:
                 raise CheckpointError(
                     f"module {name!r} is used {uses} times in every step, for several layers, "
                     "which share its state then; give each layer a module of its own"
+                    f"{self._rarer()}"
                 )
+
+    def _rarer(self) -> str:
+        """Tell of a neuron that sets the step because it runs less often than others."""
+        rare = [n for n in self.stateful if self.counts.get(n) == self.steps]
+        often = [n for n in self.stateful if self.counts.get(n, 0) > self.steps]
+        if not rare or not often or self.steps == 1:
+            return ""
+        return f". If {rare[0]!r} does not run in every step, no layer does that"
 
     def _use(self, name: str, call: int) -> str:
         """Return the name of the layer that one call of a module stands for."""

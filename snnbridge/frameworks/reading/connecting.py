@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from snnbridge.errors import CheckpointError
+from snnbridge.frameworks.reading.axes import features
 from snnbridge.frameworks.reading.call_graph import (
     Edge,
     Graph,
@@ -17,7 +18,7 @@ from snnbridge.frameworks.reading.call_graph import (
 )
 from snnbridge.frameworks.reading.pieces import Piece
 from snnbridge.frameworks.reading.torch_layers import adapted
-from snnbridge.frameworks.reading.tracing import Watch, features
+from snnbridge.frameworks.reading.tracing import Watch
 from snnbridge.frameworks.reading.walking import Walk
 from snnbridge.ledger import Entry, Status
 from snnbridge.model import (
@@ -116,12 +117,13 @@ def _stated(edges: list[Edge], net: Any, walk: Walk, sample: Any) -> Wiring:
     if sample is None:
         return Wiring(edges)
     names = walk.names()
-    watch = Watch({id(walk.modules[name]): name for name in names})
+    watch = Watch({id(walk.modules[name]): name for name in names}, walk.holding(Neuron, Synapse))
     watch.run(net, walk.modules, sample)
     _adapt(walk, {name: shape for name, shape in watch.shapes.items() if name in walk.modules})
     targets = {target for _, target, _ in edges}
     firsts = [s for s in dict.fromkeys(s for s, _, _ in edges) if s not in targets]
-    return _with_views(Graph([*(("", name, 0) for name in firsts), *edges]), walk, watch.shapes)
+    graph = Graph([*(("", name, 0) for name in firsts), *edges])
+    return replace(_with_views(graph, walk, watch.shapes), notes=list(_changed(watch)))
 
 
 def _chained(walk: Walk, chain: list[str]) -> Wiring:
@@ -145,7 +147,7 @@ def _chained(walk: Walk, chain: list[str]) -> Wiring:
 def _traced(net: Any, walk: Walk, chain: list[str] | None, sample: Any) -> Wiring:
     """Run the net once and look."""
     names = walk.names()
-    watch = Watch({id(walk.modules[name]): name for name in names})
+    watch = Watch({id(walk.modules[name]): name for name in names}, walk.holding(Neuron, Synapse))
     watch.run(net, walk.modules, sample)
     for name, module in watch.functions.items():
         walk.into(module, name)
@@ -157,14 +159,14 @@ def _traced(net: Any, walk: Walk, chain: list[str] | None, sample: Any) -> Wirin
         assert piece is not None
         walk.modules[use], walk.pieces[use] = walk.modules[name], piece
         _adapt(walk, {use: watch.shapes[name]})
-    if graph.lost and chain:
+    changed = list(_changed(watch))
+    if graph.lost and chain and not changed:
         wiring = _chained(walk, chain)
         seen = Graph([("", chain[0], 0), *(wiring.edges or [])])
         return replace(_with_views(seen, walk, watch.shapes), notes=wiring.notes)
-    if graph.lost:
-        return Wiring(notes=list(_lost(graph)))
-    begun = watch.begun & walk.holding(Neuron, Synapse)
-    notes = [*_before(graph), *_begun(sorted(begun)), *_left_out(walk, graph.missed)]
+    if graph.lost or changed:
+        return Wiring(notes=[*_lost(graph), *changed])
+    notes = [*_before(graph), *_begun(sorted(watch.states.begun)), *_left_out(walk, graph.missed)]
     first = {use: name for name, own in names.items() for use in own} | graph.again
     shapes = {use: watch.shapes[first[use]] for use in walk.modules if first[use] in watch.shapes}
     return replace(_with_views(graph, walk, shapes), notes=notes)
@@ -199,6 +201,15 @@ def _begun(names: Iterable[str]) -> Iterable[Entry]:
         yield Entry(Status.DROPPED, ("state", name), f"the first state of module {name!r}", reason)
 
 
+def _changed(watch: Watch) -> Iterable[Entry]:
+    for name, how in watch.states.changed.items():
+        reason = (
+            f"not the one that it gave in the step before: {how}, which no rule says; have the "
+            "neuron's own class do it, as a reset or a lower bound"
+        )
+        yield Entry(Status.DROPPED, ("layers", name), f"the state of module {name!r}", reason)
+
+
 def _left_out(walk: Walk, names: list[str]) -> list[Entry]:
     """Take modules out that the net does not run; their weights stay in the state dict."""
     for name in names:
@@ -217,7 +228,7 @@ def _with_views(graph: Graph, walk: Walk, shapes: Mapping[str, tuple[int, ...]])
         for use in sorted({target for _, target in graph.flat})
     ]
     firsts = [target for source, target, _ in graph.edges if not source]
-    seen = {_taken(walk, name, shapes[name]) if name in shapes else None for name in firsts}
+    seen = {_taken(walk, name, shapes[name]) for name in firsts if name in shapes} - {None}
     if firsts:
         shape = seen.pop() if len(seen) == 1 else None
         views.insert(0, Input("input", UNKNOWN if shape is None else shape))

@@ -1,4 +1,4 @@
-"""What PyTorch's functions do between the modules of a net: sums, pools, zeros."""
+"""What PyTorch's functions do between the modules of a net: sums, pools, zeros, copies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 _SUMS = ("add", "add_", "__add__", "__radd__", "__iadd__")
 _ZEROS = ("zeros", "zeros_like", "new_zeros")
+_COPIES = ("clone", "contiguous", "cpu", "detach", "double", "float", "to", "type", "type_as")
 _POOL = ("kernel_size", "stride", "padding")
 #: The module that does the same as a function, and what the function takes behind the tensor.
 _MODULES: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -47,6 +48,11 @@ class Call:
     def is_zero(self) -> bool:
         """Whether it makes a tensor of zeros."""
         return self.name in _ZEROS
+
+    @property
+    def copies(self) -> bool:
+        """Whether it gives a tensor's values, perhaps in another type."""
+        return self.name in _COPIES and bool(self.args) and hasattr(self.args[0], "untyped_storage")
 
     def result(self) -> Any:
         """Call it."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any
 
+from snnbridge.frameworks.reading.axes import given_axes, joined_axes
 from snnbridge.frameworks.reading.functions import Call, function_mode
+from snnbridge.frameworks.reading.memory import (
+    is_tensor,
+    memory_of,
+    moment_of,
+    tensors_in,
+    version_of,
+)
+from snnbridge.frameworks.reading.states import States
 from snnbridge.frameworks.reading.views import flattens, keeps, view_of
 
-#: How many axes the features have that a class gives, by a part of its name.
-_AXES = {"Linear": 1, "Flatten": 1, "1d": 2, "2d": 3}
-
-
+_TAKES = "it takes what the function"
 #: Modules that do nothing but add what they are given.
 _SUMMING = ("Merge",)
 
@@ -82,6 +87,8 @@ class Watch:
     ----------
     names : mapping of int to str
         By the identity of each module that is looked at.
+    stateful : set of str
+        The modules that keep a state from call to call.
 
     Attributes
     ----------
@@ -90,18 +97,17 @@ class Watch:
         The last call of each module, counted from 0.
     shapes : dict of str to shape
         Of what each module took first.
-    begun : set of str
-        Modules that were given something other than 0 beside their input in their first call.
+    states : States
     functions : dict of str to torch.nn.Module
         What was called between the modules and does the same as a module; by its name in `fed`.
     """
 
-    def __init__(self, names: Mapping[int, str]) -> None:
+    def __init__(self, names: Mapping[int, str], stateful: set[str]) -> None:
         self.names = dict(names)
         self.fed: list[Fed] = []
         self.calls: dict[str, int] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
-        self.begun: set[str] = set()
+        self.states = States(stateful)
         self.functions: dict[str, Any] = {}
         self._made: dict[int, list[_Made]] = {}
         self._unknown: dict[int, str] = {}
@@ -143,12 +149,14 @@ class Watch:
             self._remember(output, (), 0, silent=True)
         elif (summands := call.summands()) is not None:
             output = self._add(call, summands)
+        elif call.copies:
+            output = self._copy(call)
         elif (module := call.module()) is not None:
             output = call.result()
             self._called(self._function(call.name, module), call.args[:1], {}, output)
         else:
             output = call.result()
-            self._forget(output, f"it takes what the function {call.name!r} gives")
+            self._forget(output, f"{_TAKES} {call.name!r} gives")
         return output
 
     def _add(self, call: Call, summands: list[Any]) -> Any:
@@ -160,6 +168,19 @@ class Watch:
         else:
             axes = max(self._axes(x) for x in summands)
             self._remember(output, fed.parts, axes, silent=fed.silent)
+        return output
+
+    def _copy(self, call: Call) -> Any:
+        """Remember a copy as what it is a copy of; one that is rounded is none."""
+        source = call.args[0]
+        fed, before = self._given([source], "", 0), moment_of(source)
+        output = call.result()
+        if is_tensor(output) and moment_of(output) != before:
+            if fed.lost or not _fits(source, output) or not bool((source == output).all()):
+                self._forget(output, fed.lost or f"{_TAKES} {call.name!r} gives")
+            else:
+                self._remember(output, fed.parts, self._axes(source), silent=fed.silent)
+            self.states.copied[moment_of(output)] = before
         return output
 
     def _function(self, kind: str, module: Any) -> Any:
@@ -177,21 +198,31 @@ class Watch:
     def _called(self, module: Any, inputs: Any, more: Mapping[str, Any], output: Any) -> None:
         name = self.names[id(module)]
         call = self.calls[name] = self.calls.get(name, -1) + 1
-        tensors = [x for x in (*inputs, *more.values()) if _is_tensor(x)]
+        tensors = [x for x in (*inputs, *more.values()) if is_tensor(x)]
         if type(module).__name__ not in _SUMMING:
             tensors = tensors[:1]
         self._kept += [inputs, more, output]
-        if call == 0 and any(_begins(x, tensors) for x in _tensors((inputs, more))):
-            self.begun.add(name)
+        states = [x for x in tensors_in((inputs, more)) if all(x is not y for y in tensors)]
+        for state in self.states.look(module, name, states, output, self._other):
+            self._forget(state, f"it takes a state of {name!r}, not its output")
         given = output[0] if isinstance(output, tuple | list) and output else output
         if tensors:
             self.shapes.setdefault(name, tuple(tensors[0].shape))
             self.fed.append(self._given(tensors, name, call))
         else:
             self.fed.append(Fed(name, call, lost="it takes no tensor"))
-        if _is_tensor(given):
-            axes = _given_axes(module, self._axes(tensors[0]), tensors[0], given) if tensors else 0
+        if is_tensor(given):
+            axes = given_axes(module, self._axes(tensors[0]), tensors[0], given) if tensors else 0
             self._remember(given, (Part(name, call),), axes)
+
+    def _other(self, state: Any) -> str:
+        """Tell what a state is that no module gave."""
+        if any(made.silent for made in self._makers(state)):
+            return "zeros are given in its place"
+        why = self._unknown.get(memory_of(state), "")
+        if why.startswith(_TAKES):
+            return f"{why.removeprefix('it takes ')} is given in its place"
+        return "it is another one, or was changed in place"
 
     def _given(self, tensors: Iterable[Any], name: str, call: int) -> Fed:
         """Tell what one call is given: the sum of some tensors."""
@@ -211,7 +242,7 @@ class Watch:
         """Find who made a tensor: the last one of whose output it is a view."""
         lost = ""
         for made in self._makers(tensor):
-            axes = made.axes or _joined_axes(tensor, made.tensor)
+            axes = made.axes or joined_axes(tensor, made.tensor)
             flat = flattens(tensor, made.tensor, axes)
             kept = keeps(tensor, made.tensor, made.axes)
             view = view_of(tensor, made.tensor)
@@ -222,7 +253,7 @@ class Watch:
                     "it runs under torch.inference_mode, which hides changes in place; run it "
                     "under torch.no_grad"
                 )
-            elif made.version != _version(tensor):
+            elif made.version != version_of(tensor):
                 lost = lost or f"{_who(made)} is changed in place before it gets there"
             elif view.step is not None and any(part.step is not None for part in made.parts):
                 lost = lost or f"it takes a part of {_who(made)}"
@@ -231,11 +262,11 @@ class Watch:
                 parts = tuple(_viewed(part, view.step, joined) for part in made.parts)
                 return Fed(name, call, parts, made.silent)
         own = "it takes what is neither a module's output nor the net's input"
-        return Fed(name, call, lost=lost or self._unknown.get(_memory(tensor), own))
+        return Fed(name, call, lost=lost or self._unknown.get(memory_of(tensor), own))
 
     def _makers(self, tensor: Any) -> Iterator[_Made]:
         """Give what is known of a tensor's memory, the last first."""
-        return reversed(self._made.get(_memory(tensor), []))
+        return reversed(self._made.get(memory_of(tensor), []))
 
     def _axes(self, tensor: Any) -> int:
         """Return how many axes the features of a known tensor have; 0 if that cannot be told."""
@@ -247,25 +278,20 @@ class Watch:
         self, tensor: Any, parts: tuple[Part, ...], axes: int, *, silent: bool = False
     ) -> None:
         """Note who made a tensor; a module that gives a view of its input made that one."""
-        made = _Made(parts, silent, tensor, _version(tensor), axes)
+        made = _Made(parts, silent, tensor, version_of(tensor), axes)
         self._kept.append(tensor)
-        self._made.setdefault(_memory(tensor), []).append(made)
+        self._made.setdefault(memory_of(tensor), []).append(made)
 
     def _forget(self, output: Any, why: str) -> None:
         """Note why it is not known who made a tensor."""
-        if _is_tensor(output) and _memory(output) not in self._made:
+        if is_tensor(output) and memory_of(output) not in self._made:
             self._kept.append(output)
-            self._unknown[_memory(output)] = why
+            self._unknown[memory_of(output)] = why
 
 
 def _viewed(part: Part, step: int | None, flat: bool) -> Part:
     """Return a part of a sum of which a view is taken."""
     return replace(part, step=part.step if step is None else step, flat=part.flat or flat)
-
-
-def _begins(tensor: Any, given: list[Any]) -> bool:
-    """Whether a tensor is a state other than 0, beside the ones that are the input."""
-    return all(tensor is not x for x in given) and bool(tensor.any())
 
 
 def _fits(summand: Any, total: Any) -> bool:
@@ -274,59 +300,6 @@ def _fits(summand: Any, total: Any) -> bool:
     return fits
 
 
-def _version(tensor: Any) -> int | None:
-    """Return how often a tensor's memory was changed; None where PyTorch does not count it."""
-    count: int | None = None if tensor.is_inference() else tensor._version
-    return count
-
-
 def _who(made: _Made) -> str:
     told = [f"the output of {p.source!r}" if p.source else "the net's input" for p in made.parts]
     return " plus ".join(told) or "a tensor of zeros"
-
-
-def _tensors(value: Any) -> Iterator[Any]:
-    """Yield the tensors in a nest of tuples, lists and mappings."""
-    if _is_tensor(value):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from _tensors(list(value.values()))
-    elif isinstance(value, tuple | list):
-        for inner in value:
-            yield from _tensors(inner)
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, import_module("torch").Tensor)
-
-
-def _joined_axes(tensor: Any, whole: Any) -> int:
-    """Return how many of the last axes became one, where those before them stayed."""
-    before = tensor.ndim - 1
-    same = 0 < before < whole.ndim and tensor.shape[:before] == whole.shape[:before]
-    return whole.ndim - before if same else 0
-
-
-def _given_axes(module: Any, before: int, taken: Any, given: Any) -> int:
-    """Return how many axes the features have that a module gave, which took `before` of them."""
-    if before and type(module).__name__ == "Flatten":
-        joined: int = taken.ndim - given.ndim
-        return max(1, before - joined)
-    return _axes(module) or before
-
-
-def _axes(module: Any) -> int:
-    """Return how many axes the features have that a module gives, where its class tells it."""
-    kind = type(module).__name__
-    return next((n for text, n in _AXES.items() if text in kind), 0)
-
-
-def features(module: Any, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the shape of a module's input without batch and time, where its class tells it."""
-    axes = 0 if "Flatten" in type(module).__name__ else _axes(module)
-    return shape[-axes:] if axes and len(shape) >= axes else None
-
-
-def _memory(tensor: Any) -> int:
-    pointer: int = tensor.untyped_storage().data_ptr()
-    return pointer
