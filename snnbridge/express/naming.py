@@ -93,7 +93,7 @@ def _names(checkpoint: SNNCheckpoint, target: Classes, loops: Mapping[str, Loop]
             inner[loop.layer.name] = neuron, target.loop_names.get(type(loop.layer), "recurrent")
     if target.with_input:
         inner |= dict(_inputs(checkpoint, target, synapses, inner))
-    own = dict(_numbered(checkpoint, target, inner))
+    own = dict(_beside(checkpoint, inner)) | dict(_numbered(checkpoint, target, inner))
     found = own | {n: f"{own.get(of, of)}.{name}" for n, (of, name) in inner.items()}
     if target.identifiers:
         found = _identifiers({name: found.get(name, name) for name in checkpoint.layers})
@@ -129,6 +129,16 @@ def _inputs(
             yield c.source, (neuron.name, "input")
 
 
+def _beside(
+    checkpoint: SNNCheckpoint, inner: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """Name what the source's class held and the target's does not beside the neuron."""
+    for name in checkpoint.layers:
+        above, _, own = name.rpartition(".")
+        if name not in inner and isinstance(checkpoint.layers.get(above), Neuron):
+            yield name, f"{above}_{own}"
+
+
 def _numbered(
     checkpoint: SNNCheckpoint, target: Classes, inner: Mapping[str, tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
@@ -141,16 +151,18 @@ def _numbered(
 
 
 def _in_order(checkpoint: SNNCheckpoint, inner: Mapping[str, tuple[str, str]]) -> Iterator[Layer]:
-    """Give the modules as they feed each other; as they are stated where they are no chain."""
+    """Give the modules as they feed each other; none where they are no chain."""
     whole = {name: inner[name][0] if name in inner else name for name in checkpoint.layers}
-    follows = {whole[c.source]: whole[c.target] for c in _edges(checkpoint)
-               if whole[c.source] != whole[c.target]}  # fmt: skip
+    between = {(whole[c.source], whole[c.target]) for c in _edges(checkpoint)}
+    onward = [(source, target) for source, target in between if source != target]
+    follows = dict(onward)
     modules = [name for name in checkpoint.layers if name not in inner]
     ends = [name for name in modules if name not in follows.values()]
     chain = ends[:1]
     while chain and chain[-1] in follows and len(chain) < len(modules):
         chain.append(follows[chain[-1]])
-    for name in chain if set(chain) == set(modules) else modules:
+    is_chain = set(chain) == set(modules) and len(onward) == len(chain) - 1
+    for name in chain if is_chain else ():
         layer = checkpoint.layers[name]
         if not isinstance(layer, Input | Output):
             yield layer

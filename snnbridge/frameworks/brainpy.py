@@ -11,15 +11,15 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib import import_module
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from snnbridge import bridge, rules
-from snnbridge.errors import CheckpointError, SpecError
+from snnbridge.errors import CheckpointError
 from snnbridge.frameworks.building.brainpy_network import network
-from snnbridge.frameworks.building.chain import expressed_for
+from snnbridge.frameworks.building.builder import expressed_for
+from snnbridge.frameworks.reading.brainpy_edges import connections as connections_of
 from snnbridge.frameworks.reading.brainpy_nodes import (
     arguments_of,
     batch_axis_of,
@@ -45,7 +45,7 @@ from snnbridge.model import (
 )
 from snnbridge.model.values import SECONDS
 from snnbridge.node_trees import WEIGHTED, from_tree, is_net, nodes_of, state_of
-from snnbridge.spec.network import infer_shapes
+from snnbridge.simulator.graph_shapes import infer_shapes
 
 __all__ = ["build", "checkpoint_of", "export"]
 
@@ -125,7 +125,7 @@ def checkpoint_of(
     }
     checkpoint.extras = {"brainpy": _layout(checkpoint, tree, constants, nodes)}
     checkpoint.dt = _time_step(brainpy.math.get_dt() if dt is None else dt)
-    checkpoint.connections = _connections(net, nodes, checkpoint.layers, connections)
+    checkpoint.connections = connections_of(net, nodes, checkpoint.layers, connections)
     if input_shape is not None:
         _state_input_shape(checkpoint, input_shape)
     checkpoint.validate()
@@ -269,41 +269,3 @@ def _time_step(dt: float | str | Quantity) -> Quantity:
         number, _, unit = dt.partition(" ")
         return Quantity(float(number), unit.strip() or "ms")
     return Quantity(float(dt), "ms")
-
-
-def _connections(
-    net: Any,
-    nodes: Mapping[str, Any],
-    layers: Mapping[str, Layer],
-    given: Iterable[Edge] | None,
-) -> Any:
-    if given is not None:
-        return tuple(edge if isinstance(edge, Connection) else _edge(edge) for edge in given)
-    if isinstance(edges := getattr(net, "snnbridge_edges", None), tuple):  # build made it
-        return tuple(Connection(*edge) for edge in edges)
-    chain = _chain(net, {id(node): name for name, node in nodes.items()}, layers)
-    if chain is None or sorted(chain) != sorted(layers):
-        return UNKNOWN
-    return tuple(Connection(a, b) for a, b in pairwise(chain))
-
-
-def _edge(edge: Any) -> Connection:
-    if not isinstance(edge, tuple | list) or len(edge) not in (2, 3):
-        raise SpecError(f"a connection is (source, target) or with a delay, not {edge!r}")
-    return Connection(*edge)
-
-
-def _chain(node: Any, names: Mapping[int, str], layers: Mapping[str, Layer]) -> list[str] | None:
-    """Return the layers that a Sequential runs through, or None if it is not all layers."""
-    name = names.get(id(node), "")
-    if name in layers:
-        return [name]
-    if type(node).__name__ != "Sequential" or not type(node).__module__.startswith("brainpy"):
-        return None
-    found: list[str] = []
-    for child in node.children.values():
-        inner = _chain(child, names, layers)
-        if inner is None:
-            return None
-        found += inner
-    return found

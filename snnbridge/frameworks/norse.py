@@ -1,18 +1,19 @@
-"""Saving nets of Norse with what their state dicts leave out: everything but weights.
+"""Saving and building nets of Norse with what their state dicts leave out: everything but weights.
 
 A cell's parameters are a named tuple and its time step a number; no state dict holds either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks.building.chain import Builder, Group
+from snnbridge.frameworks.building.builder import Builder
+from snnbridge.frameworks.building.groups import Group
 from snnbridge.frameworks.building.torch_layers import tensor, weight_of
 from snnbridge.frameworks.reading.live_net import Arguments, Framework
 from snnbridge.frameworks.reading.pieces import Piece, as_array
@@ -126,9 +127,12 @@ def _cell(norse: Any, group: Group, given: Arguments, dt: float) -> Any:
     return cell
 
 
+def _sequential(modules: Mapping[str, Any]) -> Any:
+    """Return a SequentialState, which numbers its modules, with the modules' own names."""
+    net = import_module("norse.torch").SequentialState(*modules.values())
+    net._modules = dict(modules)
+    return net
+
+
 checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export
-build = Builder(
-    name="norse",
-    neuron=_neuron,
-    sequential=lambda modules: import_module("norse.torch").SequentialState(*modules.values()),
-).build
+build = Builder(name="norse", neuron=_neuron, sequential=_sequential, stateful=True).build

@@ -1,4 +1,4 @@
-"""Saving nets of Rockpool's torch modules with what their state dicts leave out.
+"""Saving and building nets of Rockpool's torch modules with what their state dicts leave out.
 
 The modules are ``rockpool.nn.modules.torch``; a state dict lacks ``dt``, ``leak_mode`` and
 ``max_spikes_per_dt``.
@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks.building.chain import Builder, Group
+from snnbridge.frameworks.building.builder import Builder
+from snnbridge.frameworks.building.groups import Group
 from snnbridge.frameworks.building.torch_layers import tensor, trained
 from snnbridge.frameworks.reading.live_net import Arguments, Framework
 from snnbridge.frameworks.reading.pieces import Piece, as_array
@@ -148,5 +149,10 @@ def _sequential(modules: Any) -> Any:
 
 checkpoint_of, export = FRAMEWORK.checkpoint_of, FRAMEWORK.export
 build = Builder(
-    name="rockpool", neuron=_built, sequential=_sequential, plain={Linear: _module}
+    name="rockpool",
+    neuron=_built,
+    sequential=_sequential,
+    plain={Linear: _module},
+    chains=True,
+    synapses=frozenset({"ExpSynTorch"}),
 ).build

@@ -1,4 +1,7 @@
-"""Saving nets of sinabs with what their state dicts leave out: norm_input, spike_fn, reset_fn."""
+"""Saving and building nets of sinabs with what their state dicts leave out.
+
+That is ``norm_input``, ``spike_fn`` and ``reset_fn``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks.building.chain import Builder, Group
+from snnbridge.frameworks.building.builder import Builder
+from snnbridge.frameworks.building.groups import Group
 from snnbridge.frameworks.building.torch_layers import BUILT, tensor, trained
 from snnbridge.frameworks.reading.live_net import Arguments, Framework
 from snnbridge.frameworks.reading.pieces import Piece, as_array
@@ -198,7 +202,8 @@ def build(
     Parameters
     ----------
     checkpoint : SNNCheckpoint
-        A chain of layers. Neurons of another framework become those of sinabs.
+        Layers that feed each other in the same step. Neurons of another framework become those of
+        sinabs.
     allow_loss : bool
         Build also what does not quite do the same: spikes at most once in a step, or gives its
         outputs some steps earlier.
@@ -207,13 +212,15 @@ def build(
 
     Returns
     -------
-    torch.nn.Sequential
-        Its modules under the layers' names.
+    torch.nn.Sequential or torch.fx.GraphModule
+        Its modules under the layers' names; of a chain a ``Sequential``, with others inside for the
+        dots in names.
 
     Raises
     ------
     CheckpointError
-        Naming the layer for which sinabs has no module.
+        Naming the layer for which sinabs has no module, or whose connections no net of its modules
+        has.
     WriteError
         Naming the neuron that none of its classes computes, and why.
     LossyWrite

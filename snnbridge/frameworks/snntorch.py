@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks.building.chain import Builder, Group
+from snnbridge.frameworks.building.builder import Builder
+from snnbridge.frameworks.building.groups import Group
 from snnbridge.frameworks.building.torch_layers import filled, tensor
 from snnbridge.frameworks.reading.live_net import Arguments, Framework
 from snnbridge.frameworks.reading.pieces import Piece, as_array

@@ -1,4 +1,7 @@
-"""Saving nets of SpikingJelly with what their state dicts leave out: every neuron's parameters."""
+"""Saving and building nets of SpikingJelly with what their state dicts leave out.
+
+That is every parameter of a neuron.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks.building.chain import Builder, Group
+from snnbridge.frameworks.building.builder import Builder
+from snnbridge.frameworks.building.groups import Group
 from snnbridge.frameworks.building.torch_layers import number, tensor
 from snnbridge.frameworks.reading.live_net import Arguments, Framework
 from snnbridge.frameworks.reading.pieces import Piece, as_array

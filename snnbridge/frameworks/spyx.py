@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from snnbridge import bridge, rules
+from snnbridge.document import channels_last, over_images
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks.building.chain import Builder
+from snnbridge.frameworks.building.builder import Builder
 from snnbridge.frameworks.building.spyx_modules import (
     KERNEL_AXES,
     made_conv,
@@ -46,7 +47,7 @@ from snnbridge.model import (
     SourceInfo,
     SumPool,
 )
-from snnbridge.spec.network import infer_shapes
+from snnbridge.simulator.graph_shapes import infer_shapes
 
 __all__ = ["build", "checkpoint_of", "export"]
 
@@ -192,17 +193,24 @@ def _piece(name: str, module: Any) -> Piece:
 def _neuron(name: str, kind: str, module: Any) -> Piece:
     known = rules.get("spyx", kind)
     taken = {*known.arguments, *(known.synapse.arguments if known.synapse else ())}
-    given: dict[str, Any] = {
-        key: _array(getattr(module, key)) for key in ("alpha", "beta") if key in taken
-    }
-    if "threshold" in taken:
-        given["threshold"] = np.float32(module.threshold)
     shape = module.layer_shape if kind == "LI" else module.hidden_shape
+    found = {key: _array(getattr(module, key)) for key in ("alpha", "beta") if key in taken}
+    if "threshold" in taken:
+        found["threshold"] = np.asarray(module.threshold, np.float32)
+    given: dict[str, Any] = {
+        key: _over_channels_first(value, len(shape)) for key, value in found.items()
+    }
     piece = Piece.of(*known.chain(name, version("spyx"), shape=_first(shape), **given))
     if hasattr(module, "recurrent_w"):
         piece.feed_back(Linear(f"{name}.recurrent", _array(module.recurrent_w).T), before=False)
         piece.edges[-2:] = [Connection(e.source, e.target) for e in piece.edges[-2:]]
     return piece
+
+
+def _over_channels_first(value: Array, axes: int) -> Array:
+    """Return what stands for each neuron of images as the model holds it."""
+    spread = over_images(value, axes)
+    return channels_last(spread.ndim).held(spread)
 
 
 def _first(shape: Any) -> tuple[int, ...]:
@@ -278,4 +286,5 @@ build = Builder(
         Flatten: made_flatten,
     },
     standard={},
+    chains=True,
 ).build

@@ -80,15 +80,23 @@ def run_spikingjelly(net):
     from spikingjelly.activation_based import functional
 
     functional.set_step_mode(net, "m")
-    for layer in net:
-        if type(layer).__module__.startswith("torch.nn"):
-            layer.forward = across_steps(layer)
+    take_steps(net)
 
     def run(x):
         functional.reset_net(net)
         return all_at_once(net, x)
 
     return run
+
+
+def take_steps(net):
+    """Have the modules of PyTorch, in containers too, run over all steps at once."""
+    for layer in net.children():
+        kind = type(layer)
+        if kind in (nn.Sequential, nn.Module):
+            take_steps(layer)
+        elif kind.__module__.startswith(("torch.nn", "snnbridge")):
+            layer.forward = across_steps(layer)
 
 
 def across_steps(layer):

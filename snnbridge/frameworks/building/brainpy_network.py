@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from itertools import pairwise
@@ -51,16 +51,31 @@ def network(checkpoint: SNNCheckpoint) -> Any:
     brainpy = import_module("brainpy")
     edges, entries = _edges(checkpoint)
     shapes, _ = shapes_of(checkpoint.layers, checkpoint.connections)  # type: ignore[arg-type]
+    name = container_of(checkpoint)
+    _free([name, *checkpoint.layers])
     with brainpy.math.training_environment():
         modules = {
             name: _module(layer, checkpoint, shapes.get(name))
             for name, layer in checkpoint.layers.items()
             if not isinstance(layer, Input | Output)
         }
-        name, order = container_of(checkpoint), _order(list(modules), edges)
+        order = _order(list(modules), edges)
         if sorted(edges) == sorted((a, b, 0) for a, b in pairwise(order)):
             return brainpy.Sequential(*(modules[x] for x in order), name=name)
         return _group()({x: modules[x] for x in order}, edges, entries, name)
+
+
+def _free(names: Iterable[str]) -> None:
+    """Have BrainPy give names anew that a net which is still there has.
+
+    It refuses them otherwise, though only the nodes of one net need names of their own.
+    ``clear_name_cache`` would forget those of all other nets too.
+    """
+    base = import_module(import_module("brainpy").math.BrainPyObject.__module__)
+    check = getattr(base, "check_name_uniqueness", None)
+    held = getattr(check, "__globals__", {}).get("_name2id", {})
+    for name in names:
+        held.pop(name, None)
 
 
 def _edges(checkpoint: SNNCheckpoint) -> tuple[list[_Edge], list[str]]:

@@ -9,6 +9,8 @@ from typing import Any
 _KINDS = {
     "Conv1d": ("torch.nn", 2),
     "Conv2d": ("torch.nn", 3),
+    "PaddedConv1d": ("snnbridge.frameworks.building.padded", 2),
+    "PaddedConv2d": ("snnbridge.frameworks.building.padded", 3),
     "AvgPool1d": ("torch.nn", 2),
     "AvgPool2d": ("torch.nn", 3),
     "MaxPool1d": ("torch.nn", 2),
@@ -58,9 +60,6 @@ class _OverTime:
 
 def over_time(module: Any) -> Any:
     """Have a module take (batch, time, ...); those that do it anyway stay as they are."""
-    sequential = import_module("torch").nn.Sequential
-    if isinstance(module, sequential):
-        return sequential(*map(over_time, module))
     name = type(module).__name__
     if name in _KINDS:
         module.__class__ = globals().get(name) or __getattr__(name)

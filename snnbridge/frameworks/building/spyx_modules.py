@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from snnbridge.document import channels_last, over_images
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks.building.chain import Group
+from snnbridge.frameworks.building.groups import Group
 from snnbridge.model import UNKNOWN, Array
 
 #: Flax' axes of a kernel, (..., in, out), as the axes of (out, in, ...).
@@ -75,7 +76,12 @@ def made_neuron(group: Group) -> Any:
         raise group.refuse("its shape is unknown")
     shape = (*layer.shape[1:], layer.shape[0])
     threshold = group.value("threshold")
-    given = {} if threshold is None else {"threshold": float(threshold)}
+    given: dict[str, Any] = {}
+    if threshold is not None:
+        one = threshold.size == 1
+        given["threshold"] = (
+            float(threshold.reshape(())) if one else _over_channels_last(threshold, len(shape))
+        )
     module = getattr(import_module("spyx.nn"), group.kind)(shape, rngs=nnx.Rngs(0), **given)
     held = {
         "beta": group.value("decay"),
@@ -84,9 +90,15 @@ def made_neuron(group: Group) -> Any:
     }
     for key, value in held.items():
         if hasattr(module, key) and value is not None:
-            turned = value.T if key == "recurrent_w" else value
+            turned = value.T if key == "recurrent_w" else _over_channels_last(value, len(shape))
             setattr(module, key, nnx.Param(import_module("jax.numpy").asarray(turned)))
     return module
+
+
+def _over_channels_last(value: Array, axes: int) -> Array:
+    """Return what stands for each neuron of images as Spyx has it."""
+    spread = over_images(value, axes)
+    return channels_last(spread.ndim).stored(spread)
 
 
 def sequential(modules: Mapping[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -23,6 +23,8 @@ from snnbridge.model import (
     Parameter,
     SumPool,
 )
+
+_SETTINGS = ("padding", "window", "stride", "dilation", "groups", "start", "end")
 
 
 def tensor(array: Array, dtype: Any = None) -> Any:
@@ -85,32 +87,35 @@ def _make_linear(layer: Any) -> Any:
 
 
 def _make_conv(layer: Any) -> Any:
-    nn = import_module("torch").nn
-    kind = nn.Conv1d if isinstance(layer, Conv1d) else nn.Conv2d
-    uneven = _uneven(layer)
-    inputs, outputs = layer.size
-    module = kind(
-        inputs, outputs, layer.weight.value.shape[2:], layer.stride,
-        0 if uneven else symmetric(layer), layer.dilation, layer.groups,
-        bias=layer.bias is not None,
-    )  # fmt: skip
-    conv = filled(module, layer)
-    return nn.Sequential(getattr(nn, f"ZeroPad{layer.axes}d")(uneven), conv) if uneven else conv
+    given = {
+        "stride": layer.stride,
+        "dilation": layer.dilation,
+        "groups": layer.groups,
+        "bias": layer.bias is not None,
+    }
+    sizes = *layer.size, layer.weight.value.shape[2:]
+    if _is_symmetric(layer):
+        kind = getattr(import_module("torch").nn, f"Conv{layer.axes}d")
+        return filled(kind(*sizes, padding=symmetric(layer), **given), layer)
+    padded = import_module("snnbridge.frameworks.building.padded")
+    module = getattr(padded, f"PaddedConv{layer.axes}d")(*sizes, **given)
+    module.padding = layer.padding
+    return filled(module, layer)
 
 
-def _uneven(layer: Any) -> tuple[int, ...]:
-    """Return a padding that differs between two sides, the last axis first; else nothing."""
-    if layer.padding == "same" or all(before == after for before, after in layer.padding):
-        return ()
-    return tuple(n for sides in reversed(layer.padding) for n in sides)
+def _is_symmetric(layer: Any) -> bool:
+    """Whether PyTorch pads as a layer does: the same on both sides, or by the window alone."""
+    if layer.padding == "same":
+        return set(getattr(layer, "stride", (1,))) == {1}
+    return all(before == after for before, after in layer.padding)
 
 
 def symmetric(layer: Any) -> Any:
     """Return a window's padding as PyTorch takes it: the same on both sides."""
-    if layer.padding == "same" and set(getattr(layer, "stride", (1,))) == {1}:
-        return "same"
-    if layer.padding == "same" or any(before != after for before, after in layer.padding):
+    if not _is_symmetric(layer):
         raise CheckpointError(f"layer {layer.name!r} pads its two sides differently")
+    if layer.padding == "same":
+        return "same"
     return tuple(before for before, _ in layer.padding)
 
 
@@ -150,21 +155,8 @@ def _make_norm(layer: Any, axes: int = 2) -> Any:
     return module.eval()
 
 
-def placed(chain: Iterable[Layer], frozen: Collection[str]) -> Iterator[tuple[Layer, int]]:
-    """Yield the layers of a chain, each with how many axes stand behind the channels there.
-
-    Two where nothing tells it. The weights of frozen layers are told not to be trained.
-    """
-    axes = 2
-    for layer in chain:
-        if isinstance(layer, Linear | Flatten):
-            axes = 0
-        elif isinstance(layer, Conv1d | Conv2d):
-            axes = layer.axes
-        yield (_frozen(layer) if layer.name in frozen else layer), axes
-
-
-def _frozen(layer: Layer) -> Layer:
+def frozen(layer: Layer) -> Layer:
+    """Tell of a layer that its weights are not trained."""
     weights = {k: v for k, v in layer.parameters.items() if k in ("weight", "bias")}
     changes: dict[str, Any] = {k: replace(v, trainable=False) for k, v in weights.items()}
     return replace(layer, **changes) if hasattr(layer, "weight") else layer
@@ -175,6 +167,18 @@ def _make_flatten(layer: Any) -> Any:
         raise CheckpointError(f"layer {layer.name!r} runs over its elements channels last")
     start, end = (n + 1 if n >= 0 else n for n in (layer.start, layer.end))
     return import_module("torch").nn.Flatten(start, end)
+
+
+def refuse_unknown(layer: Layer) -> None:
+    """Refuse a layer without dynamics of which something that its module needs is not known."""
+    held: dict[str, Any] = {name: x.value for name, x in layer.parameters.items()}
+    held |= {name: getattr(layer, name, None) for name in _SETTINGS}
+    unknown = [name for name, value in held.items() if value is UNKNOWN]
+    if unknown:
+        raise CheckpointError(
+            f"layer {layer.name!r} ({layer.kind}): its {unknown[0]} is not known; state it in a "
+            "spec"
+        )
 
 
 def no_module(layer: Layer) -> CheckpointError:

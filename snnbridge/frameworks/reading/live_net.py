@@ -34,7 +34,7 @@ from snnbridge.model import (
     Synapse,
     TimeStep,
 )
-from snnbridge.spec.network import infer_shapes
+from snnbridge.simulator.graph_shapes import infer_shapes
 
 Arguments = dict[str, Any]
 #: What to do about modules that the model has no word for.

@@ -180,6 +180,8 @@ READ: Mapping[str, Callable[[str, Any], Piece]] = {
     "Linear": linear,
     "Conv1d": _conv,
     "Conv2d": _conv,
+    "PaddedConv1d": _conv,
+    "PaddedConv2d": _conv,
     "AvgPool1d": _mean,
     "AvgPool2d": _mean,
     "MaxPool1d": _pool(MaxPool),
@@ -189,5 +191,6 @@ READ: Mapping[str, Callable[[str, Any], Piece]] = {
     **dict.fromkeys(("ThresholdDependentBatchNorm1d", "ThresholdDependentBatchNorm2d"), _norm),
     "Flatten": _flatten,
     "Identity": _passing,
+    "Merge": _passing,  # what it is given is added wherever two layers feed one
     **dict.fromkeys(("Dropout", "Dropout1d", "Dropout2d", "AlphaDropout"), _dropping),
 }
