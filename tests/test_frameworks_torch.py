@@ -138,13 +138,83 @@ def test_a_neuron_that_stands_twice_in_a_chain_is_refused_by_name():
         (lambda x: x.T, "it takes a part of the output of 'fc', or its axes in another order"),
         (lambda x: x[:, :2], "it takes a part of the output of 'fc'"),
         (lambda x: x[:, ::2], "it takes a part of the output of 'fc'"),
-        (lambda x: Tensor(x.array * 2), "something between it and other modules is no module"),
+        (lambda x: x * 2, "it takes what the function '__mul__' gives"),
+        (lambda x: x + x, "it takes one output twice"),
+        (lambda x: x + x[:1], "it takes a sum of tensors of different shapes"),
+        (lambda x: Tensor(x.array * 2), "it takes what is neither a module's output nor"),
     ],
 )
 def test_what_is_done_between_two_modules_leaves_the_connections_unknown(between, why):
     with pytest.warns(UserWarning, match=f"what feeds module 'lif': not known: {why}"):
         checkpoint = traced(lambda net, x: net.lif(between(net.fc(x))), fc=linear(), lif=leaky())
     assert checkpoint.connections is UNKNOWN
+
+
+def test_a_sum_is_two_connections():
+    def step(net, x):
+        one = net.lif(net.fc(x).clone())
+        net.lif2(net.fc2(one) + one)
+
+    modules = {"fc": linear(), "lif": leaky(), "fc2": linear(), "lif2": leaky()}
+    assert edges(traced(step, **modules)) == {
+        ("input", "fc", 0), ("fc", "lif", 0), ("lif", "fc2", 0), ("lif", "lif2", 0),
+        ("fc2", "lif2", 0),
+    }  # fmt: skip
+
+
+class Recurrent(Loop):
+    """A loop over the steps that begins with zeros."""
+
+    def forward(self, x):
+        spikes = stand_in.zeros(2, 4)
+        for n in range(len(x)):
+            spikes = self.lif(self.fc(x[n]) + self.rec(spikes))
+
+
+def test_a_loop_that_begins_with_zeros_comes_one_step_later():
+    net = Recurrent(None, fc=linear(), rec=linear(), lif=leaky())
+    assert edges(checkpoint_of(net, sample=steps(4))) == {
+        ("input", "fc", 0), ("fc", "lif", 0), ("lif", "rec", 1), ("rec", "lif", 0),
+    }  # fmt: skip
+
+
+def test_a_loop_is_not_seen_in_one_step():
+    net = Recurrent(None, fc=linear(), rec=linear(), lif=leaky())
+    with pytest.warns(UserWarning, match="pass a sample of several steps"):
+        checkpoint = checkpoint_of(net, sample=Tensor(np.ones((1, 2, 4), np.float32)))
+    assert checkpoint.connections is UNKNOWN
+
+
+class Stepping(Loop):
+    """A net that hands on the state of its neuron."""
+
+    start = stand_in.zeros(2, 4)
+
+    def forward(self, x):
+        mem = self.start
+        for n in range(len(x)):
+            _, mem = self.lif(self.fc(x[n]), mem)
+            mem = self.step(mem)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda mem: mem * 0.5, "what the function '__mul__' gives is given in its place"),
+        (lambda mem: mem.mul_(0.5), "what the function 'mul_' gives is given in its place"),
+        (lambda mem: stand_in.zeros(2, 4), "zeros are given in its place"),
+    ],
+)
+def test_a_state_that_the_net_itself_changes_is_told(change, told):
+    with pytest.warns(UserWarning, match=f"the state of module 'lif': .*: {told}"):
+        checkpoint = checkpoint_of(Stepping(change, fc=linear(), lif=leaky()), sample=steps(4))
+    assert checkpoint.connections is UNKNOWN
+
+
+def test_a_state_that_is_handed_on_or_copied_is_nothing_to_tell():
+    for change in (lambda mem: mem, lambda mem: mem.clone()):
+        net = Stepping(change, fc=linear(), lif=leaky())
+        assert edges(checkpoint_of(net, sample=steps(4))) == {("input", "fc", 0), ("fc", "lif", 0)}
 
 
 def test_a_net_that_is_no_chain_asks_for_a_sample(tmp_path):
@@ -194,11 +264,11 @@ def test_a_net_is_afterwards_what_it_was():
 
 
 def test_a_first_state_that_is_not_zero_is_told():
-    first = Tensor(np.ones((2, 4), np.float32))
+    net = Stepping(lambda mem: mem, fc=linear(), lif=leaky())
+    assert not checkpoint_of(net, sample=steps(4)).source.notes[1:]
+    net.start = Tensor(np.ones((2, 4), np.float32))
     with pytest.warns(UserWarning, match="the first state of module 'lif': it is given a state"):
-        traced(lambda net, x: net.lif(x, first), lif=leaky())
-    zeros = Tensor(np.zeros((2, 4), np.float32))
-    assert edges(traced(lambda net, x: net.lif(x, zeros), lif=leaky())) == {("input", "lif", 0)}
+        checkpoint_of(net, sample=steps(4))
 
 
 def test_modules_that_the_net_does_not_call_are_left_out():

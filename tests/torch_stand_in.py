@@ -1,9 +1,38 @@
 """As much of PyTorch and of snnTorch as `export` looks at, made of numpy."""
 
 from contextlib import contextmanager
+from functools import wraps
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+
+_MODES = []
+
+
+class TorchFunctionMode:
+    """While it is entered, each function is called by way of it."""
+
+    def __enter__(self):
+        _MODES.append(self)
+
+    def __exit__(self, *_):
+        _MODES.pop()
+
+
+def function(own):
+    """Make a function of the stand-in that modes see."""
+
+    @wraps(own)
+    def called(*args):
+        if not _MODES:
+            return own(*args)
+        mode = _MODES.pop()
+        try:
+            return mode.__torch_function__(own, (), args)
+        finally:
+            _MODES.append(mode)
+
+    return called
 
 
 class Tensor:
@@ -41,8 +70,25 @@ class Tensor:
     def numpy(self):
         return self.array
 
+    def numel(self):
+        return self.array.size
+
+    @function
     def clone(self):
         return Tensor(self.array.copy())
+
+    @function
+    def __add__(self, other):
+        return Tensor(self.array + other.array)
+
+    @function
+    def __mul__(self, factor):
+        return Tensor(self.array * factor)
+
+    def __eq__(self, other):
+        return self.array == other.array
+
+    __hash__ = object.__hash__
 
     def copy_(self, other):
         self.array[...] = other.array
@@ -50,6 +96,7 @@ class Tensor:
     def any(self):
         return self.array.any()
 
+    @function
     def mul_(self, factor):
         self.array *= factor
         self.changes[0] += 1
@@ -108,15 +155,29 @@ class Module:
         return found
 
     def register_forward_hook(self, hook, with_kwargs):
-        key = object()
-        self._forward_hooks[key] = hook
-        return SimpleNamespace(remove=lambda: self._forward_hooks.pop(key))
+        return _registered(self._forward_hooks, hook)
+
+    def register_forward_pre_hook(self, hook):
+        return _registered(self._forward_pre_hooks, hook)
 
     def __call__(self, *inputs):
+        for hook in list(self._forward_pre_hooks.values()):
+            hook(self, inputs)
         out = self.forward(*inputs)
         for hook in list(self._forward_hooks.values()):
             hook(self, inputs, {}, out)
         return out
+
+
+def _registered(hooks, hook):
+    key = object()
+    hooks[key] = hook
+    return SimpleNamespace(remove=lambda: hooks.pop(key))
+
+
+@function
+def zeros(*shape):
+    return Tensor(np.zeros(shape, np.float32))
 
 
 def _of(package, base=Module, **attributes):
@@ -158,8 +219,12 @@ def ReLU(self, x):
 
 @_of("snntorch._neurons.leaky")
 def Leaky(self, x, mem=None):
-    self.mem = x if mem is None else mem
-    return Tensor((x.array > 0).astype(np.float32))
+    spikes = Tensor((x.array > 0).astype(np.float32))
+    if mem is None:
+        self.mem = x
+        return spikes
+    self.mem = Tensor(x.array + mem.array)
+    return spikes, self.mem
 
 
 def sequential(*modules):
@@ -211,4 +276,6 @@ def as_modules():
     torch.no_grad = _nothing
     torch.random = SimpleNamespace(fork_rng=_nothing)
     torch.equal = lambda a, b: np.array_equal(a.array, b.array)
-    return {"torch": torch}
+    torch.overrides = ModuleType("torch.overrides")
+    torch.overrides.TorchFunctionMode = TorchFunctionMode
+    return {"torch": torch, "torch.overrides": torch.overrides}
