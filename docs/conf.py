@@ -12,6 +12,7 @@ napoleon_use_rtype = False
 autodoc_typehints = "none"  # the docstrings say more than the annotations
 autodoc_member_order = "bysource"
 nitpick_ignore_regex = [("py:.*", r"(?!snnbridge\.).*")]  # types of other packages, words of prose
+nitpick_ignore = [("py:class", "snnbridge.simulator.network.Node")]  # shown, but not linked to
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
 html_theme = "furo"

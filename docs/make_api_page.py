@@ -14,7 +14,7 @@ GROUPS = {
         "read write convert Conversion check_file FileCheck differences Difference features Ledger "
         "Entry Status ORDER"
     ),
-    "Simulate and verify": "simulate Simulator Simulation verify Verification",
+    "Simulate and verify": "simulate Simulator Simulation verify Verification engine",
     "The model": (
         "SNNCheckpoint Connection Parameter Quantity StateVariable Origin SourceInfo UNKNOWN "
         "PER_STEP"
@@ -29,15 +29,31 @@ GROUPS = {
 }
 #: Public modules.
 MODULES = (
-    "document", "model", "pytree", "rewrites", "rules", "simulator", "spec", "node_trees",
-    "storage", "templates", "testing", "transfer", "wire",
+    "document", "express", "express.demands", "model", "pytree", "rewrites", "rules", "simulator",
+    "simulator.engines", "simulator.graph_shapes", "spec", "node_trees", "storage", "storage.hdf5",
+    "templates", "testing", "transfer", "wire",
 )  # fmt: skip
+#: Modules that run beside a framework, and which of their functions are shown: what is not shown
+#: of those on PyTorch is the same as of the first.
+BESIDE = {
+    "snntorch": "build, checkpoint_of, export", "norse": "", "rockpool": "", "sinabs": "build",
+    "spikingjelly": "", "brainpy": "build, checkpoint_of, export",
+    "spyx": "build, checkpoint_of, export",
+}  # fmt: skip
 #: Modules with names that others have, too: what links to such a name means the other one.
-NOT_LINKED = ("pytree", "transfer")
+NOT_LINKED = ("pytree", "simulator.engines", "storage.hdf5", "transfer")
 HEAD = """# API
 
 This page is written by `python docs/make_api_page.py`. The names of the first sections are imported
 from `snnbridge` itself; each is loaded when it is first used.
+"""
+BESIDE_HEAD = """
+## Beside a framework
+
+Each module here has the same three functions: `export` saves a live net with all that the
+framework's own file leaves out, `checkpoint_of` returns it as a checkpoint, and `build` makes a
+live net of a checkpoint of any framework. The framework is imported when one of them is called.
+
 """
 
 
@@ -46,6 +62,7 @@ def page() -> str:
     parts = [HEAD]
     for title, names in groups().items():
         parts.append(f"\n## {title}\n\n" + "".join(_directive(name) for name in names))
+    parts.append(BESIDE_HEAD + "".join(_beside(*item) for item in BESIDE.items()))
     parts.append("\n## Modules\n\n" + "".join(_module(name) for name in MODULES))
     return "".join(parts)
 
@@ -81,6 +98,14 @@ def _module(name: str) -> str:
     return f"### `snnbridge.{name}`\n\n" + _block(
         f".. automodule:: snnbridge.{name}\n   :members:\n{inherited}{excluded}{index}"
     )
+
+
+def _beside(name: str, members: str) -> str:
+    shown = f"   :members: {members}\n" if members else ""
+    rest = "functions" if not members else "other functions"
+    same = "" if "export" in members else f"Its {rest} are those of snnTorch's module.\n\n"
+    module = f".. automodule:: snnbridge.frameworks.{name}\n{shown}"
+    return f"### `snnbridge.frameworks.{name}`\n\n{_block(module)}{same}"
 
 
 def _block(text: str) -> str:

@@ -83,9 +83,7 @@ def reasons(cells: list[nir_matrix.Cell]) -> str:
     lines = []
     for importer in IMPORTERS:
         found = Counter(
-            re.sub(r"'[^']*'", "…", cell.refused.rpartition(": ")[2]).removesuffix(
-                ", unlike this one"
-            )
+            re.sub(r"'[^']*'", "…", cell.refused.rpartition(": ")[2])
             for cell in cells
             if cell.importer == importer and cell.refused
         )

@@ -26,7 +26,7 @@ def few(monkeypatch):
 
 def run(monkeypatch, plugin, *arguments):
     monkeypatch.setattr(registry, "default", lambda: Registry([plugin]))
-    return CliRunner().invoke(cli, ["check", "toy", *arguments], standalone_mode=False)
+    return CliRunner().invoke(cli, ["check-format", "toy", *arguments], standalone_mode=False)
 
 
 def test_a_format_that_keeps_the_contract_leaves_with_0(monkeypatch, few):
@@ -56,5 +56,5 @@ def test_a_new_plugin_is_written_with_the_next_step(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli, ["new-plugin", "mine"], standalone_mode=False)
     assert done.exception is None
-    assert "snnbridge check mine" in done.output
+    assert "snnbridge check-format mine" in done.output
     assert (tmp_path / "snnbridge-mine/snnbridge_mine.py").exists()

@@ -26,7 +26,7 @@ VERBS = (
     "formats",
     "spec",
     "check-file",
-    "check",
+    "check-format",
     "new-plugin",
     "completion",
 )
@@ -65,7 +65,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
-    help="Show the version and leave.",
+    help="Show the version and exit.",
 )  # fmt: skip
 def cli() -> None:
     """Read, compare and convert checkpoints of spiking neural networks."""

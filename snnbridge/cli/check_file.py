@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     name="check-file",
     cls=options.Verb,
     epilog="Example:\n\n  snnbridge check-file trained.npz\n\n"
-    "Leaves with 0 if no digest contradicts the file, 1 if the file is not what was "
+    "Exits with 0 if no digest contradicts the file, 1 if the file is not what was "
     "written, 2 if it cannot be read.",
 )
 @options.path_argument("file")
-@options.format_option("--from", "from_", "The format of FILE; found by its content otherwise.")
+@options.format_option("--from", "from_", "The format of FILE; by default found by its content.")
 @options.trusted
 @options.format_options
 @options.as_json
 def command(file: str, *, from_: str | None, trusted: bool, as_json: bool, **given: Any) -> int:
-    """Compare FILE with the digests that it holds of itself."""
+    """Check that FILE is still as it was written."""
     from snnbridge.bridge import check_file
 
     asked = {**options.parse(given["options"]), **options.flags()}

@@ -11,7 +11,7 @@ import click
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print a script that completes commands, options and formats in SHELL."""
+    """Print a script that completes commands and options in a shell."""
     from click.shell_completion import get_completion_class
 
     from snnbridge.cli import cli

@@ -26,39 +26,40 @@ CODES = {"identical": 0, "equivalent": 0, "different": 1, "indeterminate": 3, ""
     "  snnbridge convert trained.bp model.h5\n\n"
     "  snnbridge convert trained.bp model.npz --spec net.toml\n\n"
     "  snnbridge convert model.h5 fresh.bp --like template.bp\n\n"
-    "Leaves with 0 if the new file does the same, 1 if not, 2 if the conversion is "
+    "Exits with 0 if the new file does the same, 1 if not, 2 if the conversion is "
     "refused, 3 if it cannot be told.",
 )
 @options.path_argument("src")
 @options.path_argument("dst")
-@options.format_option("--from", "from_", "The format of SRC; found by its content otherwise.")
-@options.format_option("--to", "to", "The format of DST; found by its suffix otherwise.")
+@options.format_option("--from", "from_", "The format of SRC; by default found by its content.")
+@options.format_option("--to", "to", "The format of DST; by default found by its suffix.")
 @options.spec
 @click.option(
     "--like", metavar="FILE", type=click.Path(exists=True),
-    help="Write into the names and shapes of this checkpoint of the target's framework.",
+    help="Use the names and shapes of this checkpoint of the target's framework.",
 )  # fmt: skip
-@click.option("--bare", is_flag=True, help="Write nothing but what the framework itself would.")
-@click.option("--allow-loss", is_flag=True, help="Convert also if something is lost.")
+@click.option("--bare", is_flag=True, help="Write only what the framework itself would write.")
+@click.option("--allow-loss", is_flag=True, help="Convert even if something is lost.")
 @click.option(
     "--force",
     is_flag=True,
-    help="Replace also SRC by another format, and others' files beside DST.",
+    help="Also overwrite SRC with another format, and files beside DST that belong to something "
+    "else.",
 )
-@click.option("--dry-run", is_flag=True, help="Show ledger and verdict, and write nothing.")
-@click.option("--no-verify", is_flag=True, help="Neither read back nor simulate.")
+@click.option("--dry-run", is_flag=True, help="Show the ledger and the verdict, write nothing.")
+@click.option("--no-verify", is_flag=True, help="Skip reading back and simulating.")
 @options.trusted
 @click.option(
     "--read-option", "read_options", multiple=True, metavar="NAME=VALUE",
-    help="An option of the format of SRC.",
+    help="An option of SRC's format.",
 )  # fmt: skip
 @click.option(
     "-o", "--option", "write_options", multiple=True, metavar="NAME=VALUE",
-    help="An option of the format of DST; --NAME VALUE is for whichever has it.",
+    help="An option of DST's format. `--NAME VALUE` goes to whichever format has it.",
 )  # fmt: skip
 @options.as_json
 def command(src: str, dst: str, *, no_verify: bool, as_json: bool, **given: Any) -> int:
-    """Convert SRC to DST, and say what became of everything."""
+    """Convert SRC to DST, and show what became of everything."""
     from snnbridge.bridge import convert
 
     given["read_options"], given["write_options"] = _options(src, dst, given)

@@ -13,7 +13,7 @@ from snnbridge.cli import options, reading, render
     name="diff",
     cls=options.Verb,
     epilog="Example:\n\n  snnbridge diff trained.bp converted.h5\n\n"
-    "Leaves with 0 if nothing differs, 1 if something does, 2 if a file cannot be read.",
+    "Exits with 0 if nothing differs, 1 if something does, 2 if a file cannot be read.",
 )
 @options.path_argument("a")
 @options.path_argument("b")

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 @click.command(name="formats", epilog="Example:\n\n  snnbridge formats --json")
-@click.option("-v", "--verbose", is_flag=True, help="Show also options and what is not held.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Also show options, and what a format cannot hold."
+)
 @options.as_json
 def command(*, verbose: bool, as_json: bool) -> None:
     """List every format that is installed, and what it can do."""

@@ -134,20 +134,26 @@ def spec_option(flag: str, name: str, help: str) -> Decorator:
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 spec = spec_option(
-    "--spec", "spec", "What the file does not say; `snnbridge spec FILE` writes one to fill in."
+    "--spec", "spec", "States what the file does not say; `snnbridge spec FILE` prints a form."
 )
 trusted = click.option(
     "--trusted", is_flag=True,
-    help="The file's origin is known: lift limits on memory and time.",
+    help="You trust the file's origin: lift the limits on memory and time.",
 )  # fmt: skip
 format_options = click.option(
     "-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
-    help="An option of the format, also --NAME VALUE; `snnbridge formats -v` lists them.",
+    help="An option of the format, also `--NAME VALUE`; `snnbridge formats -v` lists them.",
+)  # fmt: skip
+
+format_options_of_both = click.option(
+    "-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
+    help="An option of the formats of A and B, also `--NAME VALUE`; `snnbridge formats -v` "
+    "lists them.",
 )  # fmt: skip
 
 format_options_b = click.option(
     "--option-b", "options_b", multiple=True, metavar="NAME=VALUE",
-    help="An option of the format of B alone, also --NAME-b VALUE.",
+    help="An option of B's format alone, also `--NAME-b VALUE`.",
 )  # fmt: skip
 
 

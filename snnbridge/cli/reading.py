@@ -16,7 +16,9 @@ Direction = Literal["reading", "writing"]
 
 #: The options of a verb that reads one file.
 of_one = options.together(
-    options.format_option("--from", "from_", "The format of FILE; found by its content otherwise."),
+    options.format_option(
+        "--from", "from_", "The format of FILE; by default found by its content."
+    ),
     options.spec,
     options.trusted,
     options.format_options,
@@ -24,12 +26,16 @@ of_one = options.together(
 
 #: The options of a verb that reads two.
 of_two = options.together(
-    options.format_option("--from", "from_", "The format of A; found by its content otherwise."),
-    options.format_option("--from-b", "from_b", "The format of B."),
-    options.spec_option("--spec", "spec", "What A does not say; `snnbridge spec A` makes a form."),
-    options.spec_option("--spec-b", "spec_b", "What B does not say."),
+    options.format_option("--from", "from_", "The format of A; by default found by its content."),
+    options.format_option(
+        "--from-b", "from_b", "The format of B; by default found by its content."
+    ),
+    options.spec_option(
+        "--spec", "spec", "States what A does not say; `snnbridge spec A` prints a form."
+    ),
+    options.spec_option("--spec-b", "spec_b", "States what B does not say."),
     options.trusted,
-    options.format_options,
+    options.format_options_of_both,
     options.format_options_b,
 )
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @reading.of_one
 @stimulus.options
 @click.option("--out", metavar="FILE.npz", type=outputs.OutputFile(".npz"),
-              help="Write spikes and membranes of every layer.")  # fmt: skip
+              help="Save the spikes and potentials of every layer.")  # fmt: skip
 @click.option("--plot", metavar="FILE", type=outputs.OutputFile(".png", ".svg", ".pdf"),
-              help="Draw rasters and membranes: .png, .svg or .pdf.")  # fmt: skip
+              help="Draw spikes and potentials: .png, .svg or .pdf; needs matplotlib.")  # fmt: skip
 @options.as_json
 def command(
     file: str,

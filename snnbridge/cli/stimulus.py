@@ -13,14 +13,15 @@ from snnbridge.errors import ReadError
 #: The options that describe a stimulus.
 options = together(
     click.option("--steps", type=click.IntRange(min=1), default=100, show_default=True,
-                 help="Steps of the stimulus that is made."),
+                 help="Number of steps of the random stimulus."),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
-                 help="Of that stimulus."),
+                 help="Seed of the random stimulus."),
     click.option("--rate", type=Finite(0, 1), default=0.1, show_default=True,
-                 help="Spikes per input and step."),
+                 help="Spikes per input and step of the random stimulus."),
     click.option("--input", "inputs", metavar="FILE",
                  type=click.Path(exists=True, dir_okay=False),
-                 help="Your own stimulus: .npy, or .npz by input layer; (steps, batch, ...)."),
+                 help="Your own stimulus, of shape (steps, batch, ...): .npy, or .npz with one "
+                      "array for each input layer."),
 )  # fmt: skip
 
 

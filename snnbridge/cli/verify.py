@@ -24,24 +24,24 @@ _SIMULATOR = "snnbridge"
     epilog="Examples:\n\n"
     "  snnbridge verify trained.bp converted.h5 --spec net.toml\n\n"
     "  snnbridge verify a.h5 b.npz --steps 500 --report report.html\n\n"
-    "Leaves with 0 if no spike differs, 1 if one does, 2 if a network does not state what "
-    "it computes, 3 if it cannot be told.",
+    "Exits with 0 if no spike differs, 1 if one does, 2 if a network does not state what "
+    "it computes, 3 if the comparison cannot tell.",
 )
 @options.path_argument("a")
 @options.path_argument("b")
 @reading.of_two
 @stimulus.options
 @click.option("--engine", metavar="NAME", default=_SIMULATOR, show_default=True,
-              help="What runs B: the simulator, or the engine of B's format.")  # fmt: skip
+              help="What runs B: the simulator, or an engine such as onnxruntime.")  # fmt: skip
 @click.option("--tolerance", type=options.Finite(min=0), default=0.0, show_default=True,
-              help="Membranes may differ by this share of the threshold.")  # fmt: skip
+              help="How far potentials may differ, as a share of the threshold.")  # fmt: skip
 @click.option(
     "--latency",
     is_flag=True,
-    help="Outputs that come some steps later or earlier in all are no difference.",
+    help="Ignore a constant delay between the two networks' outputs.",
 )
 @click.option("--report", metavar="FILE", type=outputs.OutputFile(".html", ".htm"),
-              help="Write a page with rasters and membranes side by side.")  # fmt: skip
+              help="Write a page (.html) with rasters and potentials side by side.")  # fmt: skip
 @options.as_json
 def command(
     a: str,

@@ -19,6 +19,30 @@ from snnbridge.model import (
     SpikeSource,
 )
 
+__all__ = [
+    "ALWAYS_SPIKES",
+    "ENDLESS",
+    "Refused",
+    "exponential_tau",
+    "fed_back",
+    "from_rest",
+    "need",
+    "need_hard",
+    "need_plain",
+    "need_single_subtraction",
+    "need_soft",
+    "need_unbounded",
+    "need_zero",
+    "once",
+    "same",
+    "solved",
+    "tau_of",
+    "threshold_for",
+    "time_constant",
+    "uniform",
+    "whole",
+]
+
 Written = TypeVar("Written")
 
 #: A time constant, in time steps, of what does not leak: the decay of a step is 1 in float64.
@@ -54,19 +78,26 @@ def uniform(value: Array, what: str) -> float:
     """
     flat = np.unique(value)
     if flat.size != 1:
-        raise Refused(f"{what} is the same for all neurons")
+        raise Refused(f"{what} differs from neuron to neuron, and must be one number")
     return float(flat[0])
 
 
 def need(condition: Any, what: str) -> None:
-    """Refuse a step of which something does not hold.
+    """Refuse a step that is not as a neuron of the framework is.
+
+    Parameters
+    ----------
+    condition : bool or array of bool
+        Whether the step is.
+    what : str
+        What a neuron there does, has or is: a sentence without its subject.
 
     Raises
     ------
     Refused
     """
     if not np.all(condition):
-        raise Refused(f"its neuron {what}, unlike this one")
+        raise Refused(f"there a neuron {what}")
 
 
 def need_plain(step: Step, delay: int = 0) -> None:
@@ -78,22 +109,35 @@ def need_plain(step: Step, delay: int = 0) -> None:
     if rule.spiking is not True:
         return
     need(rule.refractory in (Refractory.NONE, UNKNOWN), "has no refractory period")
-    need(rule.spike_from is SpikeSource.NEW, "compares the new potential")
+    need(rule.spike_from is SpikeSource.NEW, "compares its new potential with the threshold")
     need(rule.reset_timing is ResetTiming.NOW, "is reset in the step of its spike")
+
+
+#: What a neuron does that has no place for a potential; see :func:`from_rest`.
+_OF_ZERO = {
+    "constant": "has no constant input",
+    "initial": "starts from 0, or from its resting potential",
+    "reset": "is reset to 0, or to its resting potential",
+}
 
 
 def need_zero(step: Step, *names: str) -> None:
     """Refuse potentials other than zero, where a neuron has no place for them."""
     for name in names:
-        need(getattr(step, name) == 0, f"has no {name} other than 0")
+        need(getattr(step, name) == 0, _OF_ZERO[name])
+
+
+ALWAYS_SPIKES = "always spikes"
+_IS_SET = "is set to a fixed potential by a spike, never lowered by an amount"
+_IS_LOWERED = "is lowered by an amount at a spike, never set to a fixed potential"
 
 
 def need_hard(step: Step, compare: Compare) -> Array:
     """Refuse all but one spike a step that sets the potential; return the threshold."""
     rule = step.rule
-    need(rule.spiking is True, "spikes")
-    need(rule.reset is Reset.SET, "is set to a value by a spike, nothing is subtracted")
-    need(rule.max_spikes == 1, "spikes once a step")
+    need(rule.spiking is True, ALWAYS_SPIKES)
+    need(rule.reset is Reset.SET, _IS_SET)
+    need(rule.max_spikes == 1, "spikes at most once in a step")
     return threshold_for(step, compare)
 
 
@@ -109,8 +153,8 @@ def threshold_for(step: Step, compare: Compare) -> Array:
 def need_soft(step: Step, compare: Compare, most: int | None) -> Array:
     """Refuse all but spikes that subtract the threshold; return it."""
     rule = step.rule
-    need(rule.spiking is True, "spikes")
-    need(rule.reset is Reset.SUBTRACT, "loses a threshold by a spike, it is not set to a value")
+    need(rule.spiking is True, ALWAYS_SPIKES)
+    need(rule.reset is Reset.SUBTRACT, _IS_LOWERED)
     words: dict[int | None, str] = {None: "any number of times", 1: "at most once"}
     many = words.get(most, f"at most {most} times")
     need(rule.max_spikes == most, f"spikes {many} in a step")
@@ -119,10 +163,20 @@ def need_soft(step: Step, compare: Compare, most: int | None) -> Array:
 
 def need_single_subtraction(step: Step) -> None:
     """Refuse all but one spike a step that subtracts something, of a neuron that remembers it."""
-    need(step.rule.spiking is True, "spikes")
-    need(step.rule.reset is Reset.SUBTRACT, "loses something by a spike, it is not set to a value")
+    need(step.rule.spiking is True, ALWAYS_SPIKES)
+    need(step.rule.reset is Reset.SUBTRACT, _IS_LOWERED)
     need(step.rule.max_spikes == 1, "spikes at most once in a step")
     need(step.beta > 0, "has a decay above 0")
+
+
+def fed_back(step: Step) -> Array:
+    """Return what a neuron is to be given back one step later, which subtracted its threshold.
+
+    It is what the threshold is more than the amount that should have been subtracted.
+    """
+    need_single_subtraction(step)
+    given: Array = step.beta * (step.threshold - step.amount) / step.gain
+    return given
 
 
 def same(a: Array, b: Array) -> bool:
@@ -159,9 +213,13 @@ def need_unbounded(step: Step) -> None:
 def time_constant(decay: Array, dt: float) -> Array:
     """Return tau so that ``1 - dt/tau`` is a decay."""
     need((decay >= 0) & (decay <= 1), "has a decay from 0 to 1")
+    return tau_of(decay, dt)
+
+
+def tau_of(decay: Array, dt: float) -> Array:
+    """Return tau so that ``1 - dt/tau`` is a decay, whatever it is."""
     with np.errstate(divide="ignore"):
-        tau = dt / (1.0 - decay)
-    return np.where(decay == 1, ENDLESS * dt, tau)
+        return np.where(decay == 1, ENDLESS * dt, dt / (1.0 - decay))
 
 
 def whole(value: Any, shape: Shape) -> Any:

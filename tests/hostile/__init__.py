@@ -10,8 +10,8 @@ from importlib import import_module
 from pathlib import Path
 
 #: One module for each family of formats.
-FAMILIES = ("archives", "messages", "hdf5_files", "onnx_models", "pickles", "tensor_files", "specs",
-            "places")  # fmt: skip
+FAMILIES = ("archives", "messages", "hdf5_files", "onnx_models", "pickles", "tensor_files",
+            "nets_beside", "specs", "places")  # fmt: skip
 
 
 @dataclass(frozen=True)

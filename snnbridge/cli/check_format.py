@@ -1,4 +1,4 @@
-"""``snnbridge check``."""
+"""``snnbridge check-format``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ _MOST = 5
 
 
 @click.command(
-    name="check",
-    epilog="Examples:\n\n  snnbridge check my-format\n\n  snnbridge check npz -r check=yes",
+    name="check-format",
+    epilog="Examples:\n\n  snnbridge check-format my-format\n\n"
+    "  snnbridge check-format npz -r check=yes\n\n"
+    "Exits with 0 if it does, 1 if it does not.",
 )
 @click.argument("name", metavar="FORMAT", shell_complete=options.complete_format)
 @click.option("-w", "--write-option", "write_options", multiple=True, metavar="NAME=VALUE",
-              help="An option of the format for every write.")  # fmt: skip
+              help="An option for every write.")  # fmt: skip
 @click.option("-r", "--read-option", "read_options", multiple=True, metavar="NAME=VALUE",
-              help="An option of the format for every read.")  # fmt: skip
+              help="An option for every read.")  # fmt: skip
 @click.option("--integrity", is_flag=True, help="Demand that every changed bit is found.")
 @options.as_json
 def command(
@@ -35,10 +37,7 @@ def command(
     integrity: bool,
     as_json: bool,
 ) -> int:
-    """Check that a FORMAT keeps the contract, without pytest.
-
-    Leaves with 0 if it does, with 1 if it does not.
-    """
+    """Check that the plugin of FORMAT keeps the contract."""
     from snnbridge.registry import default
     from snnbridge.testing import check_format
 
