@@ -1,5 +1,5 @@
 from . import document, model, rewrites, rules, simulator, spec, storage, wire
-from .bridge import Conversion, FileCheck, check_file, convert, read, write
+from .bridge import Conversion, FileCheck, check_file, convert, engine, read, write
 from .compare import Difference, differences
 from .errors import (
     AmbiguousFormat,
@@ -125,6 +125,7 @@ __all__ = [
     "convert",
     "differences",
     "document",
+    "engine",
     "features",
     "hookimpl",
     "model",

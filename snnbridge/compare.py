@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, cast
@@ -19,6 +18,7 @@ from snnbridge.model import (
     SNNCheckpoint,
     describe,
     expect_checkpoint,
+    same_scalar,
 )
 
 _COMPARED = (
@@ -123,7 +123,7 @@ def _compare(path: Path, a: Any, b: Any, found: list[Difference]) -> None:
         _compare((*path, "trainable"), a.trainable, b.trainable, found)
     elif is_dataclass(a) and not isinstance(a, enum.Enum):
         _compare_fields(path, a, b, found)
-    elif not _same_scalar(a, b):
+    elif not same_scalar(a, b):
         found.append(Difference(path, "value", a, b))
 
 
@@ -171,14 +171,6 @@ def _compare_fields(path: Path, a: Any, b: Any, found: list[Difference]) -> None
         inside = f.name == "parameters" and isinstance(a, Layer)
         here = path if inside else (*path, f.name)
         _compare(here, getattr(a, f.name), getattr(b, f.name), found)
-
-
-def _same_scalar(a: Any, b: Any) -> bool:
-    if isinstance(a, float):
-        return struct.pack("<d", a) == struct.pack("<d", b)
-    if isinstance(a, complex):
-        return _same_scalar(a.real, b.real) and _same_scalar(a.imag, b.imag)
-    return bool(a == b)
 
 
 def _compare_arrays(path: Path, a: Array, b: Array, found: list[Difference]) -> None:

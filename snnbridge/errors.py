@@ -28,6 +28,24 @@ from __future__ import annotations
 
 import typing
 
+__all__ = [
+    "AmbiguousFormat",
+    "CheckpointError",
+    "FormatError",
+    "FormatUnavailable",
+    "IntegrityError",
+    "LossyWrite",
+    "NotDurable",
+    "OptionError",
+    "PluginError",
+    "ReadError",
+    "SNNBridgeError",
+    "SpecError",
+    "UnknownFormat",
+    "UnknownValue",
+    "WriteError",
+]
+
 
 class SNNBridgeError(Exception):
     """Base class of all errors of this package."""

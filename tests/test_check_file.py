@@ -17,6 +17,7 @@ from snnbridge import (
     write,
 )
 from snnbridge.cli import main
+from snnbridge.registry import default
 from snnbridge.testing.samples import small
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -79,6 +80,19 @@ def test_convert_compares_digests_unasked(tmp_path):
     with pytest.raises(IntegrityError, match="layer_0"):
         convert(tmp_path / "net.npz", tmp_path / "net.h5")
     convert(tmp_path / "net.npz", tmp_path / "net.h5", read_options={"check": "no"})
+
+
+def test_the_option_to_check_means_the_same_in_every_format(written):
+    found = [read(written, options={"check": asked}).source.integrity for asked in ("yes", "no")]
+    assert found == ["intact", "unchecked"]
+
+
+def test_the_option_to_check_says_what_a_reader_does_without_it(written):
+    (help,) = (
+        o.help for o in default().get(check_file(written).format).options if o.name == "check"
+    )
+    unasked = "unchecked" if help.endswith("by default never.") else "intact"
+    assert read(written).source.integrity == unasked
 
 
 def test_a_pair_that_another_program_saved_again_is_changed_and_not_damaged(tmp_path):

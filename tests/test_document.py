@@ -7,7 +7,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from snnbridge import CheckpointError, Linear, ReadError, SNNCheckpoint, Subgraph, differences
-from snnbridge.document import dtype_name, dtype_of, from_document, from_inline, inline, to_document
+from snnbridge.document import (
+    ArrayForm,
+    dtype_and_shape,
+    dtype_name,
+    dtype_of,
+    from_document,
+    from_elements,
+    from_inline,
+    inline,
+    to_document,
+)
 from snnbridge.storage import Limits, dump_json, parse_json
 from snnbridge.testing.strategies import DTYPES, checkpoints
 
@@ -181,3 +191,56 @@ def test_a_document_that_is_too_deep_is_refused():
         deep = [deep]
     with pytest.raises(ReadError, match="too deep"):
         from_document({**good(), "training": {"x": deep}}, from_inline)
+
+
+FORMS = [
+    (ArrayForm(), (2, 3), (2, 3)),
+    (ArrayForm((1, 2, 0)), (4, 2, 3), (2, 3, 4)),
+    (ArrayForm(lead=2), (1, 1, 3), (3,)),
+    (ArrayForm(tail=True), (3, 1), (3,)),
+]
+
+
+@pytest.mark.parametrize(("form", "stored", "held"), FORMS)
+def test_a_form_leads_from_the_stored_array_to_the_held_one_and_back(form, stored, held):
+    array = np.arange(np.prod(stored)).reshape(stored)
+    assert form.fits(array)
+    found = form.held(array)
+    assert (found.shape, np.shares_memory(found, array)) == (held, True)
+    assert np.array_equal(form.stored(found), array)
+    told = json.loads(json.dumps({"at": ["a"], **form.as_json}))
+    assert ArrayForm.from_json(told) == form
+
+
+def test_columns_are_a_part_of_a_stored_matrix():
+    array, form = np.arange(6).reshape(2, 3), ArrayForm(columns=(1, 3))
+    assert np.array_equal(form.held(array), array[:, 1:])
+    assert ArrayForm.from_json({"columns": [1, 3]}) == form
+    assert not ArrayForm(columns=(0, 7)).fits(np.zeros((2, 6)))
+    assert not ArrayForm(columns=(0, 1)).fits(np.zeros(6))
+
+
+@pytest.mark.parametrize(
+    "place", [{"columns": [2]}, {"columns": [2, 1]}, {"columns": [-1, 1]}, {"columns": [0, 1.0]},
+              {"columns": 3}, {"columns": [0, True]}, {"axes": [1, 1]}, {"axes": [True, False]},
+              {"axes": "10"}, {"axes": None}, {"tail": 1}, {"lead": -1}, {"lead": 1 << 70},
+              {"lead": True}, {"lead": 1, "tail": True}, {"axes": [1, 0], "columns": [0, 1]}],
+)  # fmt: skip
+def test_a_form_of_a_strangers_document_is_checked(place):
+    for good_one in ({"axes": [1, 0]}, {"lead": 1}, {"tail": True}):
+        ArrayForm.from_json(good_one)
+    with pytest.raises(ReadError, match="an array's place has"):
+        ArrayForm.from_json(place)
+
+
+def test_elements_beside_a_document_are_checked_against_dtype_and_shape():
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    stated, data = dtype_and_shape(array), memoryview(array.tobytes())
+    assert np.array_equal(from_elements(stated, data, "x"), array)
+    wrong = [{"dtype": []}, {"shape": None}, {"shape": [2, "3"]}, {"shape": [2, 4]},
+             {"dtype": "object"}, {"shape": [-2, 3]}]  # fmt: skip
+    for other in wrong:
+        with pytest.raises(ReadError):
+            from_elements({**stated, **other}, data, "x")
+    with pytest.raises(ReadError):
+        from_elements({}, data, "x")

@@ -139,15 +139,19 @@ def test_the_potential_of_a_state_is_put_into_the_new_units():
 @pytest.mark.parametrize(
     ("framework", "arguments", "reason"),
     [
-        ("rockpool", {}, "not set to a value"),
+        ("rockpool", {}, "never set to a fixed potential"),
         ("sinabs", {"reset_mechanism": "none"}, "reset by a spike"),
         ("norse", {"reset_mechanism": "subtract"}, "in the step of its spike"),
-        ("spikingjelly", {"threshold": np.float32([0.5, 1])}, "same for all neurons"),
+        (
+            "spikingjelly",
+            {"threshold": np.float32([0.5, 1])},
+            "threshold differs from neuron to neuron",
+        ),
         ("sinabs", {"graded_spikes_factor": 2.0}, "spikes of size 1"),
     ],
 )
 def test_what_no_class_computes_is_refused_with_the_reason(framework, arguments, reason):
-    with pytest.raises(WriteError, match=f"layer 'lif': .* has no such neuron: .*{reason}"):
+    with pytest.raises(WriteError, match=f"layer 'lif': .* cannot run it: .*{reason}"):
         express(net(leaky(**arguments)), framework)
 
 
@@ -183,7 +187,7 @@ def test_a_bias_that_is_fed_back_at_another_step_goes_to_the_weights_before_or_i
     assert not any(entry.status.is_loss for entry in ledger)
     late = [*held.connections, Connection("lif", "back"), Connection("back", "lif", 1)]
     waits = SNNCheckpoint([*held.layers.values(), back], connections=late, dt=PER_STEP)
-    with pytest.raises(WriteError, match="feeds the bias of its spikes back from the start"):
+    with pytest.raises(WriteError, match="feedback has a bias gets it from the first step on"):
         express(waits, "spikingjelly")
 
 
@@ -291,6 +295,18 @@ def test_one_spike_for_several_is_a_loss_that_the_ledger_names():
     assert planned.layers["iaf"].rule.max_spikes == 1
     (lost,) = (entry for entry in ledger if entry.status.is_loss)
     assert lost.reason == "it spikes at most once in a step, not several times"
+
+
+def test_a_lower_bound_of_the_potential_is_a_loss_that_the_ledger_names():
+    bounded = rules.sinabs.IAF("iaf", shape=(2,), spike_threshold=0.5, min_v_mem=-1.0)
+    planned, ledger = express(net(bounded), "snntorch")
+    assert "v_min" not in planned.layers["iaf"].parameters
+    (lost,) = (entry for entry in ledger if entry.status.is_loss)
+    assert lost.reason.endswith("its potential has no lower bound, where the source's is -1")
+    assert "at most once in a step" in lost.reason
+    kept, ledger = express(net(bounded), "sinabs")
+    assert not any(entry.status.is_loss for entry in ledger)
+    assert kept.layers["iaf"].parameters["v_min"].value == -1
 
 
 @pytest.mark.parametrize("target", ["out.pt", "out.msgpack"])

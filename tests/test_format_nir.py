@@ -16,6 +16,7 @@ from snnbridge import (
     PER_STEP,
     UNKNOWN,
     Connection,
+    Conv1d,
     Conv2d,
     Delay,
     Flatten,
@@ -678,10 +679,10 @@ def test_what_an_importer_would_leave_out_is_refused(net, path, importer):
 @pytest.mark.parametrize(
     ("importer", "reason"),
     [
-        ("sinabs", "loses a threshold by a spike"),
+        ("sinabs", "is lowered by an amount at a spike"),
         ("rockpool", "has a synapse"),
-        ("spikingjelly", "one number for all neurons"),
-        ("spyx", "loses a threshold by a spike"),
+        ("spikingjelly", "and must be one number"),
+        ("spyx", "is lowered by an amount at a spike"),
     ],
 )
 def test_a_neuron_that_an_importer_does_not_have_is_refused_with_the_reason(
@@ -689,6 +690,37 @@ def test_a_neuron_that_an_importer_does_not_have_is_refused_with_the_reason(
 ):
     with pytest.raises(WriteError, match=reason):
         save(net, path, **{"for": importer})
+
+
+def window(**stated):
+    """Make a convolution along one axis and neurons behind it."""
+    conv = Conv1d("conv", np.ones((4, 2, 5), np.float32), **stated)
+    lif = rules.snntorch.Leaky("lif", beta=0.75, reset_mechanism="zero", reset_delay=False)
+    edges = [Connection("in", "conv"), Connection("conv", "lif")]
+    return SNNCheckpoint([Input("in", (2, 20)), conv, lif], connections=edges, dt=PER_STEP)
+
+
+@pytest.mark.parametrize("importer", ["snntorch", "spikingjelly"])
+def test_what_is_not_known_of_a_convolution_is_named(path, importer):
+    with pytest.raises(WriteError, match="not known of it: dilation, groups; state that"):
+        save(window(stride=2, padding=1), path, **{"for": importer})
+    with pytest.raises(WriteError, match="to keep its size, whatever the stride"):
+        save(window(stride=2, padding="same", dilation=1, groups=1), path, **{"for": importer})
+    assert planned(window(stride=2, padding=1, dilation=1, groups=1), path, importer).layers
+    with pytest.raises(WriteError, match="its importer knows no such Conv1d"):
+        save(window(stride=2, padding=1), path, **{"for": "norse"})
+
+
+def test_spyx_has_no_synapse_on_images(path):
+    chain = rules.spyx.CuBaLIF.chain("lif", shape=(2, 3, 4), alpha=0.5, beta=0.5, threshold=1.0)
+    layers = [Input("input", (2, 3, 4)), *chain]
+    edges = [Connection(a.name, b.name) for a, b in itertools.pairwise(layers)]
+    checkpoint = SNNCheckpoint(layers, connections=edges, dt=PER_STEP)
+    with pytest.raises(WriteError, match="with a synapse lies along one axis"):
+        save(checkpoint, path, **{"for": "spyx"})
+    save(checkpoint, path)
+    with pytest.raises(ReadError, match="with a synapse lies along one axis"):
+        load(path, scheme="spyx")
 
 
 def test_an_unknown_rule_cannot_be_written_for_anybody(small, tmp_path):

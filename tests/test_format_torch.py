@@ -34,7 +34,6 @@ from snnbridge.testing.strategies import checkpoints
 from snnbridge_plugins import torch
 from snnbridge_plugins.torch.container import read_contents
 from snnbridge_plugins.torch.finding import find
-from snnbridge_plugins.torch.forms import Form
 
 REGISTRY = Registry([torch])
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -323,6 +322,19 @@ def test_a_net_has_the_keys_that_its_framework_has(tmp_path):
     assert held["lif.reset_mechanism_val"].dtype == np.int64
 
 
+@pytest.mark.parametrize(
+    ("padding", "stride", "told"),
+    [("same", 2, True), ("same", 1, False), (((0, 1), (1, 0)), 1, True), (1, 2, False)],
+)
+def test_a_convolution_that_pytorch_has_not_is_told(padding, stride, told, tmp_path):
+    settings = {"stride": stride, "padding": padding, "dilation": 1, "groups": 1}
+    conv = Conv2d("conv", np.ones((2, 1, 3, 3), np.float32), **settings)
+    ledger = write(SNNCheckpoint([conv]), tmp_path / "net.pt", registry=REGISTRY)
+    lines = [x.reason for x in ledger.told if x.path == ("layers", "conv", "padding")]
+    assert len(lines) == told
+    assert all("no nn.Conv2d does" in x and "build makes a PaddedConv2d" in x for x in lines)
+
+
 def test_a_bare_file_says_what_it_would_lose(tmp_path):
     with pytest.raises(LossyWrite, match="connections"):
         write(snn(), tmp_path / "net.pt", registry=REGISTRY, bare=True)
@@ -498,17 +510,3 @@ def save_tree(path, tree):
         for number, array in enumerate(storages):
             archive.add_elements(f"archive/data/{number}", array)
         archive.add("archive/version", b"3\n")
-
-
-@pytest.mark.parametrize(
-    "place", [{"columns": [2]}, {"columns": [2, 1]}, {"columns": [-1, 1]}, {"columns": [0, 1.0]},
-              {"columns": 3}, {"columns": [0, True]}, {"axes": [1, 1]}, {"tail": 1}],
-)  # fmt: skip
-def test_a_place_of_a_strangers_document_is_checked(place):
-    with pytest.raises(ReadError, match="a tensor's place has the"):
-        Form.from_json(place)
-
-
-def test_columns_that_a_tensor_does_not_have_do_not_fit():
-    assert not Form(columns=(0, 7)).fits(np.zeros((2, 6)))
-    assert not Form(columns=(0, 1)).fits(np.zeros(6))

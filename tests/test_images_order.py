@@ -1,5 +1,6 @@
 """Nets over images keep their spikes between files of frameworks with other orders of axes."""
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from snnbridge import (
+    PER_STEP,
     UNKNOWN,
     Connection,
     Conv2d,
@@ -18,13 +20,19 @@ from snnbridge import (
     Neuron,
     Registry,
     SNNCheckpoint,
+    StateVariable,
     Status,
+    WriteError,
     convert,
     differences,
     read,
     rewrites,
+    rules,
     write,
 )
+from snnbridge.express import express
+from snnbridge.pytree import load_pytree
+from snnbridge.wire import pack, unpack
 from snnbridge_plugins import brainpy, hdf5, spyx, torch
 
 REGISTRY = Registry([brainpy, hdf5, spyx, torch])
@@ -151,3 +159,123 @@ def test_moments_of_permuted_weights_are_told(tmp_path):
     line = next(entry for entry in ledger.told if entry.path == ("training",))
     assert "moments of the permuted weights do not fit" in line.reason
     assert not any(e.path == ("training",) for e in written(checkpoint, tmp_path, "spyx")[1].told)
+
+
+# What stands for each neuron of images
+
+MAPS = [(4, 5, 6), (5, 5, 5)]
+
+
+def with_neurons(maps, state=False, **arguments):
+    """Make a convolution, neurons on its images with arrays of their own, and a dense layer."""
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(maps[0], 2, 3, 3)).astype(np.float32)
+    given = {"beta": decays(maps), "threshold": np.float32(0.5), "shape": maps, **arguments}
+    given = {key: value for key, value in given.items() if value is not None}
+    layers = [
+        Input("in", (2, maps[1] + 2, maps[2] + 2)),
+        Conv2d("conv", kernel, stride=1, padding=0, dilation=1, groups=1),
+        rules.snntorch.Leaky("lif", **given),
+        Flatten("flat", order="channels first"),
+        Linear("fc", rng.normal(size=(3, math.prod(maps))).astype(np.float32)),
+        rules.snntorch.Leaky("out", shape=(3,), beta=np.float32(0.5), threshold=np.float32(0.5)),
+    ]
+    edges = [Connection(a.name, b.name) for a, b in pairwise(layers)]
+    held = StateVariable(rng.random((2, *maps)).astype(np.float32), 0)
+    kept = {("lif", "v"): held} if state else {}
+    return SNNCheckpoint(layers, connections=edges, dt=PER_STEP, state=kept)
+
+
+def decays(shape):
+    return np.random.default_rng(1).random(shape).astype(np.float32) / 2 + np.float32(0.25)
+
+
+def for_spyx(checkpoint, path):
+    """Write a net in the neurons of Spyx; return the tree of its file."""
+    options = {"for": "spyx"}
+    write(checkpoint, path, format="spyx", options=options, allow_loss=True, registry=REGISTRY)
+    return unpack(path.read_bytes())["layers"]
+
+
+@pytest.mark.parametrize("maps", MAPS)
+def test_a_decay_for_each_neuron_lies_in_a_file_of_spyx_as_its_images_do(maps, tmp_path):
+    path = tmp_path / "net.msgpack"
+    tree = for_spyx(with_neurons(maps), path)
+    assert np.array_equal(tree["1"]["beta"], np.moveaxis(decays(maps), 0, -1))
+    held = read(path, registry=REGISTRY).layers["1"].parameters["decay"].value
+    assert np.array_equal(held, decays(maps))
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 1), (5, 6), (6,), (1, 5, 6)])
+def test_a_decay_that_several_neurons_share_is_shared_there(shape, tmp_path):
+    path = tmp_path / "net.msgpack"
+    checkpoint = with_neurons((4, 5, 6), beta=decays(shape))
+    spyx_own = for_spyx(checkpoint, path)["1"]["beta"]
+    everyone = np.moveaxis(np.broadcast_to(decays(shape), (4, 5, 6)), 0, -1)
+    assert np.array_equal(np.broadcast_to(spyx_own, (5, 6, 4)), everyone)
+    planned, _ = spyx.FORMAT.prepare(checkpoint, {"for": "spyx"})
+    assert differences(planned, read(path, registry=REGISTRY)) == []
+    lif = rules.spyx.LIF("0", shape=(4, 5, 6), beta=decays(shape))
+    own = SNNCheckpoint([lif], connections=(), dt=PER_STEP)
+    write(own, tmp_path / "own.msgpack", format="spyx", registry=REGISTRY)
+    assert differences(own, read(tmp_path / "own.msgpack", registry=REGISTRY)) == []
+    tree = unpack((tmp_path / "own.msgpack").read_bytes())["layers"]
+    assert np.array_equal(np.broadcast_to(tree["0"]["beta"], (5, 6, 4)), everyone)
+
+
+@pytest.mark.parametrize("maps", MAPS)
+def test_a_tree_of_flax_is_read_with_the_channel_first_and_written_as_it_was(maps, tmp_path):
+    last = {key: np.moveaxis(decays(maps), 0, -1).copy() for key in ("alpha", "beta")}
+    tree = {"layers": {"0": {"beta": last["beta"]}, "1": last}}
+    (tmp_path / "a.msgpack").write_bytes(pack(tree))
+    found = read(tmp_path / "a.msgpack", registry=REGISTRY)
+    for name in ("0", "1", "1.synapse"):
+        assert np.array_equal(found.layers[name].parameters["decay"].value, decays(maps))
+    for bare in (True, False):
+        path = tmp_path / f"{bare}.msgpack"
+        write(found, path, format="spyx", bare=bare, registry=REGISTRY)
+        assert path.read_bytes() == (tmp_path / "a.msgpack").read_bytes()
+        assert differences(found, read(path, registry=REGISTRY)) == []
+
+
+@pytest.mark.parametrize("maps", MAPS)
+def test_a_state_lies_in_a_file_of_brainpy_as_its_images_do(maps, tmp_path):
+    checkpoint, path = with_neurons(maps, state=True), tmp_path / "n.bp"
+    write(checkpoint, path, options={"for": "brainpy"}, registry=REGISTRY)
+    before = checkpoint.state["lif", "v"].value
+    stored = load_pytree(path)["lif"]["lif.V"]
+    assert np.array_equal(stored, np.moveaxis(before, 1, -1))
+    assert np.array_equal(read(path, registry=REGISTRY).state["lif", "v"].value, before)
+    for_spyx(checkpoint, tmp_path / "net.msgpack")  # which has no place for it: kept beside
+    kept = read(tmp_path / "net.msgpack", registry=REGISTRY).state["1", "v"]
+    assert kept.value.shape == before.shape
+
+
+# A shape that the graph, or an array, says
+
+
+def runs_there(checkpoint, framework):
+    """Whether a framework takes a net, and the shape that its first neurons have there then."""
+    try:
+        planned, _ = express(checkpoint, framework)
+    except WriteError as error:
+        return str(error)
+    return next(x.shape for x in planned.layers.values() if isinstance(x, Neuron))
+
+
+@pytest.mark.parametrize("framework", ["brainpy", "sinabs", "spyx"])
+def test_neurons_have_the_shape_of_what_feeds_them_whatever_axes_their_parameters_have(framework):
+    maps = (4, 5, 6)
+    for beta in (decays(maps), decays((4, 1, 1)), np.float32(0.5)):
+        assert runs_there(with_neurons(maps, beta=beta, shape=None), framework) == maps
+
+
+def test_an_array_for_each_neuron_says_the_shape_behind_a_convolution():
+    maps = (4, 5, 6)
+    for beta, told in ((decays(maps), maps), (decays((4, 1, 1)), "is not known")):
+        checkpoint = with_neurons(maps, beta=beta, shape=None)
+        layers = {name: x for name, x in checkpoint.layers.items() if name != "in"}
+        edges = [c for c in checkpoint.connections if c.source != "in"]
+        checkpoint = replace(checkpoint, layers=layers, connections=edges)
+        found = runs_there(checkpoint, "brainpy")
+        assert found == told or (isinstance(found, str) and told in found)

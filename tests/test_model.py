@@ -242,7 +242,7 @@ def test_shapes_along_a_connection_fit(source, target, message):
         (linear("a"), Neuron("b", parameters={"tau": np.zeros((1, 2)), "threshold": UNKNOWN})),
         (conv("a", **PLACED), Flatten("b", input_shape=(4, 6, 6))),
         (Flatten("a", 1, input_shape=(4, 2, 2)), Neuron("b", (4, 4))),
-        (conv("a"), SumPool("b", window=2)),
+        (conv("a"), SumPool("b", window=(2, 2))),
     ],
 )
 def test_shapes_that_fit_as_far_as_they_are_known_are_taken(source, target):

@@ -219,7 +219,7 @@ def test_the_call_that_is_noted_names_the_file(path):
 
 def test_a_refusal_says_whose_neuron_it_speaks_of(path):
     lif = rules.nir.LIF("lif", shape=(2,), tau=0.1, v_threshold=1.0, v_reset=None, method="euler")
-    with pytest.raises(WriteError, match="nothing is subtracted, unlike this one"):
+    with pytest.raises(WriteError, match="there a neuron is set to a fixed potential by a spike"):
         chain(path, Input("input", (2,)), lif, **{"for": "norse"})
 
 

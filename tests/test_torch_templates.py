@@ -53,15 +53,56 @@ def test_map_gives_a_layer_a_module_of_the_template(tmp_path):
     [
         ("c=x", "'c', which is no layer with tensors; there are 'a', 'b'"),
         ("a=z", "'z', which is no module of the template; there are 'x', 'y'"),
-        ("a=x,b=x", "two layers"),
+        ("a=x,b=x", "two layers: 'a' and 'b' to 'x'"),
         ("a", "LAYER=NAME"),
-        ("a=x,a=y", "LAYER=NAME"),
+        ("a=x,a=y", "gives a layer twice: 'a'"),
     ],
 )
 def test_a_map_that_makes_no_sense_is_refused(names, reason, tmp_path):
     like = saved(tmp_path / "like.safetensors", **{"x.weight": ONES, "y.weight": ONES})
     with pytest.raises(OptionError, match=reason):
         put(linear(a=ONES, b=ONES), tmp_path, like, map=names)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("", "model."), ("module.", ""), ("module.", "model."), ("net.module.", "net.")],
+)
+def test_names_behind_one_prefix_are_the_same(ours, theirs, tmp_path):
+    like = saved(
+        tmp_path / "like.safetensors", **{f"{ours}{n}.weight": ONES for n in ("a", "b", "c")}
+    )
+    held = linear(**{f"{theirs}{name}": i * ONES for i, name in enumerate("abc")})
+    found = put(held, tmp_path, like)
+    assert [found.layers[f"{theirs}b"].weight.value[0, 0]] == [1]
+    tensors = load_file(tmp_path / "net.safetensors")
+    assert [tensors[f"{ours}{n}.weight"][0, 0] for n in "abc"] == [0, 1, 2]
+
+
+def test_two_nets_in_one_file_are_not_matched_by_a_prefix(tmp_path):
+    like = saved(tmp_path / "like.safetensors", **{"a.weight": ONES, "b.weight": ONES})
+    held = linear(**{f"{net}.{name}": ONES for net in ("teacher", "student") for name in "ab"})
+    with pytest.raises(WriteError, match=r"'a' of the template could be any of .*; 'b' of the"):
+        put(held, tmp_path, like)
+
+
+def test_what_is_matched_by_no_name_is_asked_for_all_at_once(tmp_path):
+    like = saved(tmp_path / "like.safetensors", **{f"{n}.weight": ONES for n in "xyz"})
+    with pytest.raises(WriteError) as caught:
+        put(linear(a=ONES, b=ONES, c=ONES), tmp_path, like)
+    assert all(f"{name!r} of the template could be any of" in str(caught.value) for name in "xyz")
+
+
+def test_the_count_of_an_averaged_model_is_of_the_wrapper(tmp_path):
+    averaged = {"n_averaged": np.array(3), "module.a.weight": ONES, "module.b.weight": 2 * ONES}
+    wrapped = saved(tmp_path / "ema.safetensors", **averaged)
+    plain = saved(tmp_path / "like.safetensors", **{"a.weight": ONES, "b.weight": ONES})
+    put(read(wrapped, registry=REGISTRY), tmp_path, plain)
+    found = load_file(tmp_path / "net.safetensors")
+    assert list(found) == ["a.weight", "b.weight"]
+    assert found["b.weight"][0, 0] == 2
+    put(linear(a=ONES, b=2 * ONES), tmp_path, wrapped)
+    assert load_file(tmp_path / "net.safetensors")["n_averaged"] == 3
 
 
 def test_a_map_needs_a_template(tmp_path):

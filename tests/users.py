@@ -9,7 +9,10 @@ import beside
 import pairs
 from snnbridge import read
 
-KINDS = ("mlp", "conv", "recurrent")
+#: What the page of pairs shows: of an `image` each neuron has a time constant of its own, and
+#: `analog` is what sinabs makes of a net of ReLU. A `cube` has as many channels as rows.
+SHOWN = ("mlp", "conv", "recurrent", "image", "analog")
+KINDS = (*SHOWN, "cube")
 SUFFIXES = (".bp", ".pt", ".msgpack")
 
 

@@ -28,7 +28,7 @@ done
 "$place/venv/bin/snnbridge" formats | grep -E "^(example|fresh) "
 "$place/venv/bin/snnbridge" convert snn.h5 snn.example
 "$place/venv/bin/snnbridge" diff snn.h5 snn.example
-"$place/venv/bin/snnbridge" check fresh
+"$place/venv/bin/snnbridge" check-format fresh
 for tests in example example_neuron snnbridge-fresh; do
   (cd "$place/$tests/tests" && "$place/venv/bin/python" -m pytest -q -p no:cacheprovider .)
 done

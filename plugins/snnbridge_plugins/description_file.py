@@ -5,9 +5,8 @@ more key. It is a zip archive of stored members:
 
 ===================  ========================================================================
 ``<format>.json``    ``native_sha256``, the digest of the other file, and ``checkpoint``, the
-                     document of :mod:`snnbridge.document`; an array's place is
-                     ``{"at": [key, ...]}``, its path in the other file, with its form there, or
-                     ``{"member": n, "dtype": name, "shape": [...]}``
+                     document of :mod:`snnbridge.document` with places of arrays as in
+                     :mod:`snnbridge_plugins.array_places`
 ``0``, ``1``, ...    the elements of arrays for which the other file has no place
 ===================  ========================================================================
 """
@@ -17,10 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from snnbridge import IntegrityError, Probe, ReadError, SNNCheckpoint, WriteError
-from snnbridge.document import dtype_name, dtype_of, from_document, to_document
-from snnbridge.document.arrays import checked
-from snnbridge.model import Array, Path
+from snnbridge import IntegrityError, Probe, SNNCheckpoint, WriteError
+from snnbridge.document import from_document, from_elements, to_document
+from snnbridge.model import Array
 from snnbridge.storage import (
     Limits,
     Source,
@@ -28,14 +26,12 @@ from snnbridge.storage import (
     Target,
     ZipReader,
     dump_json,
+    first_member,
     parse_json,
-    view,
 )
-from snnbridge_plugins.torch.forms import Form
+from snnbridge_plugins.array_places import Places, Placing, fetching
 
 SUFFIX = ".snnbridge"
-#: For each array of a checkpoint that stands in the other file its place and form there.
-Places = Mapping[Path, tuple[tuple[str, ...], Form]]
 
 
 def is_described(probe: Probe, name: str) -> bool:
@@ -49,7 +45,7 @@ def is_described(probe: Probe, name: str) -> bool:
 
 
 def _is_description(head: bytes, name: str) -> bool:
-    return head.startswith(b"PK\x03\x04") and head[30:].startswith(f"{name}.json".encode())
+    return first_member(head) == f"{name}.json".encode()
 
 
 class Description:
@@ -58,13 +54,19 @@ class Description:
     Parameters
     ----------
     archive : ZipReader
+    name : str
+        Of the format.
+
+    Attributes
+    ----------
     document : dict
+        What the archive's head says; checked no further.
     """
 
     def __init__(self, archive: ZipReader, name: str) -> None:
         self._archive = archive
         text = archive.data(f"{name}.json", verify=True)
-        limits = Limits(json_bytes=len(text), json_items=max(Limits().json_items, len(text) // 8))
+        limits = Limits.for_text(len(text))
         self.document = parse_json(text, where="the description", limits=limits)
 
     def is_of(self, native: Source) -> bool:
@@ -74,31 +76,12 @@ class Description:
 
     def checkpoint(self, tree: Any) -> SNNCheckpoint:
         """Return the checkpoint, whose arrays are taken from the framework's tree."""
-
-        def fetch(place: Any) -> Array:
-            if not isinstance(place, dict):
-                raise ReadError(f"an array's place must be an object, found {place!r}")
-            return self._member(place) if "member" in place else _stored(tree, place)
-
-        return from_document(self.document.get("checkpoint"), fetch)
+        return from_document(self.document.get("checkpoint"), fetching(tree, self._member))
 
     def _member(self, place: Mapping[str, Any]) -> Array:
-        where, shape = f"the member {place['member']!r}", place.get("shape")
-        if not isinstance(shape, list) or any(type(n) is not int for n in shape):
-            raise ReadError(f"the description gives {where} the shape {shape!r}")
-        dtype = dtype_of(str(place.get("dtype"))).newbyteorder("<")
-        data = self._archive.data(str(place["member"]), verify=True)
-        return checked(view(data, dtype, tuple(shape), where=where), where)
-
-
-def _stored(tree: Any, place: Mapping[str, Any]) -> Array:
-    at = place.get("at")
-    for key in at if isinstance(at, list) else ():
-        tree = tree.get(key) if isinstance(tree, dict) and isinstance(key, str) else None
-    form = Form.from_json(place)
-    if not hasattr(tree, "dtype") or not form.fits(tree):
-        raise ReadError(f"there is no such array at {at!r} as the description says")
-    return form.held(tree)
+        name = str(place["member"])
+        data = self._archive.data(name, verify=True)
+        return from_elements(place, data, f"the member {name!r}")
 
 
 def opened(source: Source, name: str, *, alone: bool) -> tuple[Source, Description | None]:
@@ -177,18 +160,9 @@ def write(
     if described is None:
         return
     checkpoint, places = described
-    members: list[Array] = []
-
-    def place(path: Path, array: Array) -> dict[str, Any]:
-        if path in places:
-            at, form = places[path]
-            return {"at": list(at), **form.as_json}
-        members.append(array)
-        what = {"dtype": dtype_name(array.dtype), "shape": list(array.shape)}
-        return {"member": len(members) - 1, **what}
-
-    document = {"native_sha256": file.sha256, "checkpoint": to_document(checkpoint, place)}
+    placing = Placing(places)
+    document = {"native_sha256": file.sha256, "checkpoint": to_document(checkpoint, placing)}
     with target.open(SUFFIX) as head, StoredZip(head) as archive:
         archive.add(f"{name}.json", dump_json(document))
-        for number, array in enumerate(members):
+        for number, array in enumerate(placing.members):
             archive.add_elements(str(number), array)

@@ -26,7 +26,7 @@ from snnbridge import (
     rewrites,
 )
 from snnbridge.model import Array, Shape
-from snnbridge.rewrites.images import taken_shapes
+from snnbridge.simulator.graph_shapes import shapes_of
 
 FIRST, LAST = "channels first", "channels last"
 #: Formats and frameworks by the order of their images.
@@ -149,8 +149,10 @@ def _open(checkpoint: SNNCheckpoint) -> Iterator[tuple[str, str]]:
 
 def _shapes(checkpoint: SNNCheckpoint) -> Mapping[str, Shape]:
     """Return the shapes that layers take, as far as they are known."""
+    if checkpoint.connections is UNKNOWN:
+        return {}
     try:
-        return taken_shapes(checkpoint)
+        return shapes_of(checkpoint.layers, checkpoint.connections, strict=True)[0]
     except CheckpointError:
         return {}
 

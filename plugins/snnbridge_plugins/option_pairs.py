@@ -38,6 +38,11 @@ def pairs_of(option: str, value: Any, form: str) -> dict[str, str]:
         return dict(value)
     found = [pair.rpartition("=") for pair in value.split(",")] if value else []
     pairs = {left.strip(): right.strip() for left, _, right in found}
-    if not all(pairs) or not all(pairs.values()) or len(pairs) < len(found):
+    if not all(pairs) or not all(pairs.values()):
         raise OptionError(f"{option} must be {form},{form},..., not {value!r}")
+    if len(pairs) < len(found):
+        names = [left.strip() for left, _, _ in found]
+        twice = next(name for name in names if names.count(name) > 1)
+        what = form.partition("=")[0].lower()
+        raise OptionError(f"{option} gives a {what} twice: {twice!r} in {value!r}")
     return pairs

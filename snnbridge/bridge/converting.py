@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snnbridge import registry as registries
 from snnbridge import spec as specs
@@ -25,6 +25,9 @@ from snnbridge.registry import Registry
 from snnbridge.storage import Target
 from snnbridge.version import __version__
 
+if TYPE_CHECKING:
+    from snnbridge.verifier import Verification
+
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
@@ -39,6 +42,8 @@ class Conversion:
         One of ``snnbridge.verifier.VERDICTS``; empty if nothing was verified.
     files : tuple of str
         What was written; nothing by a dry run.
+    verification : snnbridge.verifier.Verification, optional
+        What the verdict rests on, where both networks were run.
     """
 
     source: SourceInfo
@@ -46,6 +51,7 @@ class Conversion:
     ledger: Ledger
     verdict: str
     files: tuple[str, ...] = ()
+    verification: Verification | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the conversion as JSON values."""
@@ -55,6 +61,7 @@ class Conversion:
             "files": list(self.files),
             "ledger": self.ledger.as_json(),
             "verdict": self.verdict,
+            "verification": self.verification.as_json() if self.verification else None,
         }
 
 
@@ -132,19 +139,37 @@ def convert(
     planned, ledger = goal.plan(checkpoint, allow_loss=allow_loss)
     if not force:
         goal.refuse_replacing(source=info)
-    verdict = _verdict(checkpoint, planned, ledger, goal) if verify else ""
+    verdict, found = _verdict(checkpoint, planned, ledger, goal) if verify else ("", None)
     result = SourceInfo(format=goal.format.name, path=str(target))
+    done = Conversion(info, result, ledger, verdict, verification=found)
     if dry_run:
-        return Conversion(info, result, ledger, verdict)
+        return done
     if not bare:
         planned = _with_provenance(planned, files, ledger, verdict)
+    written = _written(goal, planned, ledger, None if force else info, progress, check=verify)
+    return replace(done, files=tuple(map(str, written.paths)))
+
+
+def _written(
+    goal: Destination,
+    planned: SNNCheckpoint,
+    ledger: Ledger,
+    source: SourceInfo | None,
+    progress: Progress | None,
+    *,
+    check: bool,
+) -> Target:
+    """Write beside the destination, read that back if it is to be checked, and replace.
+
+    Where the source is given, files that it or something else stands in are not replaced.
+    """
     with goal.staged(planned, progress) as written:
-        if not force:
-            goal.refuse_replacing(written, info)
-        if verify and goal.format.read is not None:
+        if source is not None:
+            goal.refuse_replacing(written, source)
+        if check and goal.format.read is not None:
             with ticking(progress, "reading back", lambda: 0, planned):
                 _check_read_back(goal, written, planned, ledger)
-    return Conversion(info, result, ledger, verdict, tuple(map(str, written.paths)))
+    return written
 
 
 def _check_weights(checkpoint: SNNCheckpoint, info: SourceInfo) -> None:
@@ -185,25 +210,30 @@ _BESIDE_BEHAVIOUR = ("training", "metadata", "frozen_layers", "ties", "extras")
 
 def _verdict(
     source: SNNCheckpoint, planned: SNNCheckpoint, ledger: Ledger, goal: Destination
-) -> str:
+) -> tuple[str, Verification | None]:
     """Say whether the target will do the same: run both where its form or arithmetic is another."""
     changed = (entry for entry in ledger.told if entry.status is not Status.EXACT)
     bearing = [entry for entry in changed if entry.path[0] not in _BESIDE_BEHAVIOUR]
     if not bearing:
-        return "identical"
+        return "identical", None
     from snnbridge.verifier import verify  # the simulator is not needed to read and write
 
     try:
         if any(entry.path[:1] == ENGINE for entry in bearing):
-            return _verdict_of_engine(source, planned, goal)
-        if any(entry.status.is_loss for entry in bearing):
-            planned = _what_is_left(planned, goal)
-        return verify(source, planned, latency=_is_later(ledger)).verdict
+            found = _verified_by_engine(source, planned, goal)
+        else:
+            if any(entry.status.is_loss for entry in bearing):
+                planned = _what_is_left(planned, goal)
+            rounding = any(entry.status is Status.ROUNDED for entry in bearing)
+            found = verify(source, planned, latency=_is_later(ledger), rounding=rounding)
     except (UnknownValue, CheckpointError, FormatUnavailable):
-        return "indeterminate"
+        return "indeterminate", None
+    return found.verdict, found
 
 
-def _verdict_of_engine(source: SNNCheckpoint, planned: SNNCheckpoint, goal: Destination) -> str:
+def _verified_by_engine(
+    source: SNNCheckpoint, planned: SNNCheckpoint, goal: Destination
+) -> Verification:
     """Write elsewhere, and run that in the engine that it is made for.
 
     Raises
@@ -217,7 +247,7 @@ def _verdict_of_engine(source: SNNCheckpoint, planned: SNNCheckpoint, goal: Dest
         with elsewhere.staged(planned):
             pass
         runs = engine(elsewhere.path, format=goal.format.name, registry=goal.registry)
-        return verify(source, runs).verdict
+        return verify(source, runs)
 
 
 def _is_later(ledger: Ledger) -> bool:

@@ -52,8 +52,7 @@ def engine(
     --------
     ::
 
-        from snnbridge import read, verify
-        from snnbridge.bridge import engine
+        from snnbridge import engine, read, verify
 
         verify(read("trained.bp"), engine("model.onnx")).verdict
     """

@@ -121,6 +121,8 @@ def _print(done: Conversion) -> None:
         render.paragraph(f"wrote {' and '.join(done.files)} ({done.target.format})")
     else:
         render.paragraph(f"would write {done.target.path} ({done.target.format}); nothing written")
+    if done.verification is not None and done.verification.apart:
+        render.paragraph(f"note: {done.verification.apart}")
     if done.verdict:
         render.line(f"verdict: {done.verdict} ({_meaning(done)})")
 
@@ -128,6 +130,8 @@ def _print(done: Conversion) -> None:
 def _meaning(done: Conversion) -> str:
     if done.verdict == "identical" and not done.files:
         return "nothing that bears on behaviour would change"
+    if done.verdict == "equivalent" and done.verification and done.verification.rounded:
+        return "no spike differs on ordinary inputs"
     if done.verdict == "indeterminate" and not done.ledger.losses:
         return "not certain for every input; verify it on yours"
     return _MEANINGS[done.verdict]

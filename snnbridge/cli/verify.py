@@ -40,6 +40,12 @@ _SIMULATOR = "snnbridge"
     is_flag=True,
     help="Ignore a constant delay between the two networks' outputs.",
 )
+@click.option(
+    "--rounding",
+    is_flag=True,
+    help="The two round otherwise: leave out what samples made to hit a threshold do from where "
+    "rounding decides.",
+)
 @click.option("--report", metavar="FILE", type=outputs.OutputFile(".html", ".htm"),
               help="Write a page (.html) with rasters and potentials side by side.")  # fmt: skip
 @options.as_json
@@ -54,6 +60,7 @@ def command(
     engine: str,
     tolerance: float,
     latency: bool,
+    rounding: bool,
     report: str | None,
     as_json: bool,
     **given: Any,
@@ -65,13 +72,15 @@ def command(
         raise click.UsageError("--report shows two simulations; leave --engine out")
     if latency and engine != _SIMULATOR:
         raise click.UsageError("--latency compares two simulations; leave --engine out")
+    if rounding and engine != _SIMULATOR:
+        raise click.UsageError("--rounding compares two simulations; leave --engine out")
     outputs.refuse_checkpoint(report)
     left, right = _sides(a, b, engine, given)
     drive = stimulus.load(inputs)
     with Progress(f"{a} and {b}") as progress:
         found = verify(
             left, right, steps=steps, seed=seed, rate=rate, inputs=drive, tolerance=tolerance,
-            latency=latency, progress=progress.update,
+            latency=latency, rounding=rounding, progress=progress.update,
         )  # fmt: skip
     if report is not None:
         from snnbridge.verifier import Comparison
@@ -114,10 +123,12 @@ def show(found: Verification) -> None:
                 render.paragraph(f"{layer.right} of B is compared {steps} {when} than in A")
         samples, steps = render.count(found.samples, "sample"), render.count(found.steps, "step")
         render.line(f"{samples} of {steps}, layers matched by {found.matched_by}")
+    if found.apart:
+        render.paragraph(f"{found.apart}{'' if found.rounding else '; --rounding leaves them out'}")
     for note in found.notes:
         render.paragraph(f"note: {note}")
     if found.first is not None:
-        render.paragraph(_divergence(*found.first))
+        render.paragraph(_divergence(*found.first, found.hitting))
     render.paragraph(f"verdict: {found.verdict} ({VERDICTS[found.verdict]})")
 
 
@@ -132,9 +143,10 @@ def _row(x: LayerAgreement) -> tuple[str, ...]:
     )
 
 
-def _divergence(layer: LayerAgreement, first: Divergence) -> str:
+def _divergence(layer: LayerAgreement, first: Divergence, hitting: tuple[int, ...]) -> str:
     """Say where two networks part; what was not measured is left out."""
-    place = f"layer {layer.left}, step {first.step}, sample {first.sample}"
+    made = " (made to hit a threshold)" if first.sample in hitting else ""
+    place = f"layer {layer.left}, step {first.step}, sample {first.sample}{made}"
     text = f"first divergence: {place}, neuron {list(first.neuron)}"
     if first.left == first.left and first.right == first.right:
         text += f": v {first.left!r} and {first.right!r}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -45,8 +46,7 @@ def inline(array: Array) -> dict[str, Any]:
     if problem := array_problem(array):
         raise CheckpointError(f"an array to be written in line {problem}")
     return {
-        "dtype": dtype_name(array.dtype),
-        "shape": list(array.shape),
+        **dtype_and_shape(array),
         "data": base64.b64encode(array_bytes(array)).decode("ascii"),
     }
 
@@ -92,14 +92,47 @@ def from_inline(value: Any) -> Array:
     return checked(view(data, little(dtype), shape, limits=_LIMITS), "an inline array")
 
 
-def checked(array: Array, where: str) -> Array:
-    """Pass an array on whose elements are values of its dtype.
+def dtype_and_shape(array: Array) -> dict[str, Any]:
+    """Return what a document says of an array whose elements stand elsewhere.
+
+    Returns
+    -------
+    dict
+        ``dtype`` (text) and ``shape`` (list of int), for :func:`from_elements`.
+    """
+    return {"dtype": dtype_name(array.dtype), "shape": list(array.shape)}
+
+
+def from_elements(stated: Mapping[str, Any], data: memoryview, where: str) -> Array:
+    """Return an array over its elements, as :func:`dtype_and_shape` stated it.
+
+    Parameters
+    ----------
+    stated : mapping
+        May come from a stranger.
+    data : memoryview
+        The elements in C order, little-endian, and perhaps more behind them.
+    where : str
+        What to call it in messages.
+
+    Returns
+    -------
+    numpy.ndarray
+        A read-only view.
 
     Raises
     ------
     ReadError
-        If one is not.
+        If dtype, shape and bytes do not fit each other, or an element is no value of the dtype.
     """
+    dtype, shape = dtype_of(str(stated.get("dtype"))), sizes(stated.get("shape"))
+    if shape is None:
+        raise ReadError(f"the document gives {where} the shape {str(stated.get('shape'))[:80]}")
+    return checked(view(data, little(dtype), shape, where=where), where)
+
+
+def checked(array: Array, where: str) -> Array:
+    """Pass an array on whose elements are values of its dtype."""
     if problem := element_problem(array):
         raise ReadError(f"{where} {problem}")
     return array

@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from snnbridge.errors import WriteError
+from snnbridge.express.adapting import Made
 from snnbridge.express.classes import Classes
+from snnbridge.express.graph import Loop, own_synapses
 from snnbridge.express.naming import named
-from snnbridge.express.network import Runner, expressed
-from snnbridge.express.step import Inexpressible, Step, step_of
+from snnbridge.express.network import expressed
+from snnbridge.express.runner import Runner
+from snnbridge.express.step import Current, Inexpressible, Step, current_of, step_of
 from snnbridge.express.targets import ON_PYTORCH, TARGETS
 from snnbridge.ledger import Entry
 from snnbridge.model import Neuron, Opaque, SNNCheckpoint, Synapse
@@ -24,11 +27,16 @@ __all__ = [
     "ON_PYTORCH",
     "TARGETS",
     "Classes",
+    "Current",
     "Inexpressible",
+    "Loop",
+    "Made",
     "Runner",
     "Step",
+    "current_of",
     "express",
     "expressed",
+    "own_synapses",
     "step_of",
 ]  # fmt: skip
 

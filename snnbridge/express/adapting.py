@@ -88,18 +88,15 @@ Adaptation: TypeAlias = Callable[[Adapted, Place], Adapted]
 
 
 def adapted(step: Step, loop: Loop | None, place: Place) -> Iterator[Adapted]:
-    """Give the forms of a step, those first of which the least is changed."""
-    start = Adapted(step, loop)
-    yield start
-    for count in range(1, len(_ADAPTATIONS) + 1):
-        for chosen in combinations(_ADAPTATIONS, count):
-            form = start
-            try:
-                for adaptation in chosen:
-                    form = adaptation(form, place)
-            except Refused:
-                continue
-            yield form
+    """Give the forms of a step: those that lose nothing, then those of which least is changed."""
+    for chosen in _WAYS:
+        form = Adapted(step, loop)
+        try:
+            for adaptation in chosen:
+                form = adaptation(form, place)
+        except Refused:
+            continue
+        yield form
 
 
 def _as_matrix(form: Adapted, place: Place) -> Adapted:
@@ -156,7 +153,20 @@ def _at_most_one(form: Adapted, place: Place) -> Adapted:
     rule = form.step.rule
     need(rule.spiking is True and rule.max_spikes != 1, "may spike several times in a step")
     single = replace(form.step, rule=replace(rule, max_spikes=1))
-    return replace(form, step=single, lost="it spikes at most once in a step, not several times")
+    return _losing(form, single, "it spikes at most once in a step, not several times")
+
+
+def _without_floor(form: Adapted, place: Place) -> Adapted:
+    """Let a potential fall as low as it will."""
+    floor = form.step.floor
+    need(np.isfinite(floor), "has a lower bound of its potential")
+    bounds = " to ".join(f"{bound:.6g}" for bound in dict.fromkeys((floor.min(), floor.max())))
+    free = replace(form.step, floor=np.full_like(floor, -np.inf))
+    return _losing(form, free, f"its potential has no lower bound, where the source's is {bounds}")
+
+
+def _losing(form: Adapted, step: Step, what: str) -> Adapted:
+    return replace(form, step=step, lost=f"{form.lost}; {what}" if form.lost else what)
 
 
 def _fed_back(form: Adapted, place: Place) -> Adapted:
@@ -170,8 +180,13 @@ def _fed_back(form: Adapted, place: Place) -> Adapted:
 
 _ADAPTATIONS: tuple[Adaptation, ...] = (
     _as_matrix, _without_bias, _without_constant, _counted_once, _counted_by_leak, _at_most_one,
-    _fed_back,
+    _without_floor, _fed_back,
 )  # fmt: skip
+#: What may be changed together.
+_WAYS = sorted(
+    (way for n in range(len(_ADAPTATIONS) + 1) for way in combinations(_ADAPTATIONS, n)),
+    key=lambda way: (_at_most_one in way) + (_without_floor in way),
+)
 
 
 def _with(loop: Loop | None, feedback: Array, place: Place) -> Loop:

@@ -139,7 +139,7 @@ class Classes:
             reason = "its rule is no linear step"
         except Refused as refusal:
             reason = str(refusal)
-        raise WriteError(f"layer {layer.name!r}: {self.label} has no such neuron: {reason}")
+        raise WriteError(f"layer {layer.name!r}: {self.label} cannot run it: {reason}")
 
     def has(self, layer: Layer) -> bool:
         """Whether a layer is of the framework's classes already."""
@@ -155,7 +155,9 @@ class Classes:
     ) -> Made:
         known = layer.shape if layer.shape is not UNKNOWN else shape
         if known is None or layer.model != "lif":
-            raise Refused("its shape is not known" if known is None else f"it is {layer.model!r}")
+            raise Refused(
+                "its shape is not known" if known is None else f"its model is {layer.model!r}"
+            )
         seconds = dt.seconds if isinstance(dt, Quantity) else 1.0
         place = Place(layer.name, known, self.loops, self.feedback)
         refusal = Refused("")
@@ -170,9 +172,12 @@ class Classes:
         """Return the class that computes a step as it is, or counted from rest."""
         loop = form.loop
         if loop is not None and type(loop.layer) not in self.loops:
-            raise Refused(f"it feeds no spikes back through a {loop.layer.kind}")
+            raise Refused(f"there no neuron feeds its spikes back through a {loop.layer.kind}")
         kind, given = from_rest(lambda step: self.neurons(step, dt, loop), form.step)
-        need(kind not in self.flat or len(place.shape) == 1, f"of kind {kind} knows one axis")
+        need(
+            kind not in self.flat or len(place.shape) == 1,
+            f"of the class {kind} lies along one axis",
+        )
         each = self.per_neuron.get(kind, frozenset())
         arguments = {
             k: (whole(v, place.shape) if k in each else once(v)) if isinstance(v, np.ndarray) else v

@@ -1,12 +1,10 @@
-"""What the graph says of its layers: their shapes, the synapse of a neuron, its way back."""
+"""What the graph says of its layers: the synapse of a neuron, its way back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
 
-from snnbridge.errors import CheckpointError
 from snnbridge.model import (
     UNKNOWN,
     Connection,
@@ -16,40 +14,13 @@ from snnbridge.model import (
     Linear,
     Neuron,
     Scale,
-    Shape,
     Synapse,
 )
 from snnbridge.model.values import Unknown
 from snnbridge.simulator.arrivals import output_delay
-from snnbridge.simulator.shapes import shape_in, shape_out
 
 #: What can lead from a neuron back to itself.
 WEIGHTED = (Linear, Conv1d, Conv2d, Scale)
-
-
-def shapes_of(
-    layers: Mapping[str, Layer], connections: Iterable[Connection]
-) -> tuple[dict[str, Shape], dict[str, Shape]]:
-    """Return the shapes that layers take and give, as far as they can be told."""
-    edges = list(connections)
-    sources: dict[str, list[str]] = {name: [] for name in layers}
-    for c in edges:
-        sources[c.target].append(c.source)
-    taken: dict[str, Shape] = {}
-    given: dict[str, Shape] = {}
-    # A graph is nearly in order; a second look reaches what a cycle or another order kept back.
-    for name, layer in chain(layers.items(), layers.items()):
-        known = (given[s] for s in sources[name] if s in given)
-        shape = next(known, None) or shape_in(layer)
-        if shape is not None:
-            taken[name] = shape
-        try:
-            out = shape_out(layer, shape)
-        except (CheckpointError, TypeError):  # does not fit, or a window is unknown
-            continue
-        if out is not None:
-            given[name] = out
-    return taken, given
 
 
 def own_synapses(

@@ -4,83 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from snnbridge import rewrites
-from snnbridge.errors import CheckpointError, WriteError
-from snnbridge.express.adapting import Adapted, Made
-from snnbridge.express.graph import Loop, loops_of, own_synapses, shapes_of
+from snnbridge.errors import WriteError
+from snnbridge.express.adapting import Adapted
+from snnbridge.express.graph import Loop, loops_of, own_synapses
 from snnbridge.express.matching import factor, status
+from snnbridge.express.preparing import check_graph, flattened, folded, retimed
+from snnbridge.express.runner import Runner
 from snnbridge.express.step import Step, step_of
 from snnbridge.ledger import Entry, Status
 from snnbridge.model import (
-    UNKNOWN,
-    AvgPool,
-    BatchNorm,
     Connection,
     Layer,
     Neuron,
     Shape,
     SNNCheckpoint,
     StateVariable,
-    Subgraph,
     Synapse,
     TimeStep,
 )
-from snnbridge.rewrites.parts import is_tied
-
-#: What may become part of the weights beside it.
-_FOLDED = {BatchNorm: rewrites.with_folded_norm, AvgPool: rewrites.with_sum_pool}
-
-
-class Runner(Protocol):
-    """What runs a network in its own neurons: a framework, or its importer of some files.
-
-    Attributes
-    ----------
-    label : str
-        Its name in messages.
-    order : str
-        Of the axes that it flattens.
-    output_delay : int
-        In which step after its cause a spike leaves a neuron.
-    """
-
-    @property
-    def label(self) -> str:
-        """Its name."""
-
-    @property
-    def order(self) -> str:
-        """The order of axes."""
-
-    @property
-    def output_delay(self) -> int:
-        """The step in which spikes leave."""
-
-    def time_step(self, dt: TimeStep) -> TimeStep:
-        """Return the time step that a network has there."""
-
-    def check(self, layer: Layer, shape: Shape | None, dt: TimeStep) -> None:
-        """Refuse, with WriteError, a layer without a state that it does not run."""
-
-    def chain(
-        self,
-        layer: Neuron,
-        synapse: Synapse | None,
-        loop: Loop | None,
-        shape: Shape | None,
-        dt: TimeStep,
-    ) -> Made:
-        """Return a neuron, with the synapse before it, in its own terms.
-
-        Raises
-        ------
-        WriteError
-            If it has none that does the same.
-        """
+from snnbridge.rewrites.parts import is_tied, only_source
+from snnbridge.simulator.graph_shapes import shapes_of
 
 
 def expressed(checkpoint: SNNCheckpoint, target: Runner) -> tuple[SNNCheckpoint, list[Entry]]:
@@ -105,57 +53,12 @@ def expressed(checkpoint: SNNCheckpoint, target: Runner) -> tuple[SNNCheckpoint,
     UnknownValue
         If a rule is not known.
     """
-    _check_graph(checkpoint, target)
-    checkpoint, entries = _flattened(checkpoint, target)
-    checkpoint, folded = _folded(checkpoint, target)
-    checkpoint, retimed = _retimed(checkpoint, target)
+    check_graph(checkpoint, target)
+    checkpoint, entries = flattened(checkpoint, target)
+    checkpoint, fused = folded(checkpoint, target)
+    checkpoint, moved = retimed(checkpoint, target)
     planned, more = _Expression(checkpoint, target).made()
-    return planned, [*entries, *folded, *retimed, *more]
-
-
-def _check_graph(checkpoint: SNNCheckpoint, target: Runner) -> None:
-    if checkpoint.connections is UNKNOWN:
-        raise WriteError(f"the connections are not known; {target.label} needs them")
-    for layer in checkpoint.layers.values():
-        if isinstance(layer, Subgraph):
-            raise WriteError(f"layer {layer.name!r}: {target.label} runs no graphs inside graphs")
-
-
-def _flattened(
-    checkpoint: SNNCheckpoint, target: Runner
-) -> tuple[SNNCheckpoint, tuple[Entry, ...]]:
-    """Run over the elements of images in the target's order."""
-    try:
-        return rewrites.with_image_order(checkpoint, target.order)
-    except CheckpointError as error:
-        raise WriteError(f"{target.label} runs {target.order}: {error}") from error
-
-
-def _folded(checkpoint: SNNCheckpoint, target: Runner) -> tuple[SNNCheckpoint, list[Entry]]:
-    """Fold the layers that a target lacks into the weights beside them, where that can be."""
-    entries: list[Entry] = []
-    for name, layer in list(checkpoint.layers.items()):
-        fold = _FOLDED.get(type(layer))
-        if fold is None:
-            continue
-        taken, _ = shapes_of(checkpoint.layers, checkpoint.connections)  # type: ignore[arg-type]
-        try:
-            target.check(layer, taken.get(name), checkpoint.dt)
-        except WriteError as refusal:
-            try:
-                checkpoint, told = fold(checkpoint, name)
-            except CheckpointError:
-                raise refusal from None
-            entries += told
-    return checkpoint, entries
-
-
-def _retimed(checkpoint: SNNCheckpoint, target: Runner) -> tuple[SNNCheckpoint, tuple[Entry, ...]]:
-    """Have spikes leave in the step in which the target's neurons tell them."""
-    try:
-        return rewrites.with_output_delay(checkpoint, target.output_delay)
-    except CheckpointError as error:
-        raise WriteError(f"{target.label} tells spikes in another step: {error}") from error
+    return planned, [*entries, *fused, *moved, *more]
 
 
 class _Expression:
@@ -263,17 +166,15 @@ class _Expression:
         """Give the weights before a neuron its factor or bias."""
         entry, back = self.synapses.get(name, name), self.loops.get(name)
         own = back.layer.name if back is not None else None
-        before = [c.source for c in self.edges if c.target == entry and c.source != own]
-        alone = len(before) == 1 and [c.source for c in self.edges].count(before[0]) == 1
-        alone = alone and not is_tied(self.source, before[0])
-        held = self.changed.get(before[0], self.source.layers[before[0]]) if alone else None
-        changed = rewrites.with_output(held, form.scale, form.bias) if held is not None else None
+        before = only_source(self.source, entry, but=own)
+        held = None if before is None else self.changed.get(before.name, before)
+        changed = None if held is None else rewrites.with_output(held, form.scale, form.bias)
         if changed is None:
             what = (
                 "the factor on its input" if form.bias is None else "what drives it at every step"
             )
             reason = f"{what} is no part of its class, and no weights before it alone can take it"
-            raise WriteError(f"layer {name!r}: {self.target.label} has no such neuron: {reason}")
+            raise WriteError(f"layer {name!r}: {self.target.label} cannot run it: {reason}")
         what = "factor on the input" if form.bias is None else "constant input"
         self._replace(changed, Status.ROUNDED, f"holds the {what} of {name!r}")
 

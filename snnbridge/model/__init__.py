@@ -36,21 +36,24 @@ from snnbridge.model.layers import (
     Neuron,
     Opaque,
     Output,
+    Padding,
     Scale,
     Subgraph,
     SumPool,
     Synapse,
 )
 from snnbridge.model.naming import Names, neuron_names, typed_neuron
+from snnbridge.model.places import placed, sides_of
 from snnbridge.model.rules import (
     NEURON_PARAMETERS,
     SYNAPSE_PARAMETERS,
     NeuronRule,
     SynapseRule,
 )
-from snnbridge.model.stack import is_weighted, with_parameter
+from snnbridge.model.stack import is_weighted, neurons_behind, type_name, with_parameter
 from snnbridge.model.values import (
     PER_STEP,
+    SECONDS,
     UNKNOWN,
     Array,
     Origin,
@@ -65,12 +68,15 @@ from snnbridge.model.values import (
     Unknown,
     describe,
     parameter,
+    same_scalar,
+    some_of,
 )
 
 __all__ = [
     "KINDS",
     "NEURON_PARAMETERS",
     "PER_STEP",
+    "SECONDS",
     "SYNAPSE_PARAMETERS",
     "UNKNOWN",
     "Array",
@@ -98,6 +104,7 @@ __all__ = [
     "Opaque",
     "Origin",
     "Output",
+    "Padding",
     "Parameter",
     "Path",
     "PerStep",
@@ -127,7 +134,13 @@ __all__ = [
     "expect_checkpoint",
     "is_weighted",
     "neuron_names",
+    "neurons_behind",
     "parameter",
+    "placed",
+    "same_scalar",
+    "sides_of",
+    "some_of",
+    "type_name",
     "typed_neuron",
     "with_parameter",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -49,8 +50,10 @@ class PerStep(enum.Enum):
 PER_STEP: Final = PerStep.PER_STEP
 
 #: Seconds in one of each unit of time that the model converts between.
+#: The units of time, in seconds.
 SECONDS: Final[Mapping[str, float]] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _NUMBERS = (int, float, np.integer, np.floating)
+_GREATEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Quantity:
     Parameters
     ----------
     value : float
-        The number as the source states it: above 0 and finite.
+        The number as the source states it: above 0 and finite; a whole one is kept as a float.
     unit : str
         One of ``s``, ``ms``, ``us``, ``ns``.
 
@@ -84,10 +87,11 @@ class Quantity:
                 f"{self.unit!r} is not a unit of time; expected one of {', '.join(SECONDS)}"
             )
         number = isinstance(self.value, _NUMBERS) and not isinstance(self.value, bool)
-        if not number or not 0 < self.value < float("inf"):
+        if not number or not 0 < self.value <= _GREATEST:
             raise CheckpointError(
                 f"a time must be a finite number above 0, found {self.value!r} {self.unit}"
             )
+        object.__setattr__(self, "value", float(self.value))
 
     @property
     def seconds(self) -> float:
@@ -163,6 +167,33 @@ def _as_array(value: object) -> Array:
     if array.dtype.kind in "OUS":
         raise CheckpointError(f"a parameter must be a number or an array, not {value!r}")
     return array
+
+
+def same_scalar(a: Any, b: Any) -> bool:
+    """Whether two values of one type are the same; numbers are compared by their bits.
+
+    Examples
+    --------
+    >>> same_scalar(0.0, -0.0), same_scalar(float("nan"), float("nan"))
+    (False, True)
+    """
+    if isinstance(a, float):
+        return struct.pack("<d", a) == struct.pack("<d", b)
+    if isinstance(a, complex):
+        return same_scalar(a.real, b.real) and same_scalar(a.imag, b.imag)
+    return bool(a == b)
+
+
+def some_of(names: Sequence[str], most: int = 8) -> str:
+    """Return names for a message, not too many.
+
+    Examples
+    --------
+    >>> some_of(["fc1", "fc2", "fc3"], 2)
+    "'fc1', 'fc2' and 1 more"
+    """
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def parameter(value: Parameter | Array | float | Unknown) -> Parameter:

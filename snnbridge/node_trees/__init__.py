@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from snnbridge.node_trees.classes import WEIGHTED, class_of
 from snnbridge.node_trees.finding import WRAPPERS, find_net, is_flat_archive
-from snnbridge.node_trees.forms import Form
 from snnbridge.node_trees.fresh import container_of, laid_out
 from snnbridge.node_trees.live import is_net, nodes_of, put_state, state_of
 from snnbridge.node_trees.loading import nodes_in, put_nodes
@@ -30,7 +29,6 @@ __all__ = [
     "STEP_FILE",
     "WEIGHTED",
     "WRAPPERS",
-    "Form",
     "StateDict",
     "choose",
     "class_of",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnbridge import rules
+from snnbridge.document import AS_IT_IS, ArrayForm, channels_last
 from snnbridge.errors import CheckpointError
 from snnbridge.model import (
     UNKNOWN,
@@ -32,15 +33,7 @@ from snnbridge.model import (
 from snnbridge.model.values import Unknown
 from snnbridge.node_trees.brainstate import read_weights
 from snnbridge.node_trees.classes import CELLS, DYNAMIC, FAMILY
-from snnbridge.node_trees.forms import (
-    ARRAYS,
-    PLAIN,
-    Form,
-    channels_last,
-    role,
-    state_form,
-    states_of,
-)
+from snnbridge.node_trees.forms import ARRAYS, role, state_form, states_of
 
 _UNSTATED = Parameter(UNKNOWN)
 _NEURON_STATES = frozenset({"V", "spike", "input", "t_last_spike", "refractory"})
@@ -153,7 +146,7 @@ def _dynamic(
             variable = names.get(attribute, attribute)
             roles[key], state[variable] = "", (key, value)
         elif attribute in parameters:
-            parameter, form = parameters[attribute], channels_last(value.ndim, 0)
+            parameter, form = parameters[attribute], channels_last(value.ndim)
             unit = rules.get("brainpy", kind).arguments[attribute].unit
             roles[key] = role("p", parameter, form)
             held[parameter] = Parameter(form.held(value), unit)
@@ -161,7 +154,7 @@ def _dynamic(
             return None
     states, forms = _states({k: value for k, (_, value) in state.items()}, batch_axis)
     roles |= {key: role("s", k, forms[k]) for k, (key, _) in state.items()}
-    usual = usual and len(state) == len(roles) and all(f is PLAIN for f in forms.values())
+    usual = usual and len(state) == len(roles) and all(f is AS_IT_IS for f in forms.values())
     found = layer(name, _shape(states), held, origin=_origin(kind))
     return Node(found, states, None if usual else roles)
 
@@ -186,7 +179,7 @@ def _origin(kind: str) -> Origin:
 
 def _states(
     state: Mapping[str, Array], batch_axis: Any
-) -> tuple[dict[str, StateVariable], dict[str, Form]]:
+) -> tuple[dict[str, StateVariable], dict[str, ArrayForm]]:
     """Tell the batch axis as far as the arrays do, and put channels first.
 
     An array of one axis has no batch. Where spikes are floats the node ran in training mode,
@@ -195,7 +188,7 @@ def _states(
     if batch_axis is ...:
         batch_axis = 0 if "spike" in state and state["spike"].dtype.kind not in "biu" else UNKNOWN
     states: dict[str, StateVariable] = {}
-    forms: dict[str, Form] = {}
+    forms: dict[str, ArrayForm] = {}
     for name, array in state.items():
         axis = None if array.ndim < 2 else batch_axis
         forms[name] = state_form(array.ndim, axis)

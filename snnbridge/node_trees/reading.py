@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from snnbridge.errors import OptionError
-from snnbridge.model import UNKNOWN, Layer, Path, SNNCheckpoint, SourceInfo, StateVariable, Tree
+from snnbridge.model import (
+    UNKNOWN,
+    Layer,
+    Path,
+    SNNCheckpoint,
+    SourceInfo,
+    StateVariable,
+    Tree,
+    some_of,
+)
 from snnbridge.node_trees.brainstate import owner_of
 from snnbridge.node_trees.classes import (
     CONSTANT,
@@ -140,7 +149,7 @@ class _Reader:
         if absent:
             raise OptionError(
                 f"classes names {absent[0]!r}, which is no node; there are "
-                f"{some([owner_of(key) for key in net])}"
+                f"{some_of([owner_of(key) for key in net])}"
             )
 
     def _entry(self, key: str, value: dict[str, Any]) -> None:
@@ -176,7 +185,7 @@ class _Reader:
         if self.weightless:
             notes.append(_no_weights(self.weightless))
         if others := other_nets(tree, place):
-            notes.append(f"networks stand under {some(others)} too; read one with net=KEY")
+            notes.append(f"networks stand under {some_of(others)} too; read one with net=KEY")
         kinds = dict.fromkeys(class_of(key) for key, value in self.layout.items() if value == {})
         if used := [kind for kind in kinds if kind in INTEGRATORS]:
             notes.append(
@@ -185,31 +194,25 @@ class _Reader:
             )
         if self.unnamed:
             notes.append(
-                f"the classes of {some([owner_of(name) for name in self.unnamed])} are not told by "
-                "their names; state them with classes=NODE=CLASS,..."
+                f"the classes of {some_of([owner_of(name) for name in self.unnamed])} are not told "
+                "by their names; state them with classes=NODE=CLASS,..."
             )
         if self.misnamed:
             notes.append(
-                f"the entries of {some(self.misnamed)} are not those of the classes that their "
+                f"the entries of {some_of(self.misnamed)} are not those of the classes that their "
                 "names speak of"
             )
         if self.constant:
             notes.append(
-                f"{some(self.constant)} hold no weights: they are another node's, or, outside "
+                f"{some_of(self.constant)} hold no weights: they are another node's, or, outside "
                 "training mode, constants"
             )
         return notes
 
 
-def some(names: list[str], most: int = 8) -> str:
-    """Show some of many names."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
 def _no_weights(names: list[str]) -> str:
     return (
-        f"no weights stand in the file for {some(names)}: the network was built outside training "
-        "mode, where BrainPy's weights are no variables and are not saved; build it within "
-        "bm.training_environment(), or save it with snnbridge.frameworks.brainpy.export"
+        f"no weights stand in the file for {some_of(names)}: the network was built outside "
+        "training mode, where BrainPy's weights are no variables and are not saved; build it "
+        "within bm.training_environment(), or save it with snnbridge.frameworks.brainpy.export"
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from snnbridge import rules
+from snnbridge.document import AS_IT_IS, ArrayForm
 from snnbridge.model import (
     UNKNOWN,
     Array,
@@ -23,8 +24,6 @@ from snnbridge.model import (
 from snnbridge.node_trees.classes import FAMILY, class_of
 from snnbridge.node_trees.forms import (
     ARRAYS,
-    PLAIN,
-    Form,
     parse_role,
     role,
     state_form,
@@ -37,7 +36,7 @@ RESERVED = "snnbridge"
 _WRAPPERS = ("net", "model", "network")
 _CURRENT = {"g": "i"}
 #: A layer's array that BrainPy keeps: its attribute there, the array, and its form there.
-_Slot = tuple[str, Array, Form]
+_Slot = tuple[str, Array, ArrayForm]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +49,14 @@ class StateDict:
         Views of the checkpoint's arrays, numbers, text and dicts.
     net : tuple of str
         The path of the net in it.
-    places : dict of path to (path, Form)
+    places : dict of path to (path, ArrayForm)
         For each array of the checkpoint that stands in the tree: under the path that
         :func:`snnbridge.differences` gives it, its path in the tree and its form there.
     """
 
     tree: dict[str, Tree]
     net: Path
-    places: dict[Path, tuple[Path, Form]]
+    places: dict[Path, tuple[Path, ArrayForm]]
 
 
 def to_tree(checkpoint: SNNCheckpoint) -> StateDict:
@@ -92,8 +91,8 @@ def to_tree(checkpoint: SNNCheckpoint) -> StateDict:
     arranger = _Arranger(checkpoint, layout, net)
     entries = arranger.arrange(beside if isinstance(beside, dict) else {})
     tree = _nested(entries, layout, net, training)
-    places: dict[Path, tuple[Path, Form]] = {
-        ("training", *path): (path, PLAIN)
+    places: dict[Path, tuple[Path, ArrayForm]] = {
+        ("training", *path): (path, AS_IT_IS)
         for path in _arrays(training, ())
         if _at(tree, path) is _at(training, path)
     }
@@ -167,12 +166,12 @@ class _Arranger:
         self.layers = checkpoint.layers
         self.layout = layout
         self.net = net
-        self.places: dict[Path, tuple[Path, Form]] = {}
+        self.places: dict[Path, tuple[Path, ArrayForm]] = {}
         self.pending = {name: _slots(layer) for name, layer in self.layers.items()}
         for (name, variable), held in checkpoint.state.items():
             attribute = _attribute(self.layers[name], variable)
             dynamic = isinstance(self.layers[name], Neuron | Synapse)
-            form = state_form(held.value.ndim, held.batch_axis) if dynamic else PLAIN
+            form = state_form(held.value.ndim, held.batch_axis) if dynamic else AS_IT_IS
             self.pending[name][role("s", variable)] = (attribute, held.value, form)
         for name, parameter in layout.apart:
             self.pending.get(name, {}).pop(role("p", parameter), None)
@@ -250,7 +249,7 @@ class _Arranger:
         into.update(held)
         for below in _arrays(held.get(path[-1]), ()):
             model = ("layers", layer.name, "settings", name, *below)
-            self.places[model] = ((*self.net, *path, *below), PLAIN)
+            self.places[model] = ((*self.net, *path, *below), AS_IT_IS)
 
 
 def _asked(layer: Layer, letter: str, name: str) -> _Slot | None:
@@ -258,7 +257,7 @@ def _asked(layer: Layer, letter: str, name: str) -> _Slot | None:
     if letter != "p" or not isinstance(layer, Neuron | Synapse):
         return None
     held = layer.parameters.get(name)
-    return None if held is None or held.value is UNKNOWN else ("", held.value, PLAIN)
+    return None if held is None or held.value is UNKNOWN else ("", held.value, AS_IT_IS)
 
 
 def _slots(layer: Layer) -> dict[str, _Slot]:
@@ -267,7 +266,7 @@ def _slots(layer: Layer) -> dict[str, _Slot]:
     if isinstance(layer, Opaque):
         for name, held in layer.parameters.items():
             if held.value is not UNKNOWN:
-                found[role("p", name)] = (name, held.value, PLAIN)
+                found[role("p", name)] = (name, held.value, AS_IT_IS)
         return found
     for attribute, (name, form) in ARRAYS.get(type(layer), {}).items():
         value = getattr(layer, name)

@@ -22,7 +22,7 @@ from snnbridge.model import (
     SNNCheckpoint,
     SumPool,
 )
-from snnbridge.rewrites.parts import edges_of, entry, is_tied, known, replaced
+from snnbridge.rewrites.parts import edges_of, entry, is_tied, known, only_source, replaced
 
 
 def with_folded_norm(
@@ -51,7 +51,7 @@ def with_folded_norm(
     layer = checkpoint.layers[name]
     if not isinstance(layer, BatchNorm):
         raise CheckpointError(f"layer {name!r} is no BatchNorm")
-    before = _only_source(checkpoint, name)
+    before = only_source(checkpoint, name)
     mean, variance, epsilon = (_value(layer, key) for key in ("mean", "variance", "epsilon"))
     weight, bias = (
         _value(layer, key) if key in layer.parameters else default
@@ -95,7 +95,7 @@ def with_sum_pool(checkpoint: SNNCheckpoint, name: str) -> tuple[SNNCheckpoint, 
     if layer.padding is UNKNOWN or layer.padding == "same" or any(map(any, layer.padding)):
         raise CheckpointError(f"layer {name!r} averages over padding, too")
     share = np.asarray(1.0 / np.prod(layer.window))
-    beside = _only_source(checkpoint, name)
+    beside = only_source(checkpoint, name)
     held = None if beside is None else with_output(beside, share, None)
     if held is None:
         beside = _only_target(checkpoint, name)
@@ -157,15 +157,6 @@ def _value(layer: Layer, name: str) -> Array:
     if found is None:
         raise CheckpointError(f"layer {layer.name!r}: {name} is unknown")
     return found.astype(np.float64)
-
-
-def _only_source(checkpoint: SNNCheckpoint, name: str) -> Layer | None:
-    """Return the layer that alone feeds another, feeds nothing else and shares no weights."""
-    edges = list(edges_of(checkpoint))
-    before = [c.source for c in edges if c.target == name]
-    alone = len(before) == 1 and [c.source for c in edges].count(before[0]) == 1
-    alone = alone and not is_tied(checkpoint, before[0])
-    return checkpoint.layers[before[0]] if alone else None
 
 
 def _only_target(checkpoint: SNNCheckpoint, name: str) -> Layer | None:

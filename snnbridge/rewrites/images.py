@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 
 from snnbridge.errors import CheckpointError
 from snnbridge.ledger import Entry
-from snnbridge.model import UNKNOWN, Flatten, Layer, Shape, SNNCheckpoint
+from snnbridge.model import UNKNOWN, Flatten, Shape, SNNCheckpoint
 from snnbridge.rewrites.parts import edges_of
 from snnbridge.rewrites.weights import with_flatten_order
-from snnbridge.simulator.shapes import flattened, shape_in, shape_out
+from snnbridge.simulator.graph_shapes import shapes_of
+from snnbridge.simulator.shapes import flattened
 
 
 def with_image_order(
@@ -47,7 +47,7 @@ def with_image_order(
         if only not in (None, name):
             continue
         held = layer.input_shape
-        shape = taken_shapes(checkpoint).get(name) if held is UNKNOWN else held
+        shape = _taken_shapes(checkpoint).get(name) if held is UNKNOWN else held
         if shape is not None and len(shape) == 1:
             continue  # one axis has no order
         if not shape:
@@ -71,7 +71,7 @@ def _check_shared(checkpoint: SNNCheckpoint, name: str) -> None:
                 raise CheckpointError(f"layer {layer!r} behind {name!r} shares its weights")
 
 
-def taken_shapes(checkpoint: SNNCheckpoint) -> dict[str, Shape]:
+def _taken_shapes(checkpoint: SNNCheckpoint) -> dict[str, Shape]:
     """Return the shapes that layers take, as far as the layers before them tell.
 
     Raises
@@ -79,28 +79,5 @@ def taken_shapes(checkpoint: SNNCheckpoint) -> dict[str, Shape]:
     CheckpointError
         If the connections are not known, or a layer does not take what feeds it.
     """
-    taken: dict[str, Shape] = {}
-    given: dict[str, Shape] = {}
-    pending = deque(checkpoint.layers)
-    follows: dict[str, list[str]] = {}
-    for edge in edges_of(checkpoint):
-        follows.setdefault(edge.source, []).append(edge.target)
-    while pending:
-        name = pending.popleft()
-        layer = checkpoint.layers[name]
-        shape = taken.get(name) or shape_in(layer)
-        if name in given or shape is None:
-            continue
-        taken[name] = shape
-        found = shape_out(layer, shape) if _is_known(layer) else None
-        if found is not None:
-            given[name] = found
-            taken.update((x, found) for x in follows.get(name, ()) if x not in taken)
-            pending += follows.get(name, ())
+    taken, _ = shapes_of(checkpoint.layers, edges_of(checkpoint), strict=True)
     return taken
-
-
-def _is_known(layer: Layer) -> bool:
-    """Whether a window's size and steps are known."""
-    settings = ("stride", "padding", "dilation", "groups", "window", "start", "end")
-    return all(getattr(layer, key, None) is not UNKNOWN for key in settings)

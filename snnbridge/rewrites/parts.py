@@ -68,6 +68,23 @@ def is_tied(checkpoint: SNNCheckpoint, name: str) -> bool:
     return any(path[0] == name for tie in checkpoint.ties for path in tie)
 
 
+def only_source(checkpoint: SNNCheckpoint, name: str, *, but: str | None = None) -> Layer | None:
+    """Return the layer that alone feeds another, feeds nothing else and shares no weights.
+
+    Parameters
+    ----------
+    checkpoint : SNNCheckpoint
+    name : str
+    but : str, optional
+        A layer that may feed it besides.
+    """
+    edges = list(edges_of(checkpoint))
+    before = [c.source for c in edges if c.target == name and c.source != but]
+    alone = len(before) == 1 and [c.source for c in edges].count(before[0]) == 1
+    alone = alone and not is_tied(checkpoint, before[0])
+    return checkpoint.layers[before[0]] if alone else None
+
+
 def with_membrane(
     checkpoint: SNNCheckpoint, name: str, change: Callable[[Array], Array]
 ) -> dict[Path, StateVariable]:

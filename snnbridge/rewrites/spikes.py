@@ -95,7 +95,7 @@ def with_immediate_reset(checkpoint: SNNCheckpoint, name: str) -> Rewritten:
         return replaced(checkpoint, [new], state), entry(Status.REWRITTEN, name, reason)
     if timing is not ResetTiming.NEXT_AFTER_LEAK or layer.rule.reset is not Reset.SUBTRACT:
         raise CheckpointError(f"the reset of layer {name!r} has no immediate form")
-    amount = _amount(layer) / _decay(layer, checkpoint)
+    amount = _amount(layer) / _decay(layer)
     parameters = {**layer.parameters, "reset_amount": Parameter(amount.astype(_width(layer)))}
     new = replace(layer, parameters=parameters, rule=now)
     state = _after_reset(checkpoint, layer, amount)
@@ -116,7 +116,7 @@ def _amount(layer: Neuron) -> Array:
     return np.asarray(stated(layer, "threshold"), np.float64) - np.asarray(base, np.float64)
 
 
-def _decay(layer: Neuron, checkpoint: SNNCheckpoint) -> Array:
+def _decay(layer: Neuron) -> Array:
     rule: NeuronRule = layer.rule
     if rule.scheme not in (Scheme.STATED, Scheme.CLAMPED):
         raise CheckpointError(f"layer {layer.name!r} does not state its decay")

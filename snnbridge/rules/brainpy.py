@@ -14,23 +14,19 @@ from snnbridge.model import (
     UNKNOWN,
     Clock,
     Compare,
-    Floor,
     InputGain,
-    Inputs,
     Neuron,
     NeuronRule,
     Refractory,
     Reset,
-    ResetTiming,
-    SpikeSource,
     StateVariable,
     Trace,
-    Width,
 )
 from snnbridge.rules.arguments import Argument
 from snnbridge.rules.brainpy_arguments import METHOD, SOURCE, time_constant
 from snnbridge.rules.brainpy_layers import LAYERS
 from snnbridge.rules.brainpy_synapses import SYNAPSES
+from snnbridge.rules.common import SPIKING
 from snnbridge.rules.releases import named
 from snnbridge.rules.table import Derived, Evidence, FrameworkClass
 
@@ -53,20 +49,8 @@ _SPK_RESET = Argument(
     help="reset in training mode, or that the net runs outside it",
 )
 _ALWAYS_HARD = Argument(choices=_HARD, default="hard", help="hard in every mode before 2.4.3")
-_LIF = NeuronRule(
-    input_gain=InputGain.COMPLEMENT,
-    inputs=Inputs.SUMMED,
-    compare=Compare.GREATER_EQUAL,
-    reset_timing=ResetTiming.NOW,
-    spike_from=SpikeSource.NEW,
-    floor=Floor.MAXIMUM,
-    refractory=Refractory.NONE,
-    clock=Clock.COUNTER,
-    spiking=True,
-    max_spikes=1,
-    output_delay=0,
-    width=Width.FLOAT32,
-    trace=Trace.RESET,
+_LIF = replace(  # the method of integration says the form
+    SPIKING, form=UNKNOWN, input_gain=InputGain.COMPLEMENT, compare=Compare.GREATER_EQUAL
 )
 _LIF_REF = replace(_LIF, refractory=Refractory.HOLD_TESTED, clock=Clock.FLOAT32_TIME)
 _READOUT = replace(_LIF, spiking=False, reset=Reset.NONE, trace=Trace.RAW)

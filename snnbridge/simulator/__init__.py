@@ -8,7 +8,7 @@ from __future__ import annotations
 from snnbridge.simulator.coefficients import coefficients
 from snnbridge.simulator.result import Block, Simulation, State
 from snnbridge.simulator.simulator import Simulator, simulate
-from snnbridge.simulator.unknowns import missing_values
+from snnbridge.simulator.unknowns import missing_values, refuse_unknown
 
 __all__ = [
     "Block",
@@ -17,5 +17,6 @@ __all__ = [
     "State",
     "coefficients",
     "missing_values",
+    "refuse_unknown",
     "simulate",
 ]

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 
 from snnbridge.errors import CheckpointError
-from snnbridge.model import UNKNOWN, Array, Neuron, PerStep, Quantity, Synapse, TimeStep, Width
+from snnbridge.model import (
+    UNKNOWN,
+    Array,
+    Neuron,
+    PerStep,
+    Quantity,
+    Shape,
+    Synapse,
+    TimeStep,
+    Width,
+)
 from snnbridge.model.values import SECONDS
 
 
@@ -18,15 +28,26 @@ def width_of(layer: Neuron | Synapse) -> np.dtype[Any]:
 
 
 class Numbers:
-    """One layer's parameters as float64 arrays of its shape."""
+    """One layer's parameters as float64 arrays of its shape, or of theirs where it states none."""
 
     def __init__(self, layer: Neuron | Synapse, dt: TimeStep) -> None:
         self.layer = layer
         self.dt = dt
         self.width = width_of(layer)
-        shape = () if layer.shape is UNKNOWN else layer.shape
+        if layer.shape is UNKNOWN:
+            self.shape = self._common()
+            return
         receptors = layer.receptors if isinstance(layer, Synapse) else 1
-        self.shape = shape if receptors == 1 else (*shape, receptors)
+        self.shape = layer.shape if receptors == 1 else (*layer.shape, receptors)
+
+    def _common(self) -> Shape:
+        """Return the shape to which all parameters broadcast."""
+        held = (parameter.value for parameter in self.layer.parameters.values())
+        shapes = [np.asarray(value).shape for value in held if value is not UNKNOWN]
+        try:
+            return np.broadcast_shapes(*shapes)
+        except ValueError:
+            raise self.refuse(f"its parameters of shapes {shapes} do not fit each other") from None
 
     def refuse(self, reason: str) -> CheckpointError:
         """Return the error for a value that no step can be made of."""

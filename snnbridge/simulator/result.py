@@ -14,9 +14,6 @@ from snnbridge.model import UNKNOWN, Array, Path, Shape, StateVariable
 #: The state of a clock that counts from the last spike, and when a neuron spiked that never did.
 CLOCK, NEVER = "t_last_spike", -1e7
 
-#: What can be recorded of a layer.
-VARIABLES = ("spikes", "v", "i", "output")
-
 
 class State(dict[Path, StateVariable]):
     """The state after a simulation: by (layer, variable), each of shape (batch, ...).

@@ -115,14 +115,13 @@ def _conv_shape(layer: Conv1d | Conv2d, shape: Shape) -> Shape:
 
 def _pool_shape(layer: Pool, shape: Shape) -> Shape:
     window = layer.window
-    if len(shape) <= len(window):  # type: ignore[arg-type]
+    if len(shape) != len(window) + 1:  # type: ignore[arg-type]
         raise CheckpointError(
             f"layer {layer.name!r} ({layer.kind}) has a window {window}, but gets shape {shape}; "
-            "expected one axis of channels more"
+            "expected the channels, and one axis for each number of the window"
         )
     ones = (1,) * len(window)  # type: ignore[arg-type]
-    axes = len(shape) - len(window)  # type: ignore[arg-type]
-    return (*shape[:axes], *placed(layer, shape[axes:], window, ones))  # type: ignore[arg-type]
+    return (shape[0], *placed(layer, shape[1:], window, ones))  # type: ignore[arg-type]
 
 
 def taps(

@@ -55,7 +55,7 @@ class Simulator:
     --------
     >>> import numpy as np
     >>> from snnbridge import Connection, Linear, SNNCheckpoint, rules
-    >>> lif = rules.get("snntorch", "Leaky").build("lif", shape=(1,), beta=0.5, threshold=1.0)
+    >>> lif = rules.snntorch.Leaky("lif", shape=(1,), beta=0.5, threshold=1.0)
     >>> net = SNNCheckpoint([Linear("fc", np.ones((1, 2), np.float32)), lif],
     ...                     connections=[Connection("fc", "lif")])
     >>> simulator = Simulator(net)
@@ -230,7 +230,7 @@ def simulate(
     >>> import numpy as np
     >>> from snnbridge import Connection, Linear, SNNCheckpoint, rules
     >>> from snnbridge import simulate
-    >>> lif = rules.get("snntorch", "Leaky").build("lif", shape=(1,), beta=0.5, threshold=1.0)
+    >>> lif = rules.snntorch.Leaky("lif", shape=(1,), beta=0.5, threshold=1.0)
     >>> net = SNNCheckpoint([Linear("fc", np.ones((1, 2), np.float32)), lif],
     ...                     connections=[Connection("fc", "lif")])
     >>> simulate(net, np.ones((3, 1, 2), np.float32)).spikes["lif"].ravel()

@@ -34,7 +34,8 @@ from typing import Any, TypeAlias
 from snnbridge import rules
 from snnbridge.errors import CheckpointError, SpecError
 from snnbridge.model import UNKNOWN, Connection, Layer, SNNCheckpoint, SourceInfo, Subgraph, Unknown
-from snnbridge.spec import composite, nesting, network
+from snnbridge.simulator.graph_shapes import infer_shapes
+from snnbridge.spec import composite, nesting, network, pools
 from snnbridge.spec.classes import with_class
 from snnbridge.spec.layers import Shared, apply_layer, new_layer, takes
 from snnbridge.spec.loading import load
@@ -104,6 +105,7 @@ def _apply(checkpoint: SNNCheckpoint, spec: Spec, name: str) -> SNNCheckpoint:
     layers = dict(checkpoint.layers)
     known = dict(nesting.inner_layers(layers))
     own, synapses = composite.parted(own, known, spec, checkpoint)
+    own = pools.with_axes(own, known, spec, checkpoint)
     added = {key: new_layer(key, value) for key, value in own.items() if key not in known}
     layers |= added
     known |= added
@@ -127,7 +129,7 @@ def _apply(checkpoint: SNNCheckpoint, spec: Spec, name: str) -> SNNCheckpoint:
     else:
         edges = composite.wired(edges, synapses)
     if edges is not UNKNOWN:
-        layers = network.infer_shapes(layers, edges)
+        layers = infer_shapes(layers, edges)
     return replace(
         checkpoint,
         layers=layers,
@@ -156,7 +158,7 @@ def _shared(spec: Spec, layers: Iterable[Layer]) -> Shared:
     if version is not UNKNOWN and rules.release(version) is None:
         raise SpecError(f'version must be like "2.8.2", not {short(version)}')
     arguments = {key: value for key, value in spec.items() if key not in _TOP}
-    one_of_each = {layer.origin: layer for layer in layers}
+    one_of_each = {(layer.origin, layer.kind): layer for layer in layers}
     for key in arguments:
         if not any(takes(layer, key) for layer in one_of_each.values()):
             raise SpecError(f"{key!r} is neither a key of a spec nor an argument of any layer")

@@ -17,6 +17,11 @@ from snnbridge.spec.settling import keep, refusal, settled
 from snnbridge.spec.values import POTENTIALS, flag
 from snnbridge.spec.words import Words, by_model_name, sorted_out
 
+#: Settings of the model's layers that a spec may state for all at once.
+_SETTINGS = (
+    "stride", "padding", "dilation", "groups", "window", "count_padding", "order", "start", "end",
+)  # fmt: skip
+
 
 @dataclass
 class Shared:
@@ -128,6 +133,8 @@ def apply_layer(
 
 def takes(layer: Layer, key: str) -> bool:
     """Whether a layer's class has an argument, in one of its releases or by the model's name."""
+    if key in _SETTINGS and hasattr(layer, key):
+        return True
     if layer.origin is None:
         return False
     releases = rules.releases(layer.origin.framework, layer.origin.kind)

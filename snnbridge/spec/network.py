@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -12,15 +11,12 @@ from snnbridge.errors import SpecError
 from snnbridge.model import (
     UNKNOWN,
     Connection,
-    Input,
     Layer,
-    Linear,
-    Neuron,
     Shape,
     SNNCheckpoint,
     StateVariable,
-    Synapse,
 )
+from snnbridge.simulator.graph_shapes import own_shape
 from snnbridge.spec.settling import same
 from snnbridge.spec.values import short, time_step
 
@@ -133,35 +129,6 @@ def stated_frozen(spec: Mapping[str, Any], checkpoint: SNNCheckpoint) -> list[st
     return list(frozen)
 
 
-def infer_shapes(layers: Mapping[str, Layer], edges: tuple[Connection, ...]) -> dict[str, Layer]:
-    """Give neurons and synapses the shape of what feeds them, where only one answer fits."""
-    found = dict(layers)
-    fed: dict[str, list[str]] = {}
-    for edge in edges:
-        fed.setdefault(edge.source, []).append(edge.target)
-    pending = deque(name for name in fed if shape_of(found.get(name)) is not None)
-    while pending:
-        name = pending.popleft()
-        shape = shape_of(found[name]) or ()
-        for target in fed.get(name, ()):
-            layer = found.get(target)
-            if isinstance(layer, Neuron | Synapse) and layer.shape is UNKNOWN:
-                if isinstance(layer, Synapse) and layer.receptors != 1:
-                    continue
-                found[target] = replace(layer, shape=shape)
-                pending.append(target)
-    return found
-
-
-def shape_of(layer: Layer | None) -> Shape | None:
-    """Return what a layer gives, as far as it tells that by itself."""
-    if isinstance(layer, Linear) and layer.size[1] is not None:
-        return (layer.size[1],)
-    if isinstance(layer, Input | Neuron | Synapse) and layer.shape is not UNKNOWN:
-        return layer.shape
-    return None
-
-
 def batch_axes(
     checkpoint: SNNCheckpoint, layers: Mapping[str, Layer], stated: Mapping[str, Any]
 ) -> dict[tuple[str, ...], StateVariable]:
@@ -186,7 +153,7 @@ def batch_axes(
         if path[0] in stated:
             axis = _stated_axis(path, variable, stated[path[0]])
         elif axis is UNKNOWN:
-            axis = _only_axis(variable, shape_of(layers[path[0]]))
+            axis = _only_axis(variable, own_shape(layers[path[0]]))
         found[path] = replace(variable, batch_axis=axis)
     return found
 

@@ -9,6 +9,8 @@ from functools import cache
 from snnbridge import rules
 from snnbridge.model import (
     UNKNOWN,
+    Conv1d,
+    Conv2d,
     Layer,
     Neuron,
     Opaque,
@@ -34,6 +36,21 @@ _USUAL = ("tau", "decay", "resistance", "v_rest", "v_reset", "threshold", "tau_r
 _MOST_HELPED = 5000
 #: So many edges are shown whose delay is open.
 _MOST_EDGES = 20
+#: Layers that have no arrays, as a net with convolutions needs them.
+_WITHOUT_ARRAYS = """
+# A file of arrays does not hold the layers that have none. Add those that stand in a chain, like
+#   [layers.input]
+#   kind = "Input"
+#   shape = [1, 28, 28]         # channels, height, width
+#   [layers.pool1]
+#   kind = "MaxPool"            # or "AvgPool", "SumPool"
+#   window = 2                  # one number for all axes, or one for each: [2, 2]
+#   stride = 2
+#   padding = 0                 # an AvgPool has count_padding, too: true or false
+#   [layers.flatten]
+#   kind = "Flatten"
+#   order = "channels first"    # as in PyTorch; or "channels last"
+# What the convolutions have alike may stand once, at the top: stride = 1"""
 _HELP = {
     "spiking": "true, or false for a readout",
     "max_spikes": 'the most spikes in one step, or "none" for no limit',
@@ -81,7 +98,13 @@ def skeleton(checkpoint: SNNCheckpoint) -> str:
                 _head(name, layer),
                 *(_written(x if helped else (x[0], "")) for x in asked),
             ]
+    if checkpoint.connections is UNKNOWN and _has_windows(checkpoint):
+        lines += _WITHOUT_ARRAYS.splitlines()
     return "\n".join(lines) + "\n"
+
+
+def _has_windows(checkpoint: SNNCheckpoint) -> bool:
+    return any(isinstance(layer, Conv1d | Conv2d) for layer in checkpoint.layers.values())
 
 
 def _asked_of_network(checkpoint: SNNCheckpoint) -> Iterator[_Line]:

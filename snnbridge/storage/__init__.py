@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from snnbridge.storage.commit import recover
 from snnbridge.storage.digests import BLANK, digest_of, digest_so_far
 from snnbridge.storage.jsontext import dump_json, parse_json
-from snnbridge.storage.limits import Limits
+from snnbridge.storage.limits import TRUST, Limits
 from snnbridge.storage.sets import read_set
+from snnbridge.storage.signatures import first_member, is_empty_zip, is_hdf5, is_zip
 from snnbridge.storage.source import Source
 from snnbridge.storage.staged import StagedFile
 from snnbridge.storage.target import Target
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLANK",
+    "TRUST",
     "Limits",
     "Member",
     "NpyHeader",
@@ -45,6 +47,10 @@ __all__ = [
     "digest_of",
     "digest_so_far",
     "dump_json",
+    "first_member",
+    "is_empty_zip",
+    "is_hdf5",
+    "is_zip",
     "nbytes",
     "npy_array",
     "npy_header",

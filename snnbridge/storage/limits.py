@@ -63,6 +63,27 @@ class Limits:
     expansion_peak: int = 1032
     expansion_whole: int = 192 << 20
 
+    @classmethod
+    def for_text(cls, size: int, *, bytes_a_value: int = 8, **others: int) -> Limits:
+        """Give limits for a JSON text that is present: the longer it is, the more it may hold.
+
+        Parameters
+        ----------
+        size : int
+            Of the text, in bytes.
+        bytes_a_value : int
+            How many bytes of a long text one of its values has at least.
+        **others : int
+            Limits by name.
+
+        Examples
+        --------
+        >>> Limits.for_text(80_000_000).json_items
+        10000000
+        """
+        items = max(cls().json_items, size // bytes_a_value)
+        return cls(json_bytes=size, json_items=items, **others)
+
     def expanded(self, present: int) -> int:
         """Give the most bytes that ``present`` compressed bytes may expand to."""
         sparse = min(self.expansion_peak * present, self.expansion_whole)

@@ -70,29 +70,40 @@ def read_set(
     """
     names = [Path(path) for path in paths]
     head = Path(os.path.realpath(names[-1]))
-    seen: object = None
-    unchanged = 0
-    problem: Exception | None = None
-    for attempt in range(_TRIES):
-        found: object
+    patience = _Patience(head)
+    while True:
         try:
             sources = _open_all(names, head, staged or {}, follow=follow, trusted=trusted)
-            if belongs(sources):
-                return sources
-            problem, found = None, [source.identity for source in sources]
         except FileNotFoundError as error:
-            problem, found = error, str(error.filename)
-        unchanged = unchanged + 1 if found == seen else 0
-        seen = found
-        if unchanged >= _UNCHANGED and not _is_busy(head):
-            break
-        time.sleep(min(_FIRST_PAUSE * (attempt + 1), _LONGEST_PAUSE))
-    if problem is not None:
-        raise problem
-    raise IntegrityError(
-        f"{', '.join(repr(str(name)) for name in names)} do not belong together: the last "
-        "describes other contents; one of them was replaced or changed alone"
-    )
+            if patience.is_over(str(error.filename)):
+                raise
+            continue
+        if belongs(sources):
+            return sources
+        if patience.is_over([source.identity for source in sources]):
+            raise IntegrityError(
+                f"{', '.join(repr(str(name)) for name in names)} do not belong together: the last "
+                "describes other contents; one of them was replaced or changed alone"
+            )
+
+
+class _Patience:
+    """Waits while somebody replaces the files: until they stay as they are, and not for ever."""
+
+    def __init__(self, head: Path) -> None:
+        self._head = head
+        self._tries = self._unchanged = 0
+        self._seen: object = None
+
+    def is_over(self, found: object) -> bool:
+        """Say whether to stop after what was found; otherwise wait a little longer each time."""
+        self._tries += 1
+        self._unchanged = self._unchanged + 1 if found == self._seen else 0
+        self._seen = found
+        if self._tries == _TRIES or (self._unchanged >= _UNCHANGED and not _is_busy(self._head)):
+            return True
+        time.sleep(min(_FIRST_PAUSE * self._tries, _LONGEST_PAUSE))
+        return False
 
 
 def _open_all(

@@ -66,7 +66,7 @@ def open_to_read(path: str | Path, *, follow: bool = True) -> int:
     mode = os.fstat(descriptor).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         os.close(descriptor)
-        raise ReadError(f"{shown!r} is a pipe or a device; expected a file or a folder")
+        raise ReadError(f"{shown!r} is a pipe or a device, not a file")
     return descriptor
 
 

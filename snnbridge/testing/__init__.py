@@ -7,7 +7,7 @@ A whole suite for pytest, in three lines::
     class TestMine(FormatConformance):
         format = my_plugin.FORMAT
 
-Without pytest, :func:`check_format` does the same, and so does ``snnbridge check NAME``.
+Without pytest, :func:`check_format` does the same, and so does ``snnbridge check-format NAME``.
 ``snnbridge.testing.samples`` has the checkpoints, ``snnbridge.testing.strategies`` (which
 needs hypothesis) draws more. The public names stand in ``__init__.pyi``.
 """

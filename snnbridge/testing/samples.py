@@ -18,7 +18,6 @@ import numpy as np
 from snnbridge.model import (
     PER_STEP,
     UNKNOWN,
-    Array,
     AvgPool,
     BatchNorm,
     Connection,
@@ -42,28 +41,9 @@ from snnbridge.model import (
     Subgraph,
     SumPool,
     Synapse,
-    parameter,
 )
+from snnbridge.testing.array_samples import alone, floats, held, of_bits, of_dtypes, of_layouts
 from snnbridge.testing.rule_samples import of_rules, of_switches
-
-#: Every dtype that an array of a checkpoint may have, by name.
-DTYPES: Mapping[str, np.dtype[Any]] = {
-    **{
-        name: np.dtype(name)
-        for name in (
-            "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-            "float16", "float32", "float64", "longdouble", "complex64", "complex128", "U3", "S5",
-            "datetime64[D]", "V4",
-        )
-    },
-    **{
-        name: np.dtype(getattr(ml_dtypes, name))
-        for name in (
-            "bfloat16", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz",
-            "int4", "uint4",
-        )
-    },
-}  # fmt: skip
 
 #: Names as strangers give them.
 ODD_NAMES = ("", "/", "a/b", "..", "conv.0", "$array", "ヒ", "🧠", " ", "x" * 300, "a\nb", "0")
@@ -81,9 +61,9 @@ def samples() -> Mapping[str, SNNCheckpoint]:
     for part in (
         _sizes,
         _kinds,
-        _dtypes,
-        _bits,
-        _layouts,
+        of_dtypes,
+        of_bits,
+        of_layouts,
         _names,
         _around,
         _graphs,
@@ -101,65 +81,50 @@ def runnable() -> Mapping[str, SNNCheckpoint]:
 
 def small(name: str = "fc", seed: int = 0) -> SNNCheckpoint:
     """Return one linear layer of three inputs and two outputs, with weights of the seed."""
-    return SNNCheckpoint([Linear(name, _floats(seed, 2, 3))])
-
-
-def _floats(seed: int, *shape: int) -> Array:
-    """Return multiples of 1/64 between -2 and 2, so that sums of them are exact."""
-    numbers = np.random.default_rng(seed).integers(-128, 128, shape)
-    made: Array = (numbers / 64).astype(np.float32)
-    return made
-
-
-def _held(**values: Parameter | Array | float) -> dict[str, Parameter]:
-    return {name: parameter(value) for name, value in values.items()}
-
-
-def _alone(layer: Layer, **more: Any) -> SNNCheckpoint:
-    return SNNCheckpoint([layer], **more)
+    return SNNCheckpoint([Linear(name, floats(seed, 2, 3))])
 
 
 def _sizes() -> dict[str, SNNCheckpoint]:
-    many = [Linear(f"layer{i}", _floats(i, 2, 2)) for i in range(300)]
+    many = [Linear(f"layer{i}", floats(i, 2, 2)) for i in range(300)]
     edges = [Connection(f"layer{i}", f"layer{i + 1}") for i in range(299)]
     return {
         "no layers": SNNCheckpoint([]),
         "one linear layer": small(),
         "linear layers with biases": SNNCheckpoint(
-            [Linear(f"fc{i}", _floats(i, 3, 3), bias=_floats(9, 3)) for i in range(2)]
+            [Linear(f"fc{i}", floats(i, 3, 3), bias=floats(9, 3)) for i in range(2)]
         ),
         "hundreds of layers": SNNCheckpoint(many, edges),
         "layers in an order that no alphabet has": SNNCheckpoint(
-            [Linear(n, _floats(1, 1, 1)) for n in ("10", "9", "b", "a", "2", "B")]
+            [Linear(n, floats(1, 1, 1)) for n in ("10", "9", "b", "a", "2", "B")]
         ),
     }
 
 
 def _kinds() -> dict[str, SNNCheckpoint]:
     kinds: list[Layer] = [
-        Conv1d("layer", _floats(0, 4, 1, 3), bias=_floats(1, 4), stride=(2,), padding=((1, 0),),
+        Conv1d("layer", floats(0, 4, 1, 3), bias=floats(1, 4), stride=(2,), padding=((1, 0),),
                dilation=(2,), groups=2),
-        Conv2d("layer", _floats(0, 2, 3, 3, 5), padding="same"),
+        Conv2d("layer", floats(0, 2, 3, 3, 5), padding="same"),
         SumPool("layer", window=(2, 2), stride=(2, 2)),
         AvgPool("layer", window=(3,), stride=(2,), count_padding=True),
         MaxPool("layer", window=(2, 3)),
         Flatten("layer", order="channels last"),
-        Scale("layer", _floats(0, 3)),
-        BatchNorm("layer", mean=_floats(0, 3), variance=abs(_floats(1, 3)), weight=_floats(2, 3),
-                  bias=_floats(3, 3), epsilon=1e-5),
+        Scale("layer", floats(0, 3)),
+        BatchNorm("layer", mean=floats(0, 3), variance=abs(floats(1, 3)), weight=floats(2, 3),
+                  bias=floats(3, 3), epsilon=1e-5),
         Delay("layer", Parameter(np.array([1, 2, 3]), "step")),
         Input("layer", (2, 34, 34)),
         Output("layer", (10,)),
-        Synapse("layer", parameters=_held(tau=Parameter(5.0, "ms")), shape=(3,)),
-        Neuron("layer", parameters=_held(tau=Parameter(_floats(4, 3), "ms")), shape=(3,)),
-        Neuron("layer", model="izhikevich", parameters=_held(a=0.02, b=_floats(5, 3))),
-        Opaque("layer", _held(kernel=_floats(0, 2, 2), γ=np.array(1.0)),
+        Synapse("layer", parameters=held(tau=Parameter(5.0, "ms")), shape=(3,)),
+        Neuron("layer", parameters=held(tau=Parameter(floats(4, 3), "ms")), shape=(3,)),
+        Neuron("layer", model="izhikevich", parameters=held(a=0.02, b=floats(5, 3))),
+        Opaque("layer", held(kernel=floats(0, 2, 2), γ=np.array(1.0)),
                settings={"heads": 4, "deep": [{"a": None}], "mask": np.array([True, False])}),
-        Subgraph("layer", _by_name(Linear("fc", _floats(0, 2, 2)),
+        Subgraph("layer", _by_name(Linear("fc", floats(0, 2, 2)),
                                    Subgraph("deeper", _by_name(Linear("fc")))),
                  inputs={"in": "fc"}, outputs={"out": "fc"}),
     ]  # fmt: skip
-    made = {f"a layer of the kind {_kind_of(x)}": _alone(x) for x in kinds}
+    made = {f"a layer of the kind {_kind_of(x)}": alone(x) for x in kinds}
     made["layers of which nothing is known"] = SNNCheckpoint(
         [Linear("fc"), Conv2d("conv"), Neuron("lif"), Synapse("syn"), BatchNorm("bn")]
     )
@@ -175,64 +140,8 @@ def _kind_of(layer: Layer) -> str:
     return f"{layer.kind} of a plugin" if custom else layer.kind
 
 
-def _dtypes() -> dict[str, SNNCheckpoint]:
-    return {
-        f"an array of {name}": _alone(Opaque("layer", _held(x=_array_of(dtype))))
-        for name, dtype in DTYPES.items()
-    }
-
-
-def _array_of(dtype: np.dtype[Any]) -> Array:
-    if dtype.kind in "US":
-        return np.array([["a", "", "bcd"], ["ab", "c", ""]], dtype)
-    if dtype.kind == "M":
-        return np.arange(6).astype("datetime64[D]").reshape(2, 3)
-    if dtype.kind == "V" and dtype.name == "void32":
-        return np.frombuffer(bytes(range(24)), dtype).reshape(2, 3)
-    made: Array = np.array([[0, 1, 2], [3, 4, 5]]).astype(dtype)
-    return made
-
-
-def _bits() -> dict[str, SNNCheckpoint]:
-    nans = np.array([0x7FC00000, 0x7F800001, 0xFFC12345, 0x80000000, 0x7F800000], np.uint32)
-    doubles = np.array([0x7FF0000000000001, 0xFFF8000000000ABC, 1 << 63], np.uint64)
-    numbers: dict[str, Array] = {
-        "float32": np.broadcast_to(nans.view(np.float32), (3, 5)).copy(),
-        "float64": np.broadcast_to(doubles.view(np.float64), (2, 3)).copy(),
-        "float16": np.array([[0x7E01, 0x8000, 0x0001]], np.uint16).view(np.float16),
-    }
-    shapes = {"empty": (0, 3), "of no rows and columns": (0, 0), "large": (64, 1000)}
-    return {
-        **{
-            f"NaN payloads, infinities and -0 in {name}": _alone(Linear("fc", array))
-            for name, array in numbers.items()
-        },
-        **{
-            f"an array that is {name}": _alone(Linear("fc", _floats(1, *shape)))
-            for name, shape in shapes.items()
-        },
-        "an array of no axes": _alone(Opaque("layer", _held(x=np.array(1.5, np.float32)))),
-        "an array of seven axes": _alone(Opaque("layer", _held(x=_floats(1, 1, 2, 1, 2, 1, 3, 2)))),
-    }
-
-
-def _layouts() -> dict[str, SNNCheckpoint]:
-    array = _floats(3, 4, 6)
-    frozen = array.copy()
-    frozen.flags.writeable = False
-    layouts = {
-        "in Fortran order": np.asfortranarray(array),
-        "strided": _floats(3, 8, 12)[::2, ::-2],
-        "of broadcast rows": np.broadcast_to(array[0], (4, 6)),
-        "big-endian": array.astype(">f4"),
-        "read-only": frozen,
-        "transposed": _floats(3, 6, 4).T,
-    }
-    return {f"an array {name}": _alone(Linear("fc", x)) for name, x in layouts.items()}
-
-
 def _names() -> dict[str, SNNCheckpoint]:
-    array = _floats(2, 2, 2)
+    array = floats(2, 2, 2)
     return {
         "odd names": SNNCheckpoint(
             [Linear(name, array) for name in ODD_NAMES],
@@ -249,7 +158,7 @@ def _names() -> dict[str, SNNCheckpoint]:
 def _around() -> dict[str, SNNCheckpoint]:
     """Everything that a training run keeps beside its network."""
     net = SNNCheckpoint(
-        [Linear("fc", _floats(0, 3, 3)), Neuron("lif", shape=(3,))], [Connection("fc", "lif")]
+        [Linear("fc", floats(0, 3, 3)), Neuron("lif", shape=(3,))], [Connection("fc", "lif")]
     )
     deep: dict[str, Any] = {"leaf": 1}
     for level in range(30):
@@ -264,22 +173,22 @@ def _around() -> dict[str, SNNCheckpoint]:
         "a training tree of every value": replace(net, training=_training()),
         "state with a batch axis": replace(
             net,
-            state={("lif", "v"): StateVariable(_floats(5, 8, 3), 0)},
+            state={("lif", "v"): StateVariable(floats(5, 8, 3), 0)},
             step=17,
         ),
         "state without a batch axis": replace(
-            net, state={("lif", "v"): StateVariable(_floats(5, 3), None)}
+            net, state={("lif", "v"): StateVariable(floats(5, 3), None)}
         ),
         "state of which the batch axis is not known": replace(
-            net, state={("lif", "v"): StateVariable(_floats(5, 3, 3), UNKNOWN)}, step=UNKNOWN
+            net, state={("lif", "v"): StateVariable(floats(5, 3, 3), UNKNOWN)}, step=UNKNOWN
         ),
         "a time step with a unit": replace(net, dt=Quantity(0.1, "ms")),
         "parameters per step": replace(net, dt=PER_STEP),
-        "a layer with a time step of its own": _alone(Neuron("lif", dt=Quantity(1e-3, "s"))),
-        "the source's class names": _alone(
+        "a layer with a time step of its own": alone(Neuron("lif", dt=Quantity(1e-3, "s"))),
+        "the source's class names": alone(
             Linear("fc", array, origin=Origin("brainpy", "Dense", "2.8.2"))
         ),
-        "what is trained": _alone(Linear("fc", Parameter(array, trainable=False), bias=None)),
+        "what is trained": alone(Linear("fc", Parameter(array, trainable=False), bias=None)),
         "shared arrays": SNNCheckpoint(
             [Linear("a", array), Linear("b", array)],
             ties=[frozenset({("a", "weight"), ("b", "weight")})],
@@ -299,7 +208,7 @@ def _training() -> dict[str, Any]:
         "nothing": None,
         "bytes": b"\x00\xff",
         "complex": 1 + 2j,
-        "moments": {"fc": {"m": _floats(7, 3, 3), "count": np.int32(3)}},
+        "moments": {"fc": {"m": floats(7, 3, 3), "count": np.int32(3)}},
         "bfloat16": np.arange(3).astype(ml_dtypes.bfloat16),
         "rng": np.array([0, 42], np.uint32),
         "": {"empty": {}, "list": []},
@@ -308,7 +217,7 @@ def _training() -> dict[str, Any]:
 
 def _graphs() -> dict[str, SNNCheckpoint]:
     def linear(name: str) -> Linear:
-        return Linear(name, _floats(len(name), 3, 3))
+        return Linear(name, floats(len(name), 3, 3))
 
     def chain(*edges: tuple[str, str, int]) -> list[Connection]:
         return [Connection(a, b, delay) for a, b, delay in edges]

@@ -36,6 +36,7 @@ def verify(
     inputs: Stimulus | Mapping[str, Stimulus] | None = None,
     tolerance: float = 0.0,
     latency: bool = False,
+    rounding: bool = False,
     progress: Callable[[str, int, int], object] | None = None,
 ) -> Verification:
     """Compare what two networks do under the same stimulus.
@@ -61,6 +62,9 @@ def verify(
     latency : bool
         Compare each layer as many steps later, or earlier, as what enters the network takes more or
         fewer steps to reach it on the right: another number of steps in all is no difference then.
+    rounding : bool
+        Whether the two are known to round otherwise. Samples that were made to hit a threshold then
+        count no longer from where rounding decides.
     progress : function of (phase, done, total), optional
 
     Returns
@@ -79,7 +83,7 @@ def verify(
     >>> import numpy as np
     >>> from snnbridge import Connection, Linear, SNNCheckpoint, rules, verify
     >>> def net(threshold):
-    ...     lif = rules.get("snntorch", "Leaky").build(
+    ...     lif = rules.snntorch.Leaky(
     ...         "lif", shape=(2,), beta=0.5, threshold=threshold)
     ...     return SNNCheckpoint([Linear("fc", np.eye(2, dtype=np.float32)), lif],
     ...                          connections=[Connection("fc", "lif")])
@@ -93,7 +97,9 @@ def verify(
         return Execution(left, right, tolerance).run(inputs, steps, seed, rate, progress)
     if not any(d.path[0] in _BEHAVIOUR for d in differences(left, right)):
         return Verification("identical")
-    return Comparison(left, right, tolerance, latency).run(inputs, steps, seed, rate, progress)
+    return Comparison(left, right, tolerance, latency, rounding).run(
+        inputs, steps, seed, rate, progress
+    )
 
 
 def _refuse_options(steps: int, seed: int, rate: float, tolerance: float) -> None:

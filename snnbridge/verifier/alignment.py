@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -100,6 +100,40 @@ class Alignment:
         """Return the left side's step at which what follows begins, and both sides from there."""
         sides = zip(self._within, (left, right), strict=True)
         return self._between.pair(*(_with_their_causes(lag, side) for lag, side in sides))
+
+
+@dataclass(slots=True)
+class Together:
+    """Hands on the same steps of all layers, of which some come later than others.
+
+    Parameters
+    ----------
+    layers : int
+        How many there are.
+    """
+
+    layers: int
+    _queues: list[_Queue] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._queues = [_Queue(0) for _ in range(self.layers)]
+
+    def put(self, layer: int, start: int, left: Signal, right: Signal) -> None:
+        """Take in what an alignment hands on."""
+        queue = self._queues[layer]
+        if not len(queue):
+            queue.start = start
+        queue.put([*left, *right])
+
+    def take(self, *, all: bool = False) -> Iterator[tuple[int, Signal, Signal]]:
+        """Yield each layer's next steps, the first of them and both sides; at last all of them."""
+        ends = [queue.start + len(queue) for queue in self._queues]
+        end = max(ends, default=0) if all else min(ends, default=0)
+        for queue in self._queues:
+            start, count = queue.start, min(max(0, end - queue.start), len(queue))
+            signal = queue.take(count)
+            half = len(signal) // 2
+            yield start, signal[:half], signal[half:]
 
 
 def _with_their_causes(lag: Lag, side: Signal) -> Signal:

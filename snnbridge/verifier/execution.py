@@ -13,7 +13,12 @@ from snnbridge.simulator import simulate
 from snnbridge.simulator.layout import network_of
 from snnbridge.simulator.network import Network
 from snnbridge.verifier.comparison import agreement, is_spiking, recorded, with_raw_traces
-from snnbridge.verifier.measures import count_readouts, count_spikes, shown_membranes
+from snnbridge.verifier.measures import (
+    count_readouts,
+    count_spikes,
+    shown_membranes,
+    unequal_readouts,
+)
 from snnbridge.verifier.result import LayerAgreement, Verification
 from snnbridge.verifier.stimulus import chosen
 from snnbridge.verifier.units import Unit
@@ -47,8 +52,8 @@ class Execution:
 
     def run(self, inputs: Any, steps: int, seed: int, rate: float, progress: Any) -> Verification:
         """Run both and compare; the arguments are those of :func:`snnbridge.verify`."""
-        given = chosen(inputs, self.raw, self.network, steps=steps, seed=seed, rate=rate)
-        steps, samples = next(iter(given.values())).shape[:2]
+        drive = chosen(inputs, self.raw, self.network, steps=steps, seed=seed, rate=rate)
+        given, (steps, samples) = drive.inputs, drive.size
         returned = self.engine(given)
         if not any(isinstance(layer, Neuron) for layer in self.network.layers.values()):
             return self._run_outputs(given, returned, (steps, samples), progress)
@@ -72,7 +77,8 @@ class Execution:
             theirs = _shaped(returned, (name, "output"), ours.shape)
             if theirs is not None:
                 x = LayerAgreement(name, name, int(np.prod(ours.shape[2:])), spiking=False)
-                count_readouts(x, 0, (ours, theirs), self.tolerance)
+                both = (ours, theirs)
+                count_readouts(x, 0, both, unequal_readouts(x, both, self.tolerance))
                 found.append(x)
         if not found:
             raise CheckpointError(
@@ -89,7 +95,7 @@ class Execution:
         v = _shaped(returned, (name, "v"), shape)
         own = shown.get((name, "v"))
         if not x.spiking:
-            count_readouts(x, 0, (own, v), self.tolerance)
+            count_readouts(x, 0, (own, v), unequal_readouts(x, (own, v), self.tolerance))
             return
         before_reset, theta = raw[name, "v"], Unit.of(self.network, name).threshold
         spikes = (raw[name, "spikes"], _shaped(returned, (name, "spikes"), shape))

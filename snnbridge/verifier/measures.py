@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snnbridge.model import Array
+from snnbridge.verifier.partings import rounding
 from snnbridge.verifier.result import Divergence, LayerAgreement
 from snnbridge.verifier.units import Unit, to_left
 
@@ -14,7 +15,14 @@ READOUT_TOLERANCE = 1e-4
 Pair = tuple[Array, Array]
 
 
-def count_spikes(x: LayerAgreement, start: int, spikes: Pair, v: Pair, threshold: Array) -> None:
+def count_spikes(
+    x: LayerAgreement,
+    start: int,
+    spikes: Pair,
+    v: Pair,
+    threshold: Array,
+    judged: Array | None = None,
+) -> None:
     """Count the spikes of both sides, and the places where they differ.
 
     Parameters
@@ -27,26 +35,48 @@ def count_spikes(x: LayerAgreement, start: int, spikes: Pair, v: Pair, threshold
         Shape ``(steps, batch, *layer shape)``; the membranes only to name them where spikes differ.
     threshold : numpy.ndarray
         Of the left side, shape (*layer shape).
+    judged : numpy.ndarray of bool, shape (steps, batch), optional
+        Where spikes count; everywhere by default.
     """
-    unequal = spikes[0] != spikes[1]
-    x.spikes_left += int(spikes[0].sum(dtype=np.int64))
-    x.spikes_right += int(spikes[1].sum(dtype=np.int64))
+    unequal = _where(judged, spikes[0] != spikes[1], other=False)
+    ours, theirs = (_where(judged, side, other=0) for side in spikes)
+    x.spikes_left += int(ours.sum(dtype=np.int64))
+    x.spikes_right += int(theirs.sum(dtype=np.int64))
     _count(x, start, unequal, v, threshold)
 
 
-def count_readouts(x: LayerAgreement, start: int, v: Pair, tolerance: float) -> None:
-    """Count the places where two readouts differ by more than a share of the largest value so far.
+def count_readouts(
+    x: LayerAgreement, start: int, v: Pair, unequal: Array, judged: Array | None = None
+) -> None:
+    """Count the places where two readouts differ.
+
+    Parameters
+    ----------
+    x : LayerAgreement
+        Is brought up to date.
+    start : int
+    v : pair of numpy.ndarray
+    unequal : numpy.ndarray of bool
+        As :func:`unequal_readouts` tells them.
+    judged : numpy.ndarray of bool, shape (steps, batch), optional
+        As for :func:`count_spikes`.
+    """
+    gap = _where(judged, _gap(*v), other=0.0)
+    x.largest_difference = max(x.largest_difference or 0.0, float(gap.max(initial=0.0)))
+    _count(x, start, _where(judged, unequal, other=False), v, np.full((), np.nan))
+
+
+def unequal_readouts(x: LayerAgreement, v: Pair, tolerance: float) -> Array:
+    """Return where two readouts differ by more than a share of the largest value so far.
 
     What comes later does not count, so that the verdict does not depend on the size of blocks.
     """
-    gap = _gap(*v)
     peaks = np.abs(v[0].reshape(len(v[0]), -1)).max(axis=1, initial=x.largest_value)
     peaks = np.maximum.accumulate(peaks)
     x.largest_value = float(peaks[-1])
     allowed = max(READOUT_TOLERANCE, tolerance) * np.maximum(peaks, 1e-30)
-    unequal = gap > allowed.reshape(-1, *(1,) * (gap.ndim - 1))
-    x.largest_difference = max(x.largest_difference or 0.0, float(gap.max(initial=0.0)))
-    _count(x, start, unequal, v, np.full((), np.nan))
+    unequal: Array = _gap(*v) > allowed.reshape(-1, *(1,) * (v[0].ndim - 1))
+    return unequal
 
 
 def count_close(x: LayerAgreement, gap: Array, margin: Array, allowed: Array) -> None:
@@ -70,20 +100,32 @@ def count_close(x: LayerAgreement, gap: Array, margin: Array, allowed: Array) ->
 
 
 def simulated_membranes(
-    x: LayerAgreement, v: Pair, units: tuple[Unit, Unit], tolerance: float
+    x: LayerAgreement,
+    v: Pair,
+    units: tuple[Unit, Unit],
+    tolerance: float,
+    judged: Array,
+    forgiven: Array,
 ) -> None:
-    """Compare potentials before the reset, those of the right side in the left one's unit."""
+    """Compare potentials before the reset, those of the right side in the left one's unit.
+
+    In the samples that are `forgiven`, shape (batch,), rounding at the threshold does not count.
+    """
     left, right = units[0], units[1].reshaped(units[0])
     theta = left.threshold
     factor, summand = to_left(left, right)
     gap = np.abs(v[0].astype(np.float64) - (v[1].astype(np.float64) * factor + summand))
-    margin = np.minimum(np.abs(v[0] - theta), np.abs((v[1] - right.threshold) * factor))
-    count_close(x, gap, margin, tolerance * np.abs(theta))
+    distances = np.abs(v[0] - theta), np.abs((v[1] - right.threshold) * factor)
+    if forgiven.any():
+        near = np.maximum(*distances) <= rounding((left, right), v)
+        gap[near & forgiven.reshape(-1, *(1,) * (gap.ndim - 2))] = 0.0
+    gap = _where(judged, gap, other=0.0)
+    count_close(x, gap, np.minimum(*distances), tolerance * np.abs(theta))
 
 
-def unjudged_membranes(x: LayerAgreement, v: Pair) -> None:
+def unjudged_membranes(x: LayerAgreement, v: Pair, judged: Array) -> None:
     """Compare states of a plugin's neurons, whose threshold is not known: any difference may do."""
-    gap = _gap(*v)
+    gap = _where(judged, _gap(*v), other=0.0)
     count_close(x, gap, np.zeros_like(gap), np.zeros(()))
 
 
@@ -93,6 +135,13 @@ def shown_membranes(
     """Compare potentials as layers show them; the left side knows how near the threshold is."""
     margin = np.abs(before_reset - threshold)
     count_close(x, _gap(*v), margin, tolerance * np.abs(threshold))
+
+
+def _where(judged: Array | None, values: Array, *, other: float) -> Array:
+    """Return values, and another where they do not count."""
+    if judged is None or judged.all():
+        return values
+    return np.where(judged.reshape(*judged.shape, *(1,) * (values.ndim - 2)), values, other)
 
 
 def _gap(left: Array, right: Array) -> Array:

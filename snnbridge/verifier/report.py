@@ -67,7 +67,7 @@ def _headline(found: Verification) -> str:
     text = (
         f'<p class="verdict {"good" if good else "bad"}">{found.verdict}</p>'
         f"<p>{escape(VERDICTS[found.verdict])}. {found.samples} samples of {found.steps} steps; "
-        f"layers were matched by {found.matched_by}.{_later(found)}</p>"
+        f"layers were matched by {found.matched_by}.{_later(found)}{_apart(found)}</p>"
     )
     if found.first is None:
         return text
@@ -83,6 +83,10 @@ def _headline(found: Verification) -> str:
 def _later(found: Verification) -> str:
     late = [f"{x.right} by {x.latency}" for x in found.layers if x.latency]
     return f" Steps that the second comes later: {escape(', '.join(late))}." if late else ""
+
+
+def _apart(found: Verification) -> str:
+    return f" {found.apart}." if found.apart else ""
 
 
 def _table(found: Verification) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite, isnan
 from typing import Any
+
+from snnbridge.verifier.partings import Partings
 
 #: Every verdict, and what it means.
 VERDICTS = {
     "identical": "no difference in arrays, rules and unknowns",
     "equivalent": "no spike differs, nor would under the membranes' differences",
-    "indeterminate": "no spike differs, but membranes differ by more than their margin",
+    "indeterminate": "rounding decides whether spikes differ",
     "different": "the networks do not do the same",
 }
 
@@ -145,6 +147,12 @@ class Verification:
         Of the stimulus.
     notes : tuple of str
         Sentences on what slowed it down.
+    hitting : tuple of int
+        The samples that were made to take a neuron to its threshold.
+    rounded : int
+        How many of them part where both potentials are within rounding of it.
+    rounding : bool
+        Whether those are left out of `layers` and of the verdict from there on.
     """
 
     verdict: str
@@ -153,6 +161,9 @@ class Verification:
     steps: int = 0
     samples: int = 0
     notes: tuple[str, ...] = ()
+    hitting: tuple[int, ...] = ()
+    rounded: int = 0
+    rounding: bool = False
 
     @classmethod
     def of(
@@ -162,13 +173,25 @@ class Verification:
         steps: int,
         samples: int,
         notes: Sequence[str] = (),
+        *,
+        partings: Partings | None = None,
     ) -> Verification:
         """Give the verdict on layers that were compared."""
-        if any(x.differing for x in layers):
+        only_rounded = partings is not None and partings.only_rounded
+        if any(x.differing for x in layers) and not only_rounded:
             verdict = "different"
         else:
-            verdict = "indeterminate" if any(x.close for x in layers) else "equivalent"
-        return cls(verdict, tuple(layers), matched_by, steps, samples, tuple(notes))
+            open_ = any(x.differing or x.close for x in layers)
+            verdict = "indeterminate" if open_ else "equivalent"
+        found = cls(verdict, tuple(layers), matched_by, steps, samples, tuple(notes))
+        if partings is None:
+            return found
+        return replace(
+            found,
+            hitting=tuple(int(n) for n in partings.hitting.nonzero()[0]),
+            rounded=partings.rounded,
+            rounding=partings.rounding,
+        )
 
     @property
     def first(self) -> tuple[LayerAgreement, Divergence] | None:
@@ -180,6 +203,14 @@ class Verification:
         assert layer.first is not None
         return layer, layer.first
 
+    @property
+    def apart(self) -> str:
+        """What became of the samples that were made to hit a threshold; nothing where all agree."""
+        if not self.rounded:
+            return ""
+        of = f"{self.rounded} of {len(self.hitting)} samples that were made to hit a threshold part"
+        return f"{of} where rounding decides{', and are left out from there on' * self.rounding}"
+
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {
@@ -188,6 +219,9 @@ class Verification:
             "matched_by": self.matched_by,
             "steps": self.steps,
             "samples": self.samples,
+            "hitting": list(self.hitting),
+            "rounded": self.rounded,
+            "rounding": self.rounding,
             "notes": list(self.notes),
             "layers": [layer.as_json() for layer in self.layers],
         }

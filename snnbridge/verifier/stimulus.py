@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -26,10 +27,35 @@ _DRIVEN = 6
 _BYTES_PER_ELEMENT = 17
 
 
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """What both networks get.
+
+    Parameters
+    ----------
+    inputs : mapping of str to numpy.ndarray
+        Shape ``(steps, batch, *layer shape)``, by input layer.
+    hitting : range
+        The samples that were made to take a neuron to its threshold.
+    is_made : bool
+        Whether it is not the user's own.
+    """
+
+    inputs: Mapping[str, Array]
+    hitting: range = field(default=range(0))
+    is_made: bool = True
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many steps and samples there are."""
+        steps, samples = next(iter(self.inputs.values())).shape[:2]
+        return steps, samples
+
+
 def chosen(
     inputs: Any, raw: SNNCheckpoint, network: Network, *, steps: int, seed: int, rate: float
-) -> dict[str, Array]:
-    """Return a stimulus by input layer: the given one, or one that is made.
+) -> Drive:
+    """Return a stimulus: the given one, or one that is made.
 
     Raises
     ------
@@ -44,17 +70,16 @@ def chosen(
     refuse_odd(given, np.dtype(np.float64))
     if any(isinstance(x, Events) for x in given.values()):
         _refuse_memory(steps, samples, shapes)
-    return {
+    own = {
         name: x.values
         if isinstance(x, Dense)
         else x.block(0, steps)[0].reshape(steps, samples, *shapes[name])
         for name, x in given.items()
     }
+    return Drive(own, is_made=False)
 
 
-def stimulus(
-    raw: SNNCheckpoint, network: Network, *, steps: int, seed: int, rate: float
-) -> dict[str, Array]:
+def stimulus(raw: SNNCheckpoint, network: Network, *, steps: int, seed: int, rate: float) -> Drive:
     """Make an input for every input layer.
 
     The first rows of the batch are random spikes, at the rate and at fractions and multiples of
@@ -73,8 +98,8 @@ def stimulus(
 
     Returns
     -------
-    dict of str to numpy.ndarray
-        float32, shape ``(steps, batch, *layer shape)``, by input layer.
+    Drive
+        Of float32.
     """
     rng = np.random.default_rng(seed)
     rates = np.array([min(r * rate, 1.0) for r in _RATES] + [1.0])
@@ -90,7 +115,8 @@ def stimulus(
             currents.reshape(1, -1, *(1,) * len(shape)), (steps, len(currents), *shape)
         )
         found[name] = np.concatenate([spikes, driven.astype(np.float32)], axis=1)
-    return found
+    # The last current is one of size 1, whatever the thresholds are.
+    return Drive(found, range(len(rates), len(rates) + len(currents) - 1))
 
 
 def random_spikes(

@@ -178,6 +178,33 @@ def runs(path, make, shape, training=True, connections=None):
     return {name: int(value.sum()) for name, value in spikes.items()}
 
 
+def goes_on(path, again=None):
+    """Run a net over images, export it, and run on; or go on from the state of a file."""
+    from snnbridge.frameworks.brainpy import export
+
+    net = fresh(image_network)
+    inputs = 8 * (np.random.default_rng(5).random((60, 2, 8, 8, 1)) < 0.4).astype(np.float32)
+    bp.reset_state(net, 2)
+    if again is not None:
+        assert not any(load_state(net, bp.checkpoints.load_pytree(again)))
+    else:
+        bm.for_loop(net.step_run, (bm.arange(40), bm.asarray(inputs[:40])))
+        export(net, path, input_shape=(8, 8, 1))
+    lif = next(node for node in net.nodes().unique().values() if type(node).__name__ == "Lif")
+    begins = np.asarray(lif.V.value)
+
+    def step(i, x):
+        net.step_run(i, x)
+        return lif.spike.value
+
+    spikes = np.asarray(bm.for_loop(step, (bm.arange(40, 60), bm.asarray(inputs[40:]))))
+    if again is None:
+        np.savez(Path(path).with_suffix(".npz"), input=inputs[40:], v=begins, spikes=spikes)
+        return int(spikes.sum())
+    held = np.load(Path(path).with_suffix(".npz"))
+    return bool((held["v"] == begins).all() and (held["spikes"] == spikes).all())
+
+
 def builds(path, again):
     """Build a net of a file, load the file into it, and export it again."""
     from snnbridge import read
@@ -185,7 +212,8 @@ def builds(path, again):
 
     bm.clear_name_cache()
     bm.set_dt(0.3)
-    net = brainpy.build(read(path))
+    before, net = (brainpy.build(read(path)) for _ in range(2))
+    assert {"fc", "lif"} <= before.nodes().keys() & net.nodes().keys()
     told = [net.load_state_dict(bp.checkpoints.load_pytree(path), warn=False)]
     told.append(bp.load_state(net, bp.checkpoints.load_pytree(path)))
     brainpy.export(net, again)

@@ -48,7 +48,26 @@ def conv():
     ), (8, 12, 2)  # fmt: skip
 
 
-NETS = {"mlp": mlp, "recurrent": recurrent, "conv": conv}
+def each(maps, size):
+    """Make a net whose neurons on images have each a decay of their own, as Spyx has by default."""
+    r = nnx.Rngs(4)
+    neurons = snn.LIF((*size, maps), threshold=0.5, rngs=r)
+    dense = nnx.Linear(size[0] * size[1] * maps, 5, rngs=r)
+    return snn.Sequential(
+        nnx.Conv(2, maps, (3, 3), padding="VALID", rngs=r), neurons, snn.Flatten(), dense,
+        snn.LI((5,), rngs=r),
+    ), (size[0] + 2, size[1] + 2, 2)  # fmt: skip
+
+
+def image():
+    return each(3, (4, 6))
+
+
+def cube():
+    return each(4, (4, 4))
+
+
+NETS = {"mlp": mlp, "recurrent": recurrent, "conv": conv, "image": image, "cube": cube}
 
 
 def eager(net, x):

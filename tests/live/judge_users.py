@@ -5,6 +5,7 @@ what its users call it, and ``<kind>.npz`` with input and output, (time, batch, 
 """
 
 import json
+import math
 import sys
 import warnings
 from importlib import import_module
@@ -13,7 +14,12 @@ from pathlib import Path
 import numpy as np
 
 STEPS, BATCH = 40, 4
-SHAPES = {"mlp": (12,), "conv": (1, 8, 8), "recurrent": (12,)}
+SHAPES = {
+    "mlp": (12,), "conv": (1, 8, 8), "recurrent": (12,), "analog": (1, 8, 8), "image": (1, 8, 10),
+    "cube": (1, 8, 8),
+}  # fmt: skip
+#: Images, channel first, of neurons of which each has a time constant of its own.
+EACH = {"image": (4, 6, 8), "cube": (6, 6, 6)}
 
 
 def snntorch():
@@ -49,6 +55,16 @@ def snntorch():
         def into(self, frame):
             return self.pool(self.conv1(frame))
 
+    class Each(Net):
+        def __init__(self, maps):
+            super().__init__()
+            each = 0.5 + torch.rand(maps) / 2
+            self.conv1, self.lif1 = nn.Conv2d(1, maps[0], 3, bias=False), snn.Leaky(each)
+            self.fc2, self.lif2 = nn.Linear(math.prod(maps), 4, bias=False), snn.Leaky(0.8)
+
+        def into(self, frame):
+            return self.conv1(frame)
+
     class Recurrent(Mlp):
         def __init__(self):
             super().__init__()
@@ -66,7 +82,8 @@ def snntorch():
     def run(net, x):
         return net(x)
 
-    return {"mlp": Mlp(), "conv": Conv(), "recurrent": Recurrent()}, run, 4.0
+    nets = {"mlp": Mlp(), "conv": Conv(), "recurrent": Recurrent()}
+    return nets | {kind: Each(maps) for kind, maps in EACH.items()}, run, 4.0
 
 
 def norse():
@@ -83,6 +100,12 @@ def norse():
         "conv": chain(nn.Conv2d(1, 4, 3), norse.LIFCell(dt=0.001), nn.AvgPool2d(3), nn.Flatten()),
         "recurrent": chain(norse.LIFRecurrentCell(12, 16, dt=0.001)),
     }
+    for kind, maps in EACH.items():
+        each = norse.LIFParameters(tau_mem_inv=100 + 200 * torch.rand(maps))
+        nets[kind] = norse.SequentialState(
+            nn.Conv2d(1, maps[0], 3), norse.LIFCell(each, dt=0.001), nn.Flatten(),
+            nn.Linear(math.prod(maps), 4), norse.LIFCell(dt=0.001),
+        )  # fmt: skip
 
     def run(net, x):
         state, out = None, []
@@ -97,7 +120,10 @@ def norse():
 def sinabs():
     """Return chains; those over images take batch and time as one axis."""
     import sinabs.layers as sl
+    import torch
+    from sinabs import reset_states
     from sinabs.activation import SingleSpike
+    from sinabs.from_torch import from_model
     from torch import nn
 
     once = {"spike_fn": SingleSpike}
@@ -118,7 +144,21 @@ def sinabs():
             ),
             nn.Linear(16, 4), sl.IAF(**once),
         ),
+        "analog": from_model(
+            nn.Sequential(
+                nn.Conv2d(1, 4, 3, bias=False), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(),
+                nn.Linear(36, 4), nn.ReLU(),
+            ),
+            input_shape=SHAPES["analog"], batch_size=BATCH,
+        ),
     }  # fmt: skip
+    for kind, maps in EACH.items():
+        each = 5.0 + 20.0 * torch.rand(maps)
+        nets[kind] = nn.Sequential(
+            nn.Conv2d(1, maps[0], 3), sl.LIFSqueeze(tau_mem=each, norm_input=False, **together),
+            nn.Flatten(), nn.Linear(math.prod(maps), 4), sl.IAFSqueeze(**together),
+        )  # fmt: skip
+    reset_states(nets["analog"])  # from_model has run it
 
     def run(net, x):
         x = x.transpose(0, 1)
@@ -214,7 +254,7 @@ def sample_of(framework, kind, x):
     if framework in ("norse", "spikingjelly"):
         return x[0]
     by_sample = x.transpose(0, 1)
-    return by_sample.flatten(0, 1) if framework == "sinabs" and kind == "conv" else by_sample
+    return by_sample.flatten(0, 1) if framework == "sinabs" and x.dim() == 5 else by_sample
 
 
 def spyx(folder):
@@ -242,11 +282,20 @@ def spyx(folder):
             nnx.Linear(16, 4, use_bias=False, rngs=r), snn.LIF((4,), 0.8, rngs=r),
         ),
     }  # fmt: skip
+    for kind, (maps, *size) in EACH.items():
+        nets[kind] = snn.Sequential(
+            nnx.Conv(1, maps, (3, 3), padding="VALID", rngs=r), snn.LIF((*size, maps), rngs=r),
+            snn.Flatten(), nnx.Linear(math.prod(size) * maps, 4, use_bias=False, rngs=r),
+            snn.LIF((4,), 0.8, rngs=r),
+        )  # fmt: skip
     for kind, net in nets.items():
+        decays = [(layer, layer.beta[...]) for layer in net.layers if hasattr(layer, "beta")]
         state = jax.tree_util.tree_map(
             lambda held: held * 4 if held.ndim > 1 else held, nnx.state(net, nnx.Param)
         )
         nnx.update(net, state)
+        for layer, decay in decays:
+            layer.beta[...] = decay
         x = (np.random.default_rng(4).random((STEPS, BATCH, *SHAPES[kind])) < 0.4).astype("f4")
         last = np.moveaxis(x, 2, -1)
         out = np.moveaxis(judge_spyx.eager(net, last), -1, 2)
@@ -265,7 +314,7 @@ def brainpy(folder):
     bm.set_environment(mode=bm.training_mode, dt=1.0)
     bm.random.seed(5)
     soft = {"V_rest": 0.0, "V_reset": 0.0, "V_th": 1.0, "tau": 10.0}
-    wide = {"W_initializer": bp.init.Normal(1.0)}
+    wide = {"W_initializer": bp.init.Normal(0.0, 8.0)}
 
     class Recurrent(bp.DynamicalSystem):
         def __init__(self):
@@ -284,17 +333,24 @@ def brainpy(folder):
             bp.dnn.Dense(16, 4, **wide), bp.dyn.Lif(4, **soft),
         ),
         "conv": bp.Sequential(
-            bp.dnn.Conv2d(1, 4, 3, padding="VALID", w_initializer=bp.init.Normal(2.0)),
+            bp.dnn.Conv2d(1, 4, 3, padding="VALID", w_initializer=bp.init.Normal(0.0, 8.0)),
             bp.dyn.Lif((6, 6, 4), keep_size=True, **soft), bp.dnn.MaxPool2d(3, 3),
             bp.dnn.Flatten(), bp.dnn.Dense(16, 4, **wide), bp.dyn.Lif(4, **soft),
         ),
         "recurrent": Recurrent(),
     }  # fmt: skip
+    for kind, (maps, *size) in EACH.items():
+        each = {**soft, "tau": bm.asarray(2 + 10 * np.random.default_rng(6).random((*size, maps)))}
+        nets[kind] = bp.Sequential(
+            bp.dnn.Conv2d(1, maps, 3, padding="VALID", w_initializer=bp.init.Normal(0.0, 8.0)),
+            bp.dyn.Lif((*size, maps), keep_size=True, **each), bp.dnn.Flatten(),
+            bp.dnn.Dense(math.prod(size) * maps, 4, **wide), bp.dyn.Lif(4, **soft),
+        )  # fmt: skip
     for kind, net in nets.items():
         x = (np.random.default_rng(4).random((STEPS, BATCH, *SHAPES[kind])) < 0.4).astype("f4")
         out = judge_brainpy_pairs.run(net, x)
         names = edges_of(net) if kind == "recurrent" else None
-        shape = (8, 8, 1) if kind == "conv" else None
+        shape = x.shape[3:] + x.shape[2:3] if x.ndim == 5 else None
         helper.export(net, folder / f"{kind}.bp", connections=names, input_shape=shape)
         np.savez(folder / f"{kind}.npz", input=x, output=out)
 

@@ -278,6 +278,20 @@ def test_a_net_is_built_loads_its_file_and_is_exported_as_it_was(loop, tmp_path)
     assert ours.state.keys() == theirs.state.keys()
 
 
+def test_a_net_over_images_goes_on_from_the_state_of_its_file(tmp_path):
+    path, again = tmp_path / "net.bp", tmp_path / "again.bp"
+    assert judge("goes_on", path=str(path)) > 100
+    checkpoint, told = opened(path), np.load(path.with_suffix(".npz"))
+    checkpoint.step = 40  # which no file of BrainPy says
+    assert np.array_equal(checkpoint.state["Lif0", "v"].value, np.moveaxis(told["v"], -1, 1))
+    images = np.moveaxis(told["input"], -1, 2)
+    found = simulate(checkpoint, images, record=["Lif0"], initial=checkpoint.state)
+    assert np.array_equal(found.spikes["Lif0"], np.moveaxis(told["spikes"], -1, 2))
+    convert(path, tmp_path / "net.h5")
+    convert(tmp_path / "net.h5", again)
+    assert judge("goes_on", path=str(path), again=str(again))
+
+
 def test_save_pytree_writes_the_bytes_of_brainpy(tmp_path):
     assert judge("same_bytes", folder=str(tmp_path)) == 1
 

@@ -17,10 +17,13 @@ from nir_matrix import PINNED, REGISTRY
 from snnbridge import (
     PER_STEP,
     Connection,
+    Conv1d,
+    Conv2d,
     Input,
     Linear,
     Neuron,
     Output,
+    Quantity,
     ReadError,
     SNNCheckpoint,
     differences,
@@ -215,3 +218,54 @@ def test_any_names_of_layers_are_usable_ones_for_an_importer(tmp_path, importer,
     nir_matrix.put(cell)
     nir_matrix.run([cell], importer, tmp_path)
     assert (cell.error, cell.wrong()) == (None, 0)
+
+
+@pytest.mark.parametrize("importer", ["norse", "snntorch", "spyx"])
+@pytest.mark.parametrize("maps", [(3, 4, 6), (4, 4, 4)])
+def test_each_neuron_of_an_image_has_its_own_time_constant_there(tmp_path, importer, maps):
+    beside.python_of("spyx" if importer == "spyx" else "torch")
+    rng = np.random.default_rng(0)
+    decay = (rng.integers(8, 32, maps) / 32).astype(np.float32)
+    kernel = (rng.integers(-16, 17, (maps[0], 2, 3, 3)) / 16).astype(np.float32)
+    window = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    neurons = {
+        "spyx": lambda: rules.spyx.LIF("lif", shape=maps, beta=decay, threshold=0.5),
+        "norse": lambda: rules.norse.LIFBoxCell("lif", shape=maps, tau_mem_inv=1000 * decay),
+        "snntorch": lambda: rules.snntorch.Leaky(
+            "lif", shape=maps, beta=decay, reset_mechanism="zero", reset_delay=False
+        ),
+    }[importer]()
+    size = maps[1] + 2, maps[2] + 2
+    conv = Conv2d("conv", kernel, np.zeros(maps[0], np.float32), input_shape=size, **window)
+    layers = [Input("input", (2, *size)), conv, neurons, Output("output", maps)]
+    edges = [Connection(a.name, b.name) for a, b in itertools.pairwise(layers)]
+    dt = Quantity(1e-3, "s") if importer == "norse" else PER_STEP
+    x = (rng.random((30, 2, 2, *size)) < 0.4).astype(np.float32)
+    net = SNNCheckpoint(layers, connections=edges, dt=dt)
+    cell = nir_matrix.Cell("ours", "image", importer, net, x, tmp_path / "net.nir")
+    nir_matrix.put(cell)
+    assert not cell.refused
+    nir_matrix.run([cell], importer, tmp_path)
+    assert (cell.error, cell.wrong()) == (None, 0)
+    assert cell.out.any()
+
+
+@pytest.mark.parametrize("importer", ["snntorch", "spikingjelly"])
+@pytest.mark.parametrize("window", [(1, "same", 2), (3, 2, 1), (2, 0, 3)])
+def test_a_convolution_along_one_axis_is_run_as_it_is(tmp_path, importer, window):
+    beside.python_of("torch")
+    stride, padding, dilation = window
+    weight = np.random.default_rng(0).integers(-16, 17, (4, 2, 5)).astype(np.float32) / 16
+    told = {"stride": stride, "padding": padding, "dilation": dilation, "groups": 1}
+    conv = Conv1d("conv", weight, np.ones(4, np.float32) / 8, input_shape=(20,), **told)
+    lif = rules.snntorch.Leaky("lif", beta=0.75, reset_mechanism="zero", reset_delay=False)
+    layers = [Input("in", (2, 20)), conv, lif]
+    edges = [Connection(a.name, b.name) for a, b in itertools.pairwise(layers)]
+    x = (np.random.default_rng(1).random((30, 3, 2, 20)) < 0.5).astype(np.float32)
+    net = SNNCheckpoint(layers, connections=edges, dt=PER_STEP)
+    cell = nir_matrix.Cell("ours", "conv1d", importer, net, x, tmp_path / "net.nir")
+    nir_matrix.put(cell)
+    assert not cell.refused
+    nir_matrix.run([cell], importer, tmp_path)
+    assert (cell.error, cell.wrong()) == (None, 0)
+    assert cell.out.any()

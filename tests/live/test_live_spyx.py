@@ -10,8 +10,8 @@ import beside
 from snnbridge import convert, read, rewrites, simulate, write
 
 ROOT = Path(__file__).parents[2]
-#: Each net of judge_spyx.py, and the layer whose spikes it returns.
-NETS = {"mlp": "3", "recurrent": "3", "conv": "5"}
+#: Each net of judge_spyx.py, and the layer whose output it returns.
+NETS = {"mlp": "3", "recurrent": "3", "conv": "5", "image": "4", "cube": "4"}
 
 pytestmark = pytest.mark.live
 
@@ -31,7 +31,7 @@ def saved(request, tmp_path_factory):
 
 
 def recorded(folder):
-    """Return input, channels first, and spikes."""
+    """Return input, channels first, and output."""
     with np.load(folder / "run.npz") as held:
         x = held["input"]
         return (np.moveaxis(x, -1, 2) if x.ndim == 5 else x), held["output"]
@@ -40,9 +40,10 @@ def recorded(folder):
 def test_the_simulator_gives_the_spikes_of_the_live_net(saved):
     name, folder = saved
     inputs, spikes = recorded(folder)
-    found = simulate(read(folder / "net.msgpack"), inputs, record={NETS[name]: "spikes"})
+    end = NETS[name]
+    found = simulate(read(folder / "net.msgpack"), inputs, record={end: "output"})
     assert spikes.any()
-    assert np.array_equal(found.spikes[NETS[name]], spikes)
+    assert np.array_equal(found.traces[end, "output"], spikes)
 
 
 def test_a_net_that_is_built_from_the_file_gives_the_same_spikes(saved):
@@ -58,7 +59,7 @@ def test_a_file_that_went_through_another_format_loads_into_a_fresh_net(saved):
     assert judge("load", name=name, folder=str(folder), file="back.msgpack") == 0
 
 
-@pytest.mark.parametrize("saved", ["conv"], indirect=True)
+@pytest.mark.parametrize("saved", ["conv", "image", "cube"], indirect=True)
 def test_a_net_whose_images_have_the_channel_first_is_turned_for_spyx(saved):
     _, folder = saved
     first, _ = rewrites.with_image_order(read(folder / "net.msgpack"), "channels first")

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
+from snnbridge_plugins.checking import SMALL, check_option
 
 if TYPE_CHECKING:
     from snnbridge import Entry, Options, SNNCheckpoint
@@ -79,39 +80,34 @@ FORMAT = Format(
     options=(
         Option(
             "net",
-            "The key at the top under which the network stands; . for all.",
+            "The top-level key that holds the network; . for the whole file.",
             direction="reading",
         ),
         Option(
             "step",
-            "Which checkpoint of a folder, instead of the newest.",
+            "The step of the checkpoint to take from a folder; by default the newest.",
             direction="reading",
         ),
         Option(
             "classes",
-            "Classes of nodes that the user named: NODE=CLASS,...",
+            "Which class a node is of: NODE=CLASS,...",
             direction="reading",
         ),
-        Option(
-            "check",
-            "Whether to hold a large file against its digest.",
-            ("yes", "no"),
-            direction="reading",
-        ),
+        check_option(SMALL),
         Option(
             "for",
-            "Whose neurons the network is expressed in.",
+            "Write the network in the neurons of BrainPy.",
             ("brainpy",),
             direction="writing",
         ),
         Option(
             "like",
-            "A checkpoint of a network whose names and shapes are taken.",
+            "A checkpoint whose names and shapes to use.",
             direction="writing",
         ),
         Option(
             "map",
-            "With like, which node of the template takes a layer: LAYER=NAME,...",
+            "With --like: which node of that checkpoint takes which layer: LAYER=NAME,...",
             direction="writing",
         ),
     ),

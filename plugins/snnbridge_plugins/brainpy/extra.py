@@ -28,9 +28,10 @@ import numpy as np
 
 from snnbridge import IntegrityError, ReadError, SNNCheckpoint
 from snnbridge.document import from_document, to_document
-from snnbridge.node_trees import RESERVED, Form, StateDict
+from snnbridge.node_trees import RESERVED, StateDict
 from snnbridge.storage import Limits, dump_json, parse_json
 from snnbridge.wire import MAX_DEPTH, pack_into
+from snnbridge_plugins.array_places import Placing, fetching
 
 _Write = Callable[[Any], object]
 _BLOCK = 4 << 20
@@ -52,11 +53,11 @@ def write_with_document(
         Of :func:`snnbridge.wire.pack_into`, for the tree.
     """
     arrays: dict[str, Any] = {}
+    placing = Placing(native.places)
 
     def place(path: tuple[str, ...], array: Any) -> dict[str, Any]:
-        stands = native.places.get(path)
-        if stands is not None:
-            return {"at": stands[0], **stands[1].as_json}
+        if stands := placing.in_the_tree(path):
+            return stands
         key = str(len(arrays))
         arrays[key] = array
         return {"extra": key}
@@ -204,34 +205,13 @@ def read_document(entry: Mapping[str, Any], tree: Mapping[str, Any]) -> SNNCheck
     """
     arrays = entry.get("arrays")
 
-    def fetch(place: Any) -> np.ndarray[Any, Any]:
-        if not isinstance(place, dict):
-            raise ReadError(f"an array's place must be an object, found {place!r}")
-        if "extra" in place:
-            return _array(arrays, [place["extra"]])
-        at = place.get("at")
-        stored = _array(tree, at if isinstance(at, list) else [])
-        form = Form.from_json(place) if len(place) > 1 else _AS_IT_IS
-        if not form.fits(stored):
-            raise ReadError(f"the array at {at!r} has the shape {stored.shape}")
-        return form.held(stored)
+    def extra(place: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+        found = arrays.get(place["extra"]) if isinstance(arrays, dict) else None
+        if not isinstance(found, np.ndarray):
+            raise ReadError(f"there is no array {place['extra']!r} in the entry {RESERVED!r}")
+        return found
 
     text = entry["document"].encode()
-    items = max(Limits().json_items, len(text) // 8)
-    limits = Limits(json_bytes=len(text), json_items=items, depth=MAX_DEPTH)
-    where = "the description in the file"
-    return from_document(parse_json(text, where=where, limits=limits), fetch)
-
-
-_AS_IT_IS = Form()
-
-
-def _array(tree: Any, path: list[Any]) -> np.ndarray[Any, Any]:
-    try:
-        for key in path:
-            tree = tree[key]
-    except (KeyError, TypeError, IndexError):  # no dict, or no such key
-        tree = None
-    if not isinstance(tree, np.ndarray):
-        raise ReadError(f"there is no array at {path!r}")
-    return tree
+    limits = Limits.for_text(len(text), depth=MAX_DEPTH)
+    document = parse_json(text, where="the description in the file", limits=limits)
+    return from_document(document, fetching(tree, extra, "extra"))

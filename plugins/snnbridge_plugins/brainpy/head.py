@@ -6,14 +6,12 @@ import re
 
 from snnbridge import Probe, ReadError
 from snnbridge.node_trees import STEP_FILE, is_flat_archive
-from snnbridge.storage import Source, ZipReader
+from snnbridge.storage import Source, ZipReader, first_member, is_hdf5, is_zip
 from snnbridge.wire import leaves
 
 #: Names that flat files have beside their variables.
 DUPLICATES = ("duplicate_keys", "duplicate_targets")
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
-ZIP = b"PK\x03\x04"
 PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _HDF5_HEAD = 1 << 16
 
@@ -27,10 +25,10 @@ def sniff(probe: Probe) -> bool:
     head = probe.head
     if probe.is_folder:
         return any(STEP_FILE.fullmatch(name) for name in probe.names())
-    if head.startswith(ZIP):
+    if is_zip(head):
         # SC-NeuroCore's archives are told by their first name: a directory may be long.
-        return not head.startswith(b"layer_0.npy", 30) and _is_flat_archive(probe)
-    if head.startswith(HDF5):
+        return first_member(head) != b"layer_0.npy" and _is_flat_archive(probe)
+    if is_hdf5(head):
         return _is_flat_hdf5(probe)
     if PICKLE.match(head):
         return probe.path.suffix in (".pkl", ".pickle")
@@ -43,7 +41,7 @@ def sniff(probe: Probe) -> bool:
 
 
 def _is_of_spyx(probe: Probe) -> bool:
-    from snnbridge_plugins.spyx.sniffing import is_of_spyx
+    from snnbridge_plugins.flax_trees import is_of_spyx
 
     return is_of_spyx(probe)
 

@@ -20,6 +20,7 @@ from snnbridge import (
     SNNCheckpoint,
     StateVariable,
 )
+from snnbridge.model import same_scalar
 from snnbridge.node_trees import StateDict, class_of, from_tree
 
 #: Arrays of at most so many bytes are compared as soon as looked at.
@@ -197,7 +198,7 @@ def _same(a: Any, b: Any) -> bool:
         return _is_equal(a, b)
     if is_dataclass(a):
         return all(_same(getattr(a, name), getattr(b, name)) for name in _names(a))
-    return bool(a == b or (a != a and b != b))
+    return same_scalar(a, b)
 
 
 def _is_equal(a: Any, b: Any) -> bool:

@@ -18,7 +18,7 @@ from snnbridge import (
     Synapse,
     WriteError,
 )
-from snnbridge.model import Shape
+from snnbridge.model import Shape, some_of
 
 #: The layers before a layer, and those behind it.
 _Sides = tuple[set[str], set[str]]
@@ -101,8 +101,8 @@ def _stated(
     for layer, node in stated.items():
         for name, known, what in ((layer, layers, "layer"), (node, nodes, "node of the template")):
             if name not in known:
-                some = ", ".join(map(repr, list(known)[:8]))
-                raise OptionError(f"map names {name!r}, which is no {what}; there are {some}")
+                there = some_of(list(known))
+                raise OptionError(f"map names {name!r}, which is no {what}; there are {there}")
         yield node, layer
     if len(set(stated.values())) < len(stated):
         raise OptionError("map gives a node of the template two layers")

@@ -9,7 +9,7 @@ from typing import Any
 from snnbridge import CheckpointError, OptionError, ReadError, SNNCheckpoint, SourceInfo
 from snnbridge.model import Integrity
 from snnbridge.node_trees import STEP_FILE, choose, from_tree
-from snnbridge.storage import Source
+from snnbridge.storage import Source, is_hdf5, is_zip
 from snnbridge.wire import unpack
 from snnbridge_plugins.brainpy.chunks import chunk_bytes_of
 from snnbridge_plugins.brainpy.extra import (
@@ -20,11 +20,10 @@ from snnbridge_plugins.brainpy.extra import (
     size_of,
 )
 from snnbridge_plugins.brainpy.flat import read_archive, read_hdf5
-from snnbridge_plugins.brainpy.head import HDF5, PICKLE, ZIP
+from snnbridge_plugins.brainpy.head import PICKLE
+from snnbridge_plugins.checking import SMALL, is_to_check
 from snnbridge_plugins.option_pairs import pairs_of
 
-#: What has at most so many bytes is held against its digest unasked.
-CHECKED_BYTES = 16 << 20
 _PLACEHOLDER = "//GDAPlaceholder:"
 
 
@@ -57,12 +56,11 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     if "net" in options:
         found["net"] = options["net"]
     data = source.data
-    head = bytes(data[:8])
-    if head.startswith(ZIP):
+    if is_zip(data):
         return read_archive(data, found, source.limits)
-    if head.startswith(HDF5):
+    if is_hdf5(data):
         return read_hdf5(data, found, source.limits)
-    if PICKLE.match(head):
+    if PICKLE.match(data):
         raise ReadError(
             "a pickle is a program that runs while it is read, so it is not; load it with the "
             "BrainPy that wrote it and save it with brainpy.checkpoints.save_pytree"
@@ -103,11 +101,10 @@ def _read_described(
     options: Mapping[str, Any],
 ) -> SNNCheckpoint:
     """Read a file that this package wrote, and perhaps others after it."""
-    asked = options.get("check") == "yes"
-    if asked or size_of(entry) <= CHECKED_BYTES:
-        check(entry)
     integrity: Integrity = "unchecked"
-    if asked or not _is_large(entry):
+    if is_to_check(options, size_of(entry), SMALL):
+        check(entry)
+    if is_to_check(options, _size_of_both(entry), SMALL):
         integrity = "intact" if is_unchanged(entry, data) else "changed"
     try:
         checkpoint = read_document(entry, tree)
@@ -125,9 +122,10 @@ def _read_described(
     return checkpoint
 
 
-def _is_large(entry: Mapping[str, Any]) -> bool:
+def _size_of_both(entry: Mapping[str, Any]) -> int:
+    """Return the larger size of the two parts of a file, the description and the tree."""
     held = entry.get("native_bytes", 0)
-    return size_of(entry) > CHECKED_BYTES or (isinstance(held, int) and held > CHECKED_BYTES)
+    return max(size_of(entry), held if isinstance(held, int) else 0)
 
 
 _NOTES: Mapping[Integrity, tuple[str, ...]] = {

@@ -23,8 +23,9 @@ from snnbridge import (
     Status,
     WriteError,
 )
+from snnbridge.document import ArrayForm
 from snnbridge.model import Path
-from snnbridge.node_trees import Form, StateDict, from_tree, to_tree
+from snnbridge.node_trees import StateDict, from_tree, to_tree
 from snnbridge.storage import Source
 from snnbridge.wire import unpack
 from snnbridge_plugins.brainpy.extra import entry_of, read_document
@@ -58,7 +59,7 @@ def fill(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> StateDict:
     pairs = template.matched(checkpoint, options)
     problems = list(_unmatched(template.net, checkpoint, pairs))
     found: dict[Path, Any] = {}
-    places: dict[Path, tuple[Path, Form]] = {}
+    places: dict[Path, tuple[Path, ArrayForm]] = {}
     tried: set[Path] = set()
     for node, pair in pairs.items():
         for path in template.paths.get(node, ()):

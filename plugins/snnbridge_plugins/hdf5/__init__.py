@@ -10,19 +10,20 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from snnbridge import EVERYTHING, Format, Option, Probe, hookimpl
+from snnbridge_plugins.checking import NEVER, check_option
 
 if TYPE_CHECKING:
     from snnbridge import Options, SNNCheckpoint
     from snnbridge.storage import Source, Target
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TYPE = b"snnbridge.checkpoint"
-_STARTS = (0, 512, 1024, 2048)
 _SEARCHED = 1 << 20
 
 
 def _sniff(probe: Probe) -> bool:
-    if not any(probe.head.startswith(_SIGNATURE, start) for start in _STARTS):
+    from snnbridge.storage import is_hdf5
+
+    if not is_hdf5(probe.head):
         return False
     if _TYPE in probe.head:
         return True
@@ -57,10 +58,10 @@ FORMAT = Format(
         Option("compression", "How arrays are compressed.", ("none", "gzip"), "writing"),
         Option(
             "layers",
-            "These layers only: names with commas between them.",
+            "Read these layers only: NAME,...",
             direction="reading",
         ),
-        Option("check", "Whether arrays are compared with checksums.", ("no", "yes"), "reading"),
+        check_option(NEVER),
     ),
 )
 

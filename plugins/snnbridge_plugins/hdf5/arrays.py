@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from snnbridge import IntegrityError, ReadError
 from snnbridge.document import dtype_of
-from snnbridge.errors import IntegrityError, ReadError
 from snnbridge.model import Array, Shape
 from snnbridge.storage import Limits, parse_json
 from snnbridge.storage.hdf5 import Dataset
 from snnbridge_plugins.hdf5.checksum import Checksum
-from snnbridge_plugins.hdf5.datatypes import form
+from snnbridge_plugins.hdf5.datatypes import encoding_of
 from snnbridge_plugins.hdf5.schema import CHECKPOINT, SECTIONS
 from snnbridge_plugins.hdf5.seal import Seal
 
@@ -158,7 +158,7 @@ def _seen_as(stored: Dataset, name: object) -> tuple[np.dtype[Any], Shape]:
     dtype = dtype_of(name)
     found = stored.dtype.newbyteorder("<")
     if dtype.itemsize:
-        expected = form(dtype)
+        expected = encoding_of(dtype)
         tail = stored.shape[len(stored.shape) - len(expected.tail) :]
         if expected.dtype == found and tail == expected.tail:
             return dtype.newbyteorder("<"), expected.tail

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from snnbridge import WriteError
 from snnbridge.document import dtype_name
-from snnbridge.errors import WriteError
 from snnbridge.storage.hdf5 import has_datatype
 
 #: Bytes of one text: numpy has no longer ones.
 LONGEST_TEXT = (1 << 31) - 1
 
 
-class Form(NamedTuple):
+class Encoding(NamedTuple):
     """How the elements of a dtype are stored.
 
     Parameters
@@ -34,7 +34,7 @@ class Form(NamedTuple):
 
 
 @cache
-def form(dtype: np.dtype[Any]) -> Form:
+def encoding_of(dtype: np.dtype[Any]) -> Encoding:
     """Choose how elements are stored: as they are, or as integers of their bits.
 
     Parameters
@@ -49,21 +49,21 @@ def form(dtype: np.dtype[Any]) -> Form:
 
     Examples
     --------
-    >>> form(np.dtype("U3"))
-    Form(dtype=dtype('uint32'), tail=(3,), name='U3')
+    >>> encoding_of(np.dtype("U3"))
+    Encoding(dtype=dtype('uint32'), tail=(3,), name='U3')
     """
     if dtype.hasobject or dtype.fields is not None or dtype.subdtype is not None:
         raise WriteError(
             f"an array of dtype {dtype} cannot be stored; expected numbers, booleans or strings"
         )
     if has_datatype(dtype):
-        return Form(dtype.newbyteorder("<"))
+        return Encoding(dtype.newbyteorder("<"))
     if dtype.kind == "U":
-        return Form(np.dtype("<u4"), (dtype.itemsize // 4,), dtype_name(dtype))
+        return Encoding(np.dtype("<u4"), (dtype.itemsize // 4,), dtype_name(dtype))
     if dtype.kind in "mM":
-        return Form(np.dtype("<i8"), (), dtype_name(dtype))
+        return Encoding(np.dtype("<i8"), (), dtype_name(dtype))
     if dtype.type is np.void:
-        return Form(np.dtype("u1"), (dtype.itemsize,), f"V{dtype.itemsize}")
+        return Encoding(np.dtype("u1"), (dtype.itemsize,), f"V{dtype.itemsize}")
     if dtype.itemsize in (1, 2, 4, 8):
-        return Form(np.dtype(f"<u{dtype.itemsize}"), (), dtype_name(dtype))
-    return Form(np.dtype("u1"), (dtype.itemsize,), dtype_name(dtype))
+        return Encoding(np.dtype(f"<u{dtype.itemsize}"), (), dtype_name(dtype))
+    return Encoding(np.dtype("u1"), (dtype.itemsize,), dtype_name(dtype))

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from snnbridge import WriteError
 from snnbridge.document import dtype_name, to_document
-from snnbridge.errors import WriteError
 from snnbridge.model import Array, Layer, Parameter, Path, SNNCheckpoint, Subgraph
 from snnbridge.storage import dump_json
 from snnbridge.storage.hdf5 import AttributeValue, NewDataset
-from snnbridge_plugins.hdf5.datatypes import LONGEST_TEXT, form
+from snnbridge_plugins.hdf5.datatypes import LONGEST_TEXT, encoding_of
 from snnbridge_plugins.hdf5.schema import (
     ATTRIBUTE,
     CHECKPOINT,
@@ -122,7 +122,7 @@ def _add_records(parent: Group, records: list[Any]) -> None:
 
 def _add_array(root: Group, held: _Held, attributes: dict[str, AttributeValue]) -> None:
     """Give an array its own dataset, and say in its reference where."""
-    array, (dtype, tail, name) = held.array, form(held.array.dtype)
+    array, (dtype, tail, name) = held.array, encoding_of(held.array.dtype)
     shape = (*array.shape, *tail)
     part: tuple[int, list[int]] | None = None
     if len(shape) > RANK:
@@ -181,7 +181,7 @@ def _add_packed(root: Group, packed: list[_Held]) -> None:
     if packed:
         root = root.group("packed", _typed("packed"))
     for group in _by_form(by_dtype).values():
-        dtype, tail, name = form(group[0].array.dtype)
+        dtype, tail, name = encoding_of(group[0].array.dtype)
         count = sum(held.array.size for held in group)
         dataset = NewDataset([x.array for x in group], _typed("packed"), dtype, (count, *tail))
         if name is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from snnbridge.errors import OptionError, ReadError
+from snnbridge import OptionError, ReadError
 
 
 def part_of(document: dict[str, Any], names: Sequence[str]) -> list[str]:

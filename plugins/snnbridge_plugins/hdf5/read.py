@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from snnbridge import Options
+from snnbridge import OptionError, Options, ReadError
 from snnbridge.document import from_document
-from snnbridge.errors import OptionError, ReadError
 from snnbridge.model import SNNCheckpoint, SourceInfo
 from snnbridge.storage import Limits, Source
 from snnbridge.storage.hdf5 import Dataset, Group, open_file
+from snnbridge_plugins.checking import NEVER, is_to_check
 from snnbridge_plugins.hdf5 import seal
 from snnbridge_plugins.hdf5.arrays import Arrays
 from snnbridge_plugins.hdf5.part import part_of
@@ -53,7 +53,7 @@ def read(source: Source, options: Options) -> SNNCheckpoint:
     sealed = seal.check(data)
     found = datasets(open_file(data, limits=source.limits))
     limits = _limits(source.limits, source.size)
-    check = options.get("check") == "yes"
+    check = is_to_check(options, source.size, NEVER)
     arrays = Arrays(data, found, sealed, limits, check=check)
     document = _document(arrays)
     notes = [] if sealed else [_UNSEALED]

@@ -21,7 +21,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from snnbridge.errors import IntegrityError
+from snnbridge import IntegrityError
 from snnbridge.storage.hdf5 import end_of
 from snnbridge_plugins.hdf5.schema import TYPE
 

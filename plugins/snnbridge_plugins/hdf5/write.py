@@ -6,7 +6,6 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from snnbridge import Options
-from snnbridge.errors import OptionError
 from snnbridge.model import SNNCheckpoint
 from snnbridge.storage import Target
 from snnbridge.storage.hdf5 import write_file
@@ -34,12 +33,7 @@ def write(checkpoint: SNNCheckpoint, target: Target, options: Options) -> None:
     ------
     WriteError
         For an array of objects or records; if the disk is full.
-    OptionError
-        For an option that is for reading.
     """
-    for name in ("layers", "check"):
-        if name in options:
-            raise OptionError(f"option {name!r} of format 'hdf5' is for reading")
     root = elements(checkpoint)
     gzip = options.get("compression") == "gzip"
     with target.open() as file, ThreadPoolExecutor(1, "snnbridge-checksum") as beside:

@@ -13,20 +13,20 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from snnbridge import EVERYTHING, Entry, Format, Option, Probe, hookimpl
+from snnbridge_plugins.checking import SMALL, check_option
 
 if TYPE_CHECKING:
     from snnbridge import Options, SNNCheckpoint
     from snnbridge.model import Path
     from snnbridge.storage import Source, Target
 
-_MAGIC = b"\x89HDF\r\n\x1a\n"
-#: Where HDF5 allows it to stand, behind what the user put before it.
-_PLACES = (0, 512, 1024, 2048)
 _IMPORTERS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly", "spyx")
 
 
 def _sniff(probe: Probe) -> bool:
-    if not any(probe.head.startswith(_MAGIC, place) for place in _PLACES):
+    from snnbridge.storage import is_hdf5
+
+    if not is_hdf5(probe.head):
         return False
     from snnbridge_plugins.nir.sniffing import looks_like_nir
 
@@ -76,25 +76,20 @@ FORMAT = Format(
         ),
         Option(
             "scheme",
-            "The rule by which equations are run, or whose importer runs them.",
+            "How to step the equations: by a rule, or as a framework's importer does.",
             choices=("euler", "exact", *_IMPORTERS),
             direction="reading",
         ),
         Option(
             "reset",
-            "What a spike does where a file states no v_reset.",
+            "What a spike does where the file states no v_reset.",
             choices=("subtract", "zero"),
             direction="reading",
         ),
-        Option(
-            "check",
-            "Whether to compare a large file with the digest behind its end.",
-            choices=("yes", "no"),
-            direction="reading",
-        ),
+        check_option(SMALL),
         Option(
             "for",
-            "The framework whose importer is to run the graph.",
+            "Write the graph so that this framework's importer runs it.",
             choices=_IMPORTERS,
             direction="writing",
         ),

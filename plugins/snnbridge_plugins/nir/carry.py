@@ -22,7 +22,7 @@ import numpy as np
 
 from snnbridge import ReadError, SNNCheckpoint
 from snnbridge.document import (
-    dtype_name,
+    dtype_and_shape,
     dtype_of,
     from_document,
     from_inline,
@@ -55,7 +55,7 @@ def describe(checkpoint: SNNCheckpoint, graph: Graph | Node, importer: str | Non
             arrays[key] = array
             return {"extra": key}
         arrays[key] = _bytes(array)
-        return {"extra": key, "dtype": dtype_name(array.dtype), "shape": list(array.shape)}
+        return {"extra": key, **dtype_and_shape(array)}
 
     text = dump_json(to_document(checkpoint, place)).decode("ascii")
     graph.metadata[KEY] = {
@@ -96,7 +96,7 @@ def restore(held: Mapping[str, Any], root: Graph | Node) -> SNNCheckpoint:
         If what it says breaks the rules of the model.
     """
     text = held["document"].encode()
-    limits = Limits(json_bytes=len(text), json_items=max(Limits().json_items, len(text) // 8))
+    limits = Limits.for_text(len(text))
     document = parse_json(text, where="the description in the metadata", limits=limits)
     arrays = held.get("arrays", {})
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from snnbridge import UNKNOWN, CheckpointError, Neuron, Synapse, UnknownValue
-from snnbridge.express import Inexpressible
-from snnbridge.express.demands import ENDLESS
-from snnbridge.express.step import Current, Step, current_of, step_of
+from snnbridge.express import Current, Inexpressible, Step, current_of, step_of
+from snnbridge.express.demands import tau_of
 from snnbridge.model import (
     Array,
     InputGain,
@@ -78,7 +77,7 @@ def _filter(synapse: Synapse, dt: TimeStep) -> tuple[Array, Array]:
         tau = seconds(synapse.parameters["tau"], step) if _known(synapse, "tau") else None
     else:
         numbers = _current_numbers(synapse, own)
-        tau = None if numbers is None else _tau_of(numbers.alpha, step)
+        tau = None if numbers is None else tau_of(numbers.alpha, step)
     if tau is None:
         raise Inexpressible
     if "input_gain" in synapse.parameters:
@@ -90,12 +89,6 @@ def _filter(synapse: Synapse, dt: TimeStep) -> tuple[Array, Array]:
 
 def _known(layer: Neuron | Synapse, name: str) -> bool:
     return name in layer.parameters and layer.parameters[name].value is not UNKNOWN
-
-
-def _tau_of(decay: Array, step: float) -> Array:
-    """Return tau so that ``1 - step/tau`` is a decay."""
-    with np.errstate(divide="ignore"):
-        return np.where(decay == 1, ENDLESS * step, step / (1.0 - decay))
 
 
 class _Equations:
@@ -144,7 +137,7 @@ class _Equations:
     def _tau(self) -> Array:
         if _known(self.neuron, "tau"):
             return seconds(self.neuron.parameters["tau"], self.step)
-        return _tau_of(self._stepped().beta, self.step)
+        return tau_of(self._stepped().beta, self.step)
 
     def _stepped(self) -> Step:
         if self.numbers is None:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from snnbridge import UNKNOWN, ReadError
-from snnbridge.model import Array, Shape, Unknown
-from snnbridge.model.layers import Padding
+from snnbridge.model import Array, Padding, Shape, Unknown
 from snnbridge_plugins.nir.graph import Node, Value
 
 

@@ -31,9 +31,7 @@ from snnbridge import (
     Scale,
     SumPool,
 )
-from snnbridge.model import (
-    Unknown,
-)
+from snnbridge.model import Unknown
 from snnbridge_plugins.nir.fields import Fields
 from snnbridge_plugins.nir.graph import Node
 from snnbridge_plugins.nir.neurons import NEURONS, neurons, threshold

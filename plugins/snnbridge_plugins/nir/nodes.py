@@ -30,8 +30,7 @@ from snnbridge import (
     WriteError,
 )
 from snnbridge.express import Inexpressible
-from snnbridge.model import Array, Shape
-from snnbridge.model.values import SECONDS
+from snnbridge.model import SECONDS, Array, Shape
 from snnbridge_plugins.nir.graph import Node, Value
 
 #: What the types of nodes that NIR lacks begin with.

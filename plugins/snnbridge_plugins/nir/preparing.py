@@ -8,7 +8,7 @@ from typing import Any
 from snnbridge import CheckpointError, Entry, SNNCheckpoint, WriteError
 from snnbridge.express import expressed
 from snnbridge.rewrites import without_subgraphs
-from snnbridge.simulator.unknowns import missing_values, refuse_unknown
+from snnbridge.simulator import missing_values, refuse_unknown
 from snnbridge_plugins.nir.importers import IMPORTERS, Importer
 from snnbridge_plugins.nir.importers.timing import in_time
 from snnbridge_plugins.nir.releases import refused_by

@@ -18,9 +18,9 @@ from snnbridge import (
     SNNCheckpoint,
     SourceInfo,
 )
-from snnbridge.model import Path, Unknown
-from snnbridge.model.values import SECONDS
+from snnbridge.model import SECONDS, Path, Unknown
 from snnbridge.storage import Source
+from snnbridge_plugins.checking import SMALL, is_to_check
 from snnbridge_plugins.nir import seal
 from snnbridge_plugins.nir.carry import description, restore
 from snnbridge_plugins.nir.from_graph import ROOT, Reading, to_checkpoint, with_importer
@@ -50,8 +50,8 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     OptionError
         For a time step that is none.
     """
-    asked = {"yes": True, "no": False}.get(options.get("check", ""))
-    integrity = seal.check(source.data, asked=asked)
+    wanted = is_to_check(options, source.size, SMALL)
+    integrity = seal.check(source.data, wanted=wanted)
     version, root = read_file(source)
     notes: list[str] = []
     checkpoint = None if options.get("scheme") else _described(root, source.path.name, notes)
@@ -66,7 +66,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
         dialect = "nir"
         reading = _reading(root, version, options, notes)
         checkpoint = to_checkpoint(root, reading)
-        notes += list(_unsaid(checkpoint, reading))
+        notes += list(_unsaid(reading))
         assumed = frozenset(_assumed(reading))
     else:
         _refuse_reset(options, "snnbridge's description in the file states what a spike does")
@@ -209,7 +209,7 @@ def _is_soft(
     return soft
 
 
-def _unsaid(checkpoint: SNNCheckpoint, reading: Reading) -> Iterator[str]:
+def _unsaid(reading: Reading) -> Iterator[str]:
     """Say what no NIR file states."""
     if reading.dt is UNKNOWN:
         yield "NIR files state no time step; give it with --dt"

@@ -14,8 +14,6 @@ from snnbridge.storage.hdf5 import end_of
 
 _MAGIC = b"snnbridge-sha256"
 _SIZE = len(_MAGIC) + 32
-#: A file up to this size is compared unasked.
-CHECKED_BYTES = 16 << 20
 
 
 def add(file: StagedFile) -> None:
@@ -23,15 +21,15 @@ def add(file: StagedFile) -> None:
     file.write(_MAGIC + bytes.fromhex(digest_so_far(file)))
 
 
-def check(data: memoryview, *, asked: bool | None) -> Integrity:
+def check(data: memoryview, *, wanted: bool) -> Integrity:
     """Compare a file with its digest.
 
     Parameters
     ----------
     data : memoryview
         The whole file.
-    asked : bool, optional
-        Whether to; by its size, if nobody said.
+    wanted : bool
+        Whether to; a digest that is damaged itself is found in any case.
 
     Raises
     ------
@@ -46,7 +44,7 @@ def check(data: memoryview, *, asked: bool | None) -> Integrity:
         if len(data) - end_of(data) == _SIZE or (rest and _MAGIC.startswith(rest[: len(_MAGIC)])):
             raise IntegrityError("the digest behind its end is damaged")
         return ""
-    if not (len(data) <= CHECKED_BYTES if asked is None else asked):
+    if not wanted:
         return "unchecked"
     if digest_of(body) != seal[len(_MAGIC) :].hex():
         raise IntegrityError("its SHA-256 is not the one behind its end; the file was damaged")

@@ -11,7 +11,6 @@ import numpy as np
 
 from snnbridge import (
     UNKNOWN,
-    CheckpointError,
     Connection,
     Conv1d,
     Conv2d,
@@ -24,7 +23,7 @@ from snnbridge import (
     Synapse,
 )
 from snnbridge.model import Shape
-from snnbridge.simulator.shapes import shape_in, shape_out
+from snnbridge.simulator.graph_shapes import given_shape, shape_in
 
 #: A shape of which some lengths may be any.
 _Wanted: TypeAlias = tuple[int | None, ...]
@@ -63,17 +62,10 @@ def shaped(
             found[name] = _completed(layer, shape)
             if shape is not None:
                 taken[name] = shape
-            if (out := _given(layer, shape)) is not None:
+            if (out := given_shape(layer, shape)) is not None:
                 given[name] = out
     notes += (_note(layers[name], layer) for name, layer in found.items() if _lost(layers, layer))
     return found
-
-
-def _given(layer: Layer, shape: Shape | None) -> Shape | None:
-    try:
-        return shape_out(layer, shape)
-    except (CheckpointError, TypeError):  # does not fit, or a window is unknown
-        return None
 
 
 def _wanted(layer: Layer) -> _Wanted | None:

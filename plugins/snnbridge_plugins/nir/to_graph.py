@@ -17,8 +17,9 @@ from snnbridge import (
     Subgraph,
     Synapse,
 )
-from snnbridge.express.graph import own_synapses, shapes_of
+from snnbridge.express import own_synapses
 from snnbridge.model import TimeStep
+from snnbridge.simulator.graph_shapes import shapes_of
 from snnbridge_plugins.nir.continuous import neuron_node, step_seconds, synapse_node
 from snnbridge_plugins.nir.from_graph import ROOT
 from snnbridge_plugins.nir.graph import Graph, Node

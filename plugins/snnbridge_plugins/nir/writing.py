@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from snnbridge import ORDER, UNKNOWN, Layer, Neuron, SNNCheckpoint, Subgraph, differences
+from snnbridge import UNKNOWN, Layer, Neuron, SNNCheckpoint, Subgraph
 from snnbridge.model import Path, Reset
 from snnbridge.storage import Target
+from snnbridge_plugins import read_back
 from snnbridge_plugins.nir.carry import describe
 from snnbridge_plugins.nir.from_graph import Reading, to_checkpoint
 from snnbridge_plugins.nir.graph import by_name
@@ -47,10 +48,11 @@ def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tu
     graph = to_graph(checkpoint, IMPORTERS[name] if name else None)
     version = _version(checkpoint)
     stated = UNKNOWN if version is None else version
-    back = to_checkpoint(by_name(graph), Reading(stated, soft=is_soft(stated)))
-    for difference in differences(checkpoint, back):
-        only = (ORDER,) if difference.kind == "order" else ()
-        yield (*difference.path, *only), "a NIR graph has no place for it"
+
+    def read() -> SNNCheckpoint:
+        return to_checkpoint(by_name(graph), Reading(stated, soft=is_soft(stated)))
+
+    yield from read_back.losses(checkpoint, read, "its graph", "a NIR graph has no place for it")
 
 
 def _version(checkpoint: SNNCheckpoint) -> str | None:

@@ -9,11 +9,11 @@ half), ``names``, ``from_record`` (what the framework's own words say), ``stated
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from snnbridge import EVERYTHING, Feature, Format, Option, Probe, ReadError, hookimpl
+from snnbridge_plugins.checking import NEVER, check_option
 
 if TYPE_CHECKING:
     from snnbridge import Entry, Options, SNNCheckpoint
@@ -21,21 +21,19 @@ if TYPE_CHECKING:
     from snnbridge.storage import Source, Target
 
 _HEAD = re.compile(rb'\s*\{\s*"layer_names"\s*:')
-_NAME = struct.Struct("<26xHxx")
 
 
 def _sniff(probe: Probe) -> bool:
     """Whether a file is half of a pair, or an archive of arrays that is not BrainPy's."""
+    from snnbridge.storage import first_member, is_empty_zip
+
     if probe.head[:1] in (b"{", b" ", b"\n", b"\t", b"\r"):
         return _HEAD.match(probe.head) is not None or (
             b'"layer_names"' in probe.head and probe.beside(".npz")
         )
-    if probe.head.startswith(b"PK\x05\x06"):
+    if is_empty_zip(probe.head):
         return probe.path.suffix == ".npz"
-    if not probe.head.startswith(b"PK\x03\x04") or len(probe.head) < _NAME.size:
-        return False
-    (length,) = _NAME.unpack_from(probe.head)
-    first = probe.head[30 : 30 + length]
+    first = first_member(probe.head)
     if first == b"layer_0.npy":
         return True
     return first.endswith(b".npy") and not _is_brainpy(probe)
@@ -107,19 +105,14 @@ FORMAT = Format(
     options=(
         Option(
             "orientation",
-            "How matrices are stored of which layer_sizes does not tell it.",
+            "How matrices are stored whose layer_sizes do not show it.",
             ("out-in", "in-out"),
             direction="reading",
         ),
-        Option(
-            "check",
-            "Whether to compare every array with its checksum.",
-            ("yes", "no"),
-            direction="reading",
-        ),
+        check_option(NEVER),
         Option(
             "dialect",
-            "What SC-NeuroCore 3.16 loads, or what 3.14 and 3.15 write.",
+            "3.16: what SC-NeuroCore 3.16 loads; permissive: what 3.14 and 3.15 write.",
             ("3.16", "permissive"),
             direction="writing",
         ),

@@ -14,7 +14,7 @@ from snnbridge import (
     Opaque,
     SNNCheckpoint,
 )
-from snnbridge.model import Array, neuron_names, parameter, typed_neuron
+from snnbridge.model import Array, neuron_names, parameter, some_of, typed_neuron
 from snnbridge_plugins.npz.names import legal, legal_names
 from snnbridge_plugins.npz.record import Record
 
@@ -40,20 +40,22 @@ class Notes:
         found = list(self.sentences)
         if self.turned:
             found.append(
-                f"{some(self.turned)}: stored as (in, out), as layer_sizes shows; "
+                f"{some_of(self.turned)}: stored as (in, out), as layer_sizes shows; "
                 "given as transposed views"
             )
         if self.open:
             found.append(self._open_text())
         if self.contradicted:
             found.append(
-                f"{some(self.contradicted)}: the shape contradicts layer_sizes; taken as "
+                f"{some_of(self.contradicted)}: the shape contradicts layer_sizes; taken as "
                 f"{orientation or 'out-in'}; the option orientation settles it"
             )
         if self.settled:
-            found.append(f"{some(self.settled)}: taken as {orientation}, by the option")
+            found.append(f"{some_of(self.settled)}: taken as {orientation}, by the option")
         if self.opaque:
-            found.append(f"{some(self.opaque)}: the meaning of the axes is not stated; kept as is")
+            found.append(
+                f"{some_of(self.opaque)}: the meaning of the axes is not stated; kept as is"
+            )
         return tuple(found)
 
     def _open_text(self) -> str:
@@ -61,15 +63,9 @@ class Notes:
         if self.turned:
             hint = "; other matrices of this file are stored as (in, out), so these may be too"
         return (
-            f"{some(self.open)}: layer_sizes does not tell (out, in) from (in, out); taken as "
+            f"{some_of(self.open)}: layer_sizes does not tell (out, in) from (in, out); taken as "
             f"(out, in), the rule of SC-NeuroCore 3.16{hint}; the option orientation settles it"
         )
-
-
-def some(names: Sequence[str], most: int = 8) -> str:
-    """Return names for a message, not too many."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def checkpoint_of(
@@ -196,6 +192,6 @@ def _note_names(record: Record, names: list[str], notes: Notes) -> None:
         notes.sentences.append(f"names made unique and legal: {shown}")
     unknown = sorted(set(record.frozen) - set(record.names))
     if unknown:
-        notes.sentences.append(f"frozen_layers names {some(unknown)}, which is no layer")
+        notes.sentences.append(f"frozen_layers names {some_of(unknown)}, which is no layer")
     if record.other:
-        notes.sentences.append(f"unknown keys in the JSON file: {some(list(record.other))}")
+        notes.sentences.append(f"unknown keys in the JSON file: {some_of(list(record.other))}")

@@ -20,10 +20,11 @@ from snnbridge import (
     SourceInfo,
 )
 from snnbridge.document import from_document
-from snnbridge.model import Array, parameter
+from snnbridge.model import Array, parameter, some_of
 from snnbridge.storage import Source, parse_json
+from snnbridge_plugins.checking import NEVER, is_to_check
 from snnbridge_plugins.npz.carry import Members, check_content, check_numeric
-from snnbridge_plugins.npz.from_record import FRAMEWORK, checkpoint_of, size_of, some
+from snnbridge_plugins.npz.from_record import FRAMEWORK, checkpoint_of, size_of
 from snnbridge_plugins.npz.names import legal_names
 from snnbridge_plugins.npz.pair import (
     Pair,
@@ -48,7 +49,7 @@ _RESAVED = (
 def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     """Read a pair, or an archive alone; docs/formats/npz.md has their layouts."""
     pair = open_pair(source)
-    check = options.get("check") == "yes"
+    check = is_to_check(options, source.size, NEVER)
     checkpoint = _read_pair(pair, options, check=check)
     info = checkpoint.source or SourceInfo()
     checkpoint.source = replace(info, integrity=integrity_of(pair, checked=check))
@@ -87,8 +88,8 @@ def _read_native(
     checkpoint, notes = checkpoint_of(record, arrays, orientation)
     if notes.contradicted and record.is_strict and orientation is None:
         raise ReadError(
-            f"{pair.name!r}: layer_sizes contradicts the shape of {some(notes.contradicted)}; do "
-            "the two files belong together? The option orientation reads them all the same"
+            f"{pair.name!r}: layer_sizes contradicts the shape of {some_of(notes.contradicted)}; "
+            "do the two files belong together? The option orientation reads them all the same"
         )
     checkpoint.source = SourceInfo(
         dialect=_dialect(record, arrays),
@@ -143,7 +144,7 @@ def _read_bound(
 def _note_on_bytes(record: Record, checkpoint: SNNCheckpoint, found: list[int]) -> list[str]:
     weights = [record.names[i] for i in found if record.names[i] in checkpoint.layers]
     note = (
-        f"{some(weights)}: to SC-NeuroCore the bytes of the elements, numbers from 0 to 255; it "
+        f"{some_of(weights)}: to SC-NeuroCore the bytes of the elements, numbers from 0 to 255; it "
         "refuses NaN and infinity, and its float64 does not hold every type"
     )
     return [note] if weights else []
@@ -210,10 +211,10 @@ def _resaved_notes(record: Record, checkpoint: SNNCheckpoint, changed: list[int]
     notes = [_RESAVED]
     if changed:
         names = [record.names[i] for i in changed]
-        notes.append(f"{some(names)}: changed to values that need float64; given as such")
+        notes.append(f"{some_of(names)}: changed to values that need float64; given as such")
     lost = [n for n in record.frozen if n not in checkpoint.layers]
     if lost:
-        notes.append(f"frozen_layers names {some(lost)}, which is no layer of the network")
+        notes.append(f"frozen_layers names {some_of(lost)}, which is no layer of the network")
     weights = weights_of(checkpoint)
     types = record_of(checkpoint, weights, strict=True).types
     if record.types and record.types[: len(weights)] != types:

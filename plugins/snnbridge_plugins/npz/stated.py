@@ -7,7 +7,14 @@ from operator import attrgetter
 from typing import cast
 
 from snnbridge import UNKNOWN, Layer, Linear, Neuron, Parameter, SNNCheckpoint
-from snnbridge.model import Array, is_weighted, neuron_names, typed_neuron
+from snnbridge.model import (
+    Array,
+    is_weighted,
+    neuron_names,
+    neurons_behind,
+    type_name,
+    typed_neuron,
+)
 from snnbridge_plugins.npz.from_record import FRAMEWORK, size_of
 from snnbridge_plugins.npz.record import Record
 
@@ -60,26 +67,10 @@ def _groups(layer: Layer) -> int:
 
 
 def _types(checkpoint: SNNCheckpoint, names: list[str]) -> list[str]:
-    """Return what :attr:`SNNCheckpoint.neuron_types` does, in one pass over the graph."""
-    layers, found = checkpoint.layers, dict.fromkeys(names, "")
-    if checkpoint.connections is not UNKNOWN:
-        for edge in reversed(checkpoint.connections):
-            target = layers[edge.target]
-            if edge.source in found and isinstance(target, Neuron):
-                found[edge.source] = _type(target)
-    else:
-        last = None
-        for name, layer in layers.items():
-            if name in found:
-                last = name
-            elif isinstance(layer, Neuron) and last is not None:
-                found[last], last = _type(layer), None
-    types = list(found.values())
+    """Return what :attr:`SNNCheckpoint.neuron_types` does, of names that are at hand."""
+    behind = neurons_behind(checkpoint.layers, checkpoint.connections)
+    types = [type_name(behind[name]) if name in behind else "" for name in names]
     return types if any(types) else []
-
-
-def _type(neuron: Neuron) -> str:
-    return neuron.origin.kind if neuron.origin else neuron.model.upper()
 
 
 def is_stated(

@@ -23,10 +23,10 @@ from snnbridge import (
     differences,
 )
 from snnbridge.document import to_document
-from snnbridge.model import Array, Names, Path, describe
+from snnbridge.model import Array, Names, Path, describe, some_of
 from snnbridge.storage import StoredZip, Target, dump_json
 from snnbridge_plugins.npz.carry import Carried, inlined, is_inline
-from snnbridge_plugins.npz.from_record import EXTRAS, checkpoint_of, size_of, some
+from snnbridge_plugins.npz.from_record import EXTRAS, checkpoint_of, size_of
 from snnbridge_plugins.npz.pair import COMMENT, base_name, digest_of
 from snnbridge_plugins.npz.record import OURS, Record, from_tree, is_plain
 from snnbridge_plugins.npz.stated import is_stated, record_of, weights_of
@@ -257,7 +257,7 @@ def told(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[Entr
             yield Entry(Status.EXACT, ("layers", layer.name), what, _UNORIENTED)
     beside = _beside(checkpoint, weights, options)
     if beside:
-        what = f"{len(beside)} array{'s' * (len(beside) > 1)} beside the weights: {some(beside)}"
+        what = f"{len(beside)} array{'s' * (len(beside) > 1)} beside the weights: {some_of(beside)}"
         yield Entry(Status.EXACT, ("metadata", OURS), what, _BESIDE)
 
 

@@ -11,26 +11,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
+from snnbridge_plugins.features import TOLD_BY_ARRAYS
 
 if TYPE_CHECKING:
     from snnbridge import Entry, Options, SNNCheckpoint
     from snnbridge.model import Path
     from snnbridge.storage import Source, Target
 
-#: What the modules' parameters can tell; the losses of a checkpoint say which of it they do.
-_IN_A_FILE = EVERYTHING - {
-    Feature.DELAY,
-    Feature.FLATTEN,
-    Feature.FROZEN,
-    Feature.METADATA,
-    Feature.POOL,
-    Feature.PORTS,
-    Feature.STATE,
-    Feature.SUBGRAPH,
-    Feature.TIES,
-    Feature.TRAINABLE,
-    Feature.TRAINING,
-}
+_IN_A_FILE = TOLD_BY_ARRAYS - {Feature.STATE, Feature.TIES, Feature.TRAINING}
 _FIRST_MODULE = re.compile(rb'\s*\{\s*"[0-9]+_[A-Za-z]\w*"\s*:\s*\{\s*"\w+"\s*:\s*["n{]')
 #: A module under any name: one of the keys that Rockpool's have, its value JSON in a text.
 _FIRST_VALUE = re.compile(
@@ -102,7 +90,7 @@ FORMAT = Format(
         ),
         Option(
             "description",
-            "Whether to read the file .snnbridge beside it.",
+            "Read the .snnbridge file beside it; by default yes.",
             ("yes", "no"),
             direction="reading",
         ),

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from snnbridge import UNKNOWN, Layer, Linear, Neuron, Opaque, Quantity, SNNCheckpoint, Synapse
+from snnbridge.document import AS_IT_IS, TRANSPOSED, WITH_TAIL, ArrayForm
 from snnbridge.model import Array, Path, Scheme
+from snnbridge_plugins.module_keys import keys_of
 from snnbridge_plugins.rockpool.modules import NAME, NUMBERED, USUAL
 from snnbridge_plugins.rockpool.values import Modules, is_kept
-from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, WITH_TAIL, Form
-from snnbridge_plugins.torch.keys import keys_of
 
 _MODES = {Scheme.EXACT: "taus", Scheme.STATED: "decays", Scheme.BIT_SHIFT: "bitshifts"}
 _INNER = re.compile(r"(.+)\.(?:synapse|recurrent)")
@@ -25,7 +25,7 @@ class Native:
     """A file's modules, and where each array of the checkpoint stands in them."""
 
     modules: Modules = field(default_factory=dict)
-    places: dict[Path, tuple[tuple[str, ...], Form]] = field(default_factory=dict)
+    places: dict[Path, tuple[tuple[str, ...], ArrayForm]] = field(default_factory=dict)
 
     def put(self, at: tuple[str, ...], value: Any) -> None:
         """Put a value where its path says."""
@@ -131,7 +131,7 @@ class _Module:
         zeros = np.zeros((shape[0], shape[0] * synapse.receptors), np.float32)
         return {"_has_rec": False, "w_rec": zeros}
 
-    def _array(self, key: str, layer: Layer, parameter: str, form: Form = AS_IT_IS) -> None:
+    def _array(self, key: str, layer: Layer, parameter: str, form: ArrayForm = AS_IT_IS) -> None:
         held = layer.parameters.get(parameter)
         if held is None or held.value is UNKNOWN or held.value.dtype.kind not in "fiub":
             return

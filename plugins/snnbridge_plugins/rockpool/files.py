@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge import CheckpointError, ReadError, SNNCheckpoint, SourceInfo, differences
+from snnbridge import SNNCheckpoint, SourceInfo
 from snnbridge.model import Path
 from snnbridge.storage import Source, Target
-from snnbridge_plugins import description_file
+from snnbridge_plugins import description_file, read_back
 from snnbridge_plugins.rockpool.entries import native_of
 from snnbridge_plugins.rockpool.modules import NAME, checkpoint_of
 from snnbridge_plugins.rockpool.values import numbers_as_arrays, read_modules, write_modules
@@ -48,11 +48,11 @@ def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tu
     """Say what a file would lose: nothing, unless it is bare."""
     if not options.get("bare"):
         return
-    try:
+
+    def read() -> SNNCheckpoint:
         data = write_modules(native_of(checkpoint).modules)
-        back = checkpoint_of(read_modules(memoryview(data)))
-    except (ReadError, CheckpointError) as error:
-        yield ("layers",), f"its modules cannot be read: {error}"
-        return
-    for found in differences(checkpoint, back):
-        yield found.path, "Rockpool's modules do not tell it"
+        return checkpoint_of(read_modules(memoryview(data)))
+
+    yield from read_back.losses(
+        checkpoint, read, "its modules", "Rockpool's modules do not tell it"
+    )

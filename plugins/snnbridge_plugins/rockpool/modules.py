@@ -24,9 +24,9 @@ from snnbridge import (
     SourceInfo,
     rules,
 )
+from snnbridge.document import WITH_TAIL
+from snnbridge_plugins.module_keys import keys_of
 from snnbridge_plugins.rockpool.values import Modules, number
-from snnbridge_plugins.torch.forms import WITH_TAIL
-from snnbridge_plugins.torch.keys import keys_of
 
 NAME = "rockpool"
 #: The number and the class in a module's name.

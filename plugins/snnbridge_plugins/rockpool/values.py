@@ -14,6 +14,8 @@ from snnbridge.storage import Limits, dump_json, parse_json
 
 #: By name, the modules' values and, where modules hold modules, theirs.
 Modules = dict[str, Any]
+#: A file holds at most so many modules, or one for so many of its bytes: each takes time.
+_MODULES, _BYTES_A_MODULE = 10_000, 1024
 
 
 def read_modules(data: memoryview) -> Modules:
@@ -27,11 +29,20 @@ def read_modules(data: memoryview) -> Modules:
     tree = parse_json(data, where="the file", limits=_limits(len(data)), allow_nan=True)
     if not isinstance(tree, dict):
         raise ReadError("expected an object of modules at the top")
+    most = max(_MODULES, len(data) // _BYTES_A_MODULE)
+    if (found := _count(tree)) > most:
+        raise ReadError(f"it holds {found} modules, more than the {most} for a file of its size")
     return {key: _value(value, key) for key, value in tree.items()}
 
 
+def _count(tree: Mapping[str, Any]) -> int:
+    """Return the number of modules, those inside others too."""
+    inner = [value for value in tree.values() if isinstance(value, dict)]
+    return len(inner) + sum(map(_count, inner))
+
+
 def _limits(size: int) -> Limits:
-    return Limits(json_bytes=size, json_items=max(Limits().json_items, size))
+    return Limits.for_text(size, bytes_a_value=2)
 
 
 def _value(value: Any, where: str) -> Any:

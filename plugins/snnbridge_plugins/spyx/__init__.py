@@ -1,7 +1,7 @@
 """The ``spyx`` format: parameters of Spyx nets as flax writes them in msgpack.
 
 ``docs/formats/spyx.md`` has the layout. The modules, from the bottom up: ``keys`` (the names in
-the tree), ``sniffing``, ``reading`` (a tree as layers), ``to_tree`` (and back), ``files``.
+the tree), ``reading`` (a tree as layers), ``to_tree`` (and back), ``files``.
 """
 
 from __future__ import annotations
@@ -11,27 +11,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
+from snnbridge_plugins.features import TOLD_BY_ARRAYS
 
 if TYPE_CHECKING:
     from snnbridge import Entry, Options, SNNCheckpoint
     from snnbridge.model import Path
     from snnbridge.storage import Source, Target
 
-#: What keys and arrays can tell; the losses of a checkpoint say which of it they do.
-_IN_A_TREE = EVERYTHING - {
-    Feature.CONNECTIONS,
-    Feature.DELAY,
-    Feature.DT,
-    Feature.FLATTEN,
-    Feature.FROZEN,
-    Feature.METADATA,
-    Feature.POOL,
-    Feature.PORTS,
-    Feature.STATE,
-    Feature.SUBGRAPH,
-    Feature.TIES,
-    Feature.TRAINABLE,
-}
+_IN_A_TREE = TOLD_BY_ARRAYS - {Feature.CONNECTIONS, Feature.DT, Feature.STATE, Feature.TIES}
 #: An array under a name that flax gives to weights or Spyx to a neuron's parameter.
 _ARRAY = re.compile(
     rb"(?:\xa6kernel|\xa4beta|\xa5alpha|\xabrecurrent_w)"
@@ -53,7 +40,7 @@ def _sniff(probe: Probe) -> bool:
 
 def _is_tree(probe: Probe) -> bool:
     """Whether keys behind the head tell it."""
-    from snnbridge_plugins.spyx.sniffing import is_of_spyx
+    from snnbridge_plugins.flax_trees import is_of_spyx
 
     return probe.path.suffix != ".bp" and is_of_spyx(probe)
 
@@ -105,12 +92,12 @@ FORMAT = Format(
         Option("for", "Write the network in the neurons of Spyx.", ("spyx",), direction="writing"),
         Option(
             "net",
-            "The keys under which the net stands, joined by /; . for the top.",
+            "The keys that lead to the net, joined by /; . for the whole file.",
             direction="reading",
         ),
         Option(
             "description",
-            "Whether to read the file .snnbridge beside it.",
+            "Read the .snnbridge file beside it; by default yes.",
             ("yes", "no"),
             direction="reading",
         ),

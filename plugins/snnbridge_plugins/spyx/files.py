@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge import CheckpointError, ReadError, SNNCheckpoint, SourceInfo, differences
+from snnbridge import SNNCheckpoint, SourceInfo
 from snnbridge.model import Path
 from snnbridge.storage import Source, Target
 from snnbridge.wire import pack_into, unpack
-from snnbridge_plugins import description_file
+from snnbridge_plugins import description_file, read_back
 from snnbridge_plugins.spyx.reading import NAME, checkpoint_of
 from snnbridge_plugins.spyx.to_tree import native_of
 
@@ -54,10 +54,9 @@ def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tu
         return
     layout = checkpoint.extras.get(NAME)
     net = "/".join(layout.get("net", ("layers",))) if isinstance(layout, Mapping) else "layers"
-    try:
-        back = checkpoint_of(native_of(checkpoint).tree, net or ".")
-    except (ReadError, CheckpointError) as error:
-        yield ("layers",), f"its tree cannot be read: {error}"
-        return
-    for found in differences(checkpoint, back):
-        yield found.path, "the keys and arrays of the tree do not tell it"
+
+    def read() -> SNNCheckpoint:
+        return checkpoint_of(native_of(checkpoint).tree, net or ".")
+
+    reason = "the keys and arrays of the tree do not tell it"
+    yield from read_back.losses(checkpoint, read, "its tree", reason)

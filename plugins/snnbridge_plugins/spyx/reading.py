@@ -23,9 +23,10 @@ from snnbridge import (
     SourceInfo,
     rules,
 )
+from snnbridge.document import AS_IT_IS, ArrayForm
 from snnbridge.model import Array, Path
-from snnbridge_plugins.spyx.keys import KERNELS, NORM, PLACES, class_of
-from snnbridge_plugins.torch.forms import AS_IT_IS, Form
+from snnbridge_plugins.flax_trees import class_of
+from snnbridge_plugins.spyx.keys import KERNELS, NORM, PLACES, neuron_form
 
 NAME = "spyx"
 #: Where training scripts keep the parameters.
@@ -37,11 +38,11 @@ class Found:
     """What a tree holds: layers, the key of each array, and what is no layer's array."""
 
     layers: dict[str, Layer] = field(default_factory=dict)
-    places: dict[Path, tuple[Path, Form]] = field(default_factory=dict)
+    places: dict[Path, tuple[Path, ArrayForm]] = field(default_factory=dict)
     rest: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, layer: Layer, at: Path, keys: Mapping[str, tuple[str, Form]]) -> None:
+    def add(self, layer: Layer, at: Path, keys: Mapping[str, tuple[str, ArrayForm]]) -> None:
         """Add a layer; `keys` has the parameter that each key of a module is, and its form."""
         self.layers[layer.name] = layer
         for key, (parameter, form) in keys.items():
@@ -173,9 +174,11 @@ def _add_weighted(found: Found, name: str, at: Path, arrays: Mapping[str, Array]
 
 def _add_neuron(found: Found, name: str, at: Path, arrays: Mapping[str, Array]) -> None:
     kind = class_of(frozenset(arrays))
+    forms = {key: neuron_form(key, array.ndim) for key, array in arrays.items()}
+    held = {key: forms[key].held(array) for key, array in arrays.items()}
     if not kind:
-        decay = Parameter(arrays["beta"])
-        found.add(Neuron(name, parameters={"decay": decay}), at, {"beta": ("decay", AS_IT_IS)})
+        layer: Layer = Neuron(name, parameters={"decay": Parameter(held["beta"])})
+        found.add(layer, at, {"beta": ("decay", forms["beta"])})
         found.notes.append(
             f"{name}: spyx.nn.LIF, LI and PSU_LIF keep the same array; state which it is, as "
             'class = "spyx.LIF"'
@@ -184,13 +187,13 @@ def _add_neuron(found: Found, name: str, at: Path, arrays: Mapping[str, Array]) 
     known = rules.get(NAME, kind)
     for own, table in ((".synapse", known.synapse), ("", known)):
         if table is not None:
-            stated = {key: a for key, a in arrays.items() if key in table.arguments}
+            stated = {key: a for key, a in held.items() if key in table.arguments}
             layer = table.state(_empty(name + own, table), stated)
-            found.add(layer, at, {key: (PLACES[key][1], AS_IT_IS) for key in stated})
-    if "recurrent_w" in arrays:
-        own, parameter, form = PLACES["recurrent_w"]
-        layer = Linear(name + own, form.held(arrays["recurrent_w"]))
-        found.add(layer, at, {"recurrent_w": (parameter, form)})
+            found.add(layer, at, {key: (PLACES[key][1], forms[key]) for key in stated})
+    if "recurrent_w" in held:
+        own, parameter = PLACES["recurrent_w"]
+        layer = Linear(name + own, held["recurrent_w"])
+        found.add(layer, at, {"recurrent_w": (parameter, forms["recurrent_w"])})
 
 
 def _empty(name: str, table: Any) -> Layer:

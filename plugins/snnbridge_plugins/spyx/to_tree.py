@@ -20,10 +20,11 @@ from snnbridge import (
     SNNCheckpoint,
     Synapse,
 )
-from snnbridge.model import Path
-from snnbridge_plugins.spyx.keys import FORMS, NEURONS, NORM, PLACES
+from snnbridge.document import AS_IT_IS, ArrayForm, over_images
+from snnbridge.model import Array, Path
+from snnbridge_plugins.flax_trees import NEURONS
+from snnbridge_plugins.spyx.keys import FORMS, NORM, PLACES, neuron_form
 from snnbridge_plugins.spyx.reading import NAME
-from snnbridge_plugins.torch.forms import AS_IT_IS, Form
 
 _KEYS = {"weight": "kernel", "bias": "bias"}
 
@@ -33,7 +34,7 @@ class Native:
     """A file's tree, and where each array of the checkpoint stands in it."""
 
     tree: dict[str, Any] = field(default_factory=dict)
-    places: dict[Path, tuple[Path, Form]] = field(default_factory=dict)
+    places: dict[Path, tuple[Path, ArrayForm]] = field(default_factory=dict)
 
 
 def native_of(checkpoint: SNNCheckpoint) -> Native:
@@ -47,9 +48,10 @@ def native_of(checkpoint: SNNCheckpoint) -> Native:
     net = tuple(layout.get("net", ("layers",)))
     native = Native(_merged({}, checkpoint.training) if "net" in layout else {})
     for key, layer in _keyed(checkpoint, layout):
-        for own, (path, array, form) in _arrays(checkpoint, layer).items():
+        for own, path, array, form in _arrays(checkpoint, layer):
             at = (*net, *key, own)
-            if _put(native.tree, at, form.stored(array)):
+            held = array if form is None else form.stored(array)
+            if _put(native.tree, at, held) and form is not None:
                 native.places[path] = (at, form)
     native.tree = _sorted(native.tree)
     return native
@@ -102,27 +104,42 @@ def _kind(layer: Layer | None) -> str:
     return layer.origin.kind if known and layer and layer.origin else ""
 
 
-def _arrays(checkpoint: SNNCheckpoint, layer: Layer) -> dict[str, tuple[Path, Any, Form]]:
-    """Return the arrays of a module by key: path in the checkpoint, value, form."""
-    found: dict[str, tuple[Path, Any, Form]] = {}
-    for key, (name, parameter, form) in _slots(layer).items():
+def _arrays(
+    checkpoint: SNNCheckpoint, layer: Layer
+) -> Iterator[tuple[str, Path, Array, ArrayForm | None]]:
+    """Give the arrays of a module: key, path in the checkpoint, value, form.
+
+    Where no form leads back from what stands under the key, the value is that.
+    """
+    for key, (name, parameter) in _slots(layer).items():
         owner = checkpoint.layers.get(name)
         held = owner.parameters.get(parameter) if owner is not None else None
-        if held is not None and held.value is not UNKNOWN:
-            found[key] = (("layers", name, parameter), held.value, form)
-    return found
+        if held is None or held.value is UNKNOWN:
+            continue
+        value: Array = held.value
+        form: ArrayForm | None = _form(layer, key, value.ndim)
+        if isinstance(owner, Neuron | Synapse) and owner.shape is not UNKNOWN:
+            spread = over_images(value, len(owner.shape))
+            if spread is not value:
+                value, form = _form(layer, key, spread.ndim).stored(spread), None
+        yield key, ("layers", name, parameter), value, form
 
 
-def _slots(layer: Layer) -> dict[str, tuple[str, str, Form]]:
-    """Return for each key of a module the layer, its parameter, and the form."""
+def _form(layer: Layer, key: str, axes: int) -> ArrayForm:
+    if isinstance(layer, Neuron):
+        return neuron_form(key, axes)
+    return FORMS.get(type(layer), AS_IT_IS) if key == "kernel" else AS_IT_IS
+
+
+def _slots(layer: Layer) -> dict[str, tuple[str, str]]:
+    """Return for each key of a module the layer and its parameter."""
     if isinstance(layer, Linear | Conv1d | Conv2d):
-        forms = {"weight": FORMS[type(layer)]}
-        return {k: (layer.name, p, forms.get(p, AS_IT_IS)) for p, k in _KEYS.items()}
+        return {key: (layer.name, parameter) for parameter, key in _KEYS.items()}
     if isinstance(layer, BatchNorm):
-        return {key: (layer.name, parameter, AS_IT_IS) for key, parameter in NORM.items()}
+        return {key: (layer.name, parameter) for key, parameter in NORM.items()}
     if isinstance(layer, Opaque):
-        return {key: (layer.name, key, AS_IT_IS) for key in layer.parameters}
+        return {key: (layer.name, key) for key in layer.parameters}
     if isinstance(layer, Neuron):
         keys = NEURONS.get(_kind(layer), () if layer.origin else ("beta",))
-        return {k: (layer.name + own, p, form) for k in keys for own, p, form in [PLACES[k]]}
+        return {key: (layer.name + own, name) for key in keys for own, name in [PLACES[key]]}
     return {}

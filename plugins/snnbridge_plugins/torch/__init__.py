@@ -2,7 +2,7 @@
 
 ``docs/formats/torch.md`` has the layout. The modules, from the bottom up: ``values`` (tensors and
 storages), ``rebuild`` and ``unpickle`` (the closed interpreter), ``container`` (the files around a
-pickle), ``pickling`` (writing one), ``trees`` (plain trees), ``keys``, ``forms``, ``found``,
+pickle), ``pickling`` (writing one), ``trees`` (plain trees), ``found``,
 ``containers``, ``orientation``, ``stateless``, ``modules`` and ``stored`` (the frameworks' modules
 as layers and back), ``tensors``, ``digests`` and ``sharding`` (the bytes of safetensors, in one
 file or several), ``finding``, ``template``, ``to_tree``, ``decays``, ``expressing`` (in another
@@ -16,37 +16,26 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
+from snnbridge_plugins.checking import SMALL, check_option
+from snnbridge_plugins.features import TOLD_BY_ARRAYS
 
 if TYPE_CHECKING:
     from snnbridge import Entry, Options, SNNCheckpoint
     from snnbridge.model import Path
     from snnbridge.storage import Source, Target
 
-#: What keys and tensors can tell; the losses of a checkpoint say which of it they do.
-_IN_A_STATE_DICT = EVERYTHING - {
-    Feature.CONNECTIONS,
-    Feature.DELAY,
-    Feature.DT,
-    Feature.FLATTEN,
-    Feature.FROZEN,
-    Feature.METADATA,
-    Feature.POOL,
-    Feature.PORTS,
-    Feature.SUBGRAPH,
-    Feature.TRAINABLE,
-}
+_IN_A_STATE_DICT = TOLD_BY_ARRAYS - {Feature.CONNECTIONS, Feature.DT}
 #: What huggingface's indexes begin with; the names of the tensors may come late.
 _INDEX = re.compile(rb'\s*\{\s*"metadata"\s*:\s*\{\s*"total_(?:size|parameters)"')
-_ZIP, _STREAM = b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_STREAM = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
 def _sniff(probe: Probe) -> bool:
+    from snnbridge.storage import first_member
+
     if probe.head.startswith(_STREAM):
         return True
-    if not probe.head.startswith(_ZIP) or len(probe.head) < 30:
-        return False
-    length = int.from_bytes(probe.head[26:28], "little")
-    return probe.head[30 : 30 + length].endswith(b"/data.pkl")
+    return first_member(probe.head).endswith(b"/data.pkl")
 
 
 def _sniff_safetensors(probe: Probe) -> bool:
@@ -104,15 +93,15 @@ _FRAMEWORKS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly")
 _WRITING = (
     Option(
         "for",
-        "The framework whose neurons the network is expressed in; nets of Spyx and BrainPy have "
-        "files of their own: --to spyx, --to brainpy, or .nir.",
+        "Write the network in this framework's neurons. Spyx and BrainPy have files of their "
+        "own: --to spyx, --to brainpy.",
         choices=_FRAMEWORKS,
         direction="writing",
     ),
-    Option("like", "A state dict whose keys, shapes and dtypes are taken.", direction="writing"),
+    Option("like", "A state dict whose keys, shapes and dtypes to use.", direction="writing"),
     Option(
         "map",
-        "With like, which module of the template takes a layer: LAYER=NAME,...",
+        "With --like: which module of that state dict takes which layer: LAYER=NAME,...",
         direction="writing",
     ),
 )
@@ -131,12 +120,10 @@ FORMAT = Format(
     options=(
         Option(
             "net",
-            "The key under which the state dict stands; . for the top.",
+            "The key that holds the state dict; . for the whole file.",
             direction="reading",
         ),
-        Option(
-            "check", "Compare every record with its checksum.", ("yes", "no"), direction="reading"
-        ),
+        check_option(SMALL),
         *_WRITING,
     ),
 )
@@ -153,15 +140,10 @@ SAFETENSORS = Format(
     losses=_losses_safetensors,
     prepare=_prepare,
     options=(
-        Option(
-            "check",
-            "Whether to compare a large file with the digests in its metadata.",
-            ("yes", "no"),
-            direction="reading",
-        ),
+        check_option(SMALL),
         Option(
             "shard",
-            "The largest size of one file, like 2GB; a larger net is several and an index.",
+            "The largest size of one file, such as 2GB; a larger net becomes several.",
             direction="writing",
         ),
         *_WRITING,

@@ -15,12 +15,11 @@ from functools import partial
 from typing import Any
 
 from snnbridge import ReadError
-from snnbridge.storage import Limits, ZipReader
+from snnbridge.storage import Limits, ZipReader, is_zip
 from snnbridge_plugins.torch.unpickle import Machine
 from snnbridge_plugins.torch.values import STORAGES, Global, Storage, dtype_of
 
-#: Start of an archive, and of the older stream: a pickle of its magic number.
-ZIP = b"PK\x03\x04"
+#: Start of the older stream: a pickle of its magic number.
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _COUNT = struct.Struct("<q")
 _REMEDY = "load it with torch and save net.state_dict()"
@@ -63,7 +62,7 @@ def read_contents(data: memoryview, *, verify: bool, limits: Limits) -> Contents
     ReadError
         If it is no such file, damaged, or holds more than a tree of tensors.
     """
-    if bytes(data[:4]) == ZIP:
+    if is_zip(data):
         return _read_archive(data, verify, limits)
     if bytes(data[: len(LEGACY)]) == LEGACY:
         return Contents(_read_stream(data))

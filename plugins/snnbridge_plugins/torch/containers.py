@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 import numpy as np
 
 from snnbridge import UNKNOWN, Layer, Linear, Origin
+from snnbridge.document import ArrayForm
 from snnbridge.model import Array, Path
-from snnbridge_plugins.torch.forms import Form
 
 ORIGIN = Origin("spikingjelly", "LinearRecurrentContainer")
 _OWN, _BACK, _INSIDE = "rc", "recurrent", "sub_module"
@@ -57,12 +57,14 @@ def note(name: str, weight: Array) -> str:
     )
 
 
-def joined(layers: Mapping[str, Layer], layer: Linear) -> tuple[Array, list[tuple[Path, Form]]]:
+def joined(
+    layers: Mapping[str, Layer], layer: Linear
+) -> tuple[Array, list[tuple[Path, ArrayForm]]]:
     """Return the one weight of a container, and which of its columns each layer has.
 
     Nothing, twice, if the layer is no container's ``rc``.
     """
-    empty: tuple[Array, list[tuple[Path, Form]]] = np.zeros(0), []
+    empty: tuple[Array, list[tuple[Path, ArrayForm]]] = np.zeros(0), []
     back = layers.get(_back(layer.name))
     if layer.name.rpartition(".")[2] != _OWN or not isinstance(back, Linear):
         return empty
@@ -79,11 +81,11 @@ def joined(layers: Mapping[str, Layer], layer: Linear) -> tuple[Array, list[tupl
     return both, list(columns_of(layer.name, both))
 
 
-def columns_of(name: str, weight: Array) -> Iterator[tuple[Path, Form]]:
+def columns_of(name: str, weight: Array) -> Iterator[tuple[Path, ArrayForm]]:
     """Give the place of each layer's weight in that of a container."""
     n, both = weight.shape
-    yield ("layers", name, "weight"), Form(columns=(0, n))
-    yield ("layers", _back(name), "weight"), Form(columns=(n, both))
+    yield ("layers", name, "weight"), ArrayForm(columns=(0, n))
+    yield ("layers", _back(name), "weight"), ArrayForm(columns=(n, both))
 
 
 def is_joined(layers: Mapping[str, Layer], layer: Linear) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from snnbridge import Entry, OptionError, SNNCheckpoint, Status
+from snnbridge import UNKNOWN, Conv1d, Conv2d, Entry, OptionError, SNNCheckpoint, Status
 from snnbridge_plugins import images
 from snnbridge_plugins.torch.decays import in_form_of
 from snnbridge_plugins.torch.stored import stored_tensors
@@ -30,6 +30,7 @@ def prepare(
     if "map" in options and "like" not in options:
         raise OptionError("map says which module of a template takes a layer; name one with like")
     planned, entries = _expressed(checkpoint, options.get("for"))
+    entries = [*entries, *_padded(planned)]
     if "like" not in options:
         return planned, entries
     planned, more = in_form_of(planned, template_of(options["like"]))
@@ -51,6 +52,27 @@ def _expressed(
     reason = f"the keys are those of {framework}, no longer the source's"
     told = Entry(Status.REWRITTEN, ("extras", NAME), "the layout of the keys", reason)
     return replace(planned, extras=extras), [*entries, told]
+
+
+def _padded(checkpoint: SNNCheckpoint) -> Iterator[Entry]:
+    """Say so where a state dict loads into a convolution of PyTorch's that computes another one."""
+    for name, layer in checkpoint.layers.items():
+        if isinstance(layer, Conv1d | Conv2d) and (padding := _beyond_pytorch(layer)):
+            reason = (
+                f"pads {padding}, which no nn.{layer.kind} does: one that loads the weight "
+                f"computes something else; build makes a Padded{layer.kind} that pads so"
+            )
+            yield Entry(Status.EXACT, ("layers", name, "padding"), f"{layer.kind} {name!r}", reason)
+
+
+def _beyond_pytorch(layer: Conv1d | Conv2d) -> str:
+    """Return the padding, in words, of a convolution that PyTorch has no module for."""
+    if layer.padding == "same":
+        strides = layer.stride is not UNKNOWN and any(n > 1 for n in layer.stride)
+        return f"same with stride {layer.stride}" if strides else ""
+    if layer.padding is UNKNOWN or all(before == after for before, after in layer.padding):
+        return ""
+    return f"{layer.padding}, other zeros before than behind"
 
 
 def _kept_beside(checkpoint: SNNCheckpoint, framework: str) -> Iterator[Entry]:

@@ -3,8 +3,7 @@
 Beside what ``torch.save`` writes, an archive may hold ``<root>/snnbridge.json``, the checkpoint as
 a document (:mod:`snnbridge.document`), and ``<root>/snnbridge/<n>``, the elements of arrays that
 the tree has no place for. ``torch.load`` looks at neither. A document refers to an array by
-``{"at": [key, ...]}``, its path in the tree, with ``axes`` where it is stored otherwise than held,
-or by ``{"member": n}`` with dtype and shape.
+its place (:mod:`snnbridge_plugins.array_places`).
 """
 
 from __future__ import annotations
@@ -13,25 +12,24 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from snnbridge import CheckpointError, ReadError, SNNCheckpoint, SourceInfo, differences
-from snnbridge.document import dtype_name, dtype_of, from_document, to_document
-from snnbridge.document.arrays import checked
+from snnbridge import SNNCheckpoint, SourceInfo
+from snnbridge.document import from_document, from_elements, to_document
 from snnbridge.model import Array, Integrity, Path
-from snnbridge.storage import Limits, Source, StoredZip, Target, dump_json, parse_json, view
+from snnbridge.storage import Limits, Source, StoredZip, Target, dump_json, parse_json
+from snnbridge_plugins import read_back
+from snnbridge_plugins.array_places import Placing, fetching
+from snnbridge_plugins.checking import SMALL, is_to_check
 from snnbridge_plugins.torch.container import Contents
 from snnbridge_plugins.torch.finding import read_tree
-from snnbridge_plugins.torch.forms import Form
 from snnbridge_plugins.torch.pickling import Written, pickled
 from snnbridge_plugins.torch.reading import checkpoint_of
 from snnbridge_plugins.torch.to_tree import Native, native_of
 from snnbridge_plugins.torch.trees import restored
 
-#: A file up to this size is held against its checksums unasked.
-CHECKED_BYTES = 16 << 20
 _ROOT = "archive"
 _DOCUMENT = "snnbridge.json"
+#: What a file without the document says itself, and why it does not say more.
+WORDS, REASON = "its state dict", "the keys and tensors of a state dict do not tell it"
 
 
 def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
@@ -53,7 +51,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
     ReadError
         If it is no such file, damaged, or holds more than a tree of tensors.
     """
-    verify = options.get("check", "yes" if source.size <= CHECKED_BYTES else "no") == "yes"
+    verify = is_to_check(options, source.size, SMALL)
     contents, tree, notes = read_tree(source, verify=verify)
     integrity: Integrity = "unchecked"
     if verify or contents.archive is None:
@@ -78,56 +76,12 @@ def _described(contents: Contents, tree: Any) -> SNNCheckpoint | None:
 
     def member(place: Mapping[str, Any]) -> Array:
         record = f"{contents.root}/snnbridge/{place['member']}"
-        return _record(archive.data(record), place, record)
+        return from_elements(place, archive.data(record), repr(record))
 
     text = archive.data(name)
-    limits = Limits(json_bytes=len(text), json_items=max(Limits().json_items, len(text) // 8))
-    document = parse_json(text, where=f"{name!r} in the archive", limits=limits)
+    where, limits = f"{name!r} in the archive", Limits.for_text(len(text))
+    document = parse_json(text, where=where, limits=limits)
     return from_document(document, fetching(tree, member))
-
-
-def _record(data: memoryview, place: Mapping[str, Any], where: str) -> Array:
-    """Return an array that stands beside the tree."""
-    shape, dtype = place.get("shape"), dtype_of(str(place.get("dtype")))
-    if not isinstance(shape, list) or any(type(n) is not int for n in shape):
-        raise ReadError(f"the document gives {where!r} the shape {shape!r}")
-    array = view(data, dtype.newbyteorder("<"), tuple(shape), where=repr(where))
-    return checked(array, repr(where))
-
-
-def fetching(tree: Any, extra: Callable[[Any], Array]) -> Callable[[Any], Array]:
-    """Return the function that finds a document's arrays in a tree, or beside it.
-
-    Parameters
-    ----------
-    tree
-        Plain.
-    extra : function of a place that has a ``member``
-    """
-
-    def fetch(place: Any) -> Array:
-        if not isinstance(place, dict):
-            raise ReadError(f"an array's place must be an object, found {place!r}")
-        if "member" in place:
-            return extra(place)
-        stored = _at(tree, place.get("at"))
-        form = Form.from_json(place) if len(place) > 1 else Form()
-        if not form.fits(stored):
-            raise ReadError(f"the array at {place['at']!r} has the shape {stored.shape}")
-        return form.held(stored)
-
-    return fetch
-
-
-def _at(tree: Any, path: Any) -> Array:
-    for key in path if isinstance(path, list) else ():
-        if isinstance(tree, list) and isinstance(key, str) and key.isdecimal():
-            tree = tree[int(key)] if int(key) < len(tree) else None
-        else:
-            tree = tree.get(key) if isinstance(tree, dict) and isinstance(key, str) else None
-    if not isinstance(tree, np.ndarray):
-        raise ReadError(f"there is no array at {path!r}")
-    return tree
 
 
 def write(checkpoint: SNNCheckpoint, target: Target, options: Mapping[str, Any]) -> None:
@@ -169,19 +123,10 @@ def _storing(
 
 
 def _add_document(checkpoint: SNNCheckpoint, native: Native, archive: StoredZip) -> None:
-    members: list[Array] = []
-
-    def place(path: Path, array: Array) -> dict[str, Any]:
-        stands = native.places.get(path)
-        if stands is not None:
-            return {"at": list(stands[0]), **stands[1].as_json}
-        members.append(array)
-        what = {"dtype": dtype_name(array.dtype), "shape": list(array.shape)}
-        return {"member": len(members) - 1, **what}
-
-    document = to_document(checkpoint, place)
+    placing = Placing(native.places)
+    document = to_document(checkpoint, placing)
     archive.add(f"{_ROOT}/{_DOCUMENT}", dump_json(document))
-    for number, array in enumerate(members):
+    for number, array in enumerate(placing.members):
         archive.add_elements(f"{_ROOT}/snnbridge/{number}", array)
 
 
@@ -190,10 +135,9 @@ def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tu
     if not options.get("bare"):
         return
     native = native_of(checkpoint, options=options)
-    try:
-        back = checkpoint_of(native.tree, native.notes, native.net[0] if native.net else ".")
-    except (ReadError, CheckpointError) as error:
-        yield ("layers",), f"its state dict cannot be read: {error}"
-        return
-    for found in differences(checkpoint, back):
-        yield found.path, "the keys and tensors of a state dict do not tell it"
+    net = native.net[0] if native.net else "."
+
+    def read() -> SNNCheckpoint:
+        return checkpoint_of(native.tree, native.notes, net)
+
+    yield from read_back.losses(checkpoint, read, WORDS, REASON)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snnbridge import UNKNOWN, Layer, StateVariable
+from snnbridge.document import AS_IT_IS, ArrayForm
 from snnbridge.model import Array, Path
-from snnbridge_plugins.torch.forms import AS_IT_IS, Form
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Found:
     ----------
     layers : dict of str to Layer
     state : dict of path to StateVariable
-    places : dict of str to (path, Form)
+    places : dict of str to (path, ArrayForm)
         For each key the path of :func:`snnbridge.differences` of its array, and how it is stored.
     others : dict of str to array
         The keys that stand for nothing in the model.
@@ -28,11 +28,11 @@ class Found:
 
     layers: dict[str, Layer] = field(default_factory=dict)
     state: dict[Path, StateVariable] = field(default_factory=dict)
-    places: dict[str, tuple[Path, Form]] = field(default_factory=dict)
+    places: dict[str, tuple[Path, ArrayForm]] = field(default_factory=dict)
     others: dict[str, Array] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, layer: Layer, keys: Mapping[str, str], form: Form = AS_IT_IS) -> None:
+    def add(self, layer: Layer, keys: Mapping[str, str], form: ArrayForm = AS_IT_IS) -> None:
         """Add a layer, and the key of each of its parameters."""
         self.layers[layer.name] = layer
         for key, parameter in keys.items():

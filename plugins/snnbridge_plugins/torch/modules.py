@@ -17,18 +17,18 @@ from snnbridge import (
     Synapse,
     rules,
 )
+from snnbridge.document import AS_IT_IS, TRANSPOSED, WITH_TAIL, ArrayForm
 from snnbridge.model import Array
-from snnbridge_plugins.torch import orientation
-from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, WITH_TAIL, Form
-from snnbridge_plugins.torch.found import Found
-from snnbridge_plugins.torch.keys import (
+from snnbridge_plugins.module_keys import (
     RESET_KEY,
-    RESETS,
     ModuleKeys,
     class_in_name,
     key_of,
     module_of,
+    reset_word,
 )
+from snnbridge_plugins.torch import orientation
+from snnbridge_plugins.torch.found import Found
 from snnbridge_plugins.torch.stateless import add_plain
 
 #: Rockpool saves the state of one sample, sinabs that of a batch.
@@ -112,7 +112,7 @@ def _arguments(row: ModuleKeys, arrays: Mapping[str, Array]) -> dict[str, Any]:
     return found | ({"reset_mechanism": how} if how else {})
 
 
-def _form(row: ModuleKeys, key: str, array: Array) -> Form:
+def _form(row: ModuleKeys, key: str, array: Array) -> ArrayForm:
     """Return the form of a parameter: Rockpool keeps an axis for several synapses per neuron."""
     one = row.parameters[key].startswith("synapse.") and array.ndim == 2 and array.shape[1] == 1
     return WITH_TAIL if row.framework == "rockpool" and one else AS_IT_IS
@@ -120,7 +120,7 @@ def _form(row: ModuleKeys, key: str, array: Array) -> Form:
 
 def _reset(arrays: Mapping[str, Array]) -> str:
     value = arrays.get(RESET_KEY)
-    return "" if value is None or value.shape != () else RESETS.get(value.item(), "")
+    return "" if value is None else reset_word(value)
 
 
 def _synapse(
@@ -181,7 +181,7 @@ def _place_states(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str,
         found.places[key_of(name, own)] = (("state", *path), form)
 
 
-def state_form(layer: Any) -> Form:
+def state_form(layer: Any) -> ArrayForm:
     """Return the form of a state: Rockpool's synapses have an axis for several per neuron."""
     single = isinstance(layer, Synapse) and layer.receptors == 1
     known = layer.origin is not None and layer.origin.framework == "rockpool"

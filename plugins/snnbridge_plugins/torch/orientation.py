@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from snnbridge.model import Array
-from snnbridge_plugins.torch.keys import class_in_name
+from snnbridge_plugins.module_keys import class_in_name
 
 ROCKPOOL, LINEAR = "rockpool", "LinearTorch"
 

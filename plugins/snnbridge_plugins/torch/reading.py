@@ -17,9 +17,9 @@ from snnbridge import (
     SourceInfo,
     Synapse,
 )
+from snnbridge.document import AS_IT_IS
 from snnbridge.model import Path
 from snnbridge_plugins.torch.finding import find
-from snnbridge_plugins.torch.forms import AS_IT_IS
 from snnbridge_plugins.torch.found import Found
 from snnbridge_plugins.torch.modules import layers_of
 from snnbridge_plugins.torch.to_tree import NAME, in_order, native_of

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from snnbridge import SNNCheckpoint, SourceInfo, differences
+from snnbridge import SNNCheckpoint, SourceInfo
 from snnbridge.document import from_document, from_inline, inline, to_document
 from snnbridge.model import Array, Path
 from snnbridge.storage import (
@@ -23,6 +23,9 @@ from snnbridge.storage import (
     dump_json,
     parse_json,
 )
+from snnbridge_plugins import read_back
+from snnbridge_plugins.array_places import Places, Placing, fetching
+from snnbridge_plugins.checking import SMALL, is_to_check
 from snnbridge_plugins.torch.digests import (
     DIGESTS,
     DOCUMENT,
@@ -33,7 +36,7 @@ from snnbridge_plugins.torch.digests import (
     compare,
     fill_in,
 )
-from snnbridge_plugins.torch.files import CHECKED_BYTES, fetching
+from snnbridge_plugins.torch.files import REASON, WORDS
 from snnbridge_plugins.torch.reading import checkpoint_of
 from snnbridge_plugins.torch.sharding import INDEX, read_shards, shards_of, size_of, write_shards
 from snnbridge_plugins.torch.tensors import WRITTEN, read_tensors, write_tensors
@@ -74,7 +77,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
         tensors, metadata = read_tensors(source.data)
     dialect = "index" if parts else "file"
     size = source.size + sum(part.size for part in parts)
-    asked = options.get("check", "yes" if size <= CHECKED_BYTES else "no") == "yes"
+    asked = is_to_check(options, size, SMALL)
     integrity = compare(source.data, metadata, whole=asked)
     if integrity == "intact" and parts:
         files = ((part.path.name, part.data) for part in parts)
@@ -95,7 +98,7 @@ def read(source: Source, options: Mapping[str, Any]) -> SNNCheckpoint:
 def _described(tensors: dict[str, Array], text: str) -> SNNCheckpoint:
     """Read a file that this package wrote."""
     data = text.encode("utf-8")
-    limits = Limits(json_bytes=len(data), json_items=max(Limits().json_items, len(data)))
+    limits = Limits.for_text(len(data), bytes_a_value=1)
     document = parse_json(data, where=f"{DOCUMENT!r} in the metadata", limits=limits)
     return from_document(document, fetching(tensors, lambda place: from_inline(place["member"])))
 
@@ -135,14 +138,11 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.name in WRITTEN
 
 
-def _document(
-    checkpoint: SNNCheckpoint, places: Mapping[Path, Any], tensors: Mapping[str, Array]
-) -> str:
+def _document(checkpoint: SNNCheckpoint, places: Places, tensors: Mapping[str, Array]) -> str:
+    placing = Placing({path: at for path, at in places.items() if at[0][-1] in tensors})
+
     def place(path: Path, array: Array) -> dict[str, Any]:
-        stands = places.get(path)
-        if stands is not None and stands[0][-1] in tensors:
-            return {"at": list(stands[0]), **stands[1].as_json}
-        return {"member": inline(array)}
+        return placing.in_the_tree(path) or {"member": inline(array)}
 
     return dump_json(to_document(checkpoint, place)).decode("ascii")
 
@@ -153,5 +153,6 @@ def losses(checkpoint: SNNCheckpoint, options: Mapping[str, Any]) -> Iterator[tu
         return
     native = native_of(checkpoint, flat=True, options=options)
     tensors = {key: a.copy() for key, a in native.tree.items() if _is_tensor(a)}
-    for found in differences(checkpoint, checkpoint_of(tensors, _NOTES, ".")):
-        yield found.path, "the keys and tensors of a state dict do not tell it"
+    yield from read_back.losses(
+        checkpoint, lambda: checkpoint_of(tensors, _NOTES, "."), WORDS, REASON
+    )

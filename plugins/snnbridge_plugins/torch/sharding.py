@@ -198,7 +198,7 @@ def _read_shards(source: Source, index: Source) -> Shards:
 
 def _parsed(index: Source) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the files by tensor, and the metadata."""
-    limits = Limits(json_bytes=index.size, json_items=max(Limits().json_items, index.size // 8))
+    limits = Limits.for_text(index.size)
     found = parse_json(index.data, where="the index", limits=limits)
     places = found.get("weight_map") if isinstance(found, dict) else None
     if not isinstance(places, dict) or not all(isinstance(x, str) for x in places.values()):

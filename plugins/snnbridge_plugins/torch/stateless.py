@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from snnbridge import BatchNorm, Conv1d, Conv2d, Layer, Linear, Opaque, Origin, Scale
+from snnbridge.document import AS_IT_IS, TRANSPOSED
 from snnbridge.model import Array
+from snnbridge_plugins.module_keys import key_of
 from snnbridge_plugins.torch import containers, orientation
-from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED
 from snnbridge_plugins.torch.found import Found
-from snnbridge_plugins.torch.keys import key_of
 
 _WEIGHTED = {2: Linear, 3: Conv1d, 4: Conv2d}
 _NORM = {"running_mean": "mean", "running_var": "variance", "weight": "weight", "bias": "bias"}

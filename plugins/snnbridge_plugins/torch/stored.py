@@ -22,14 +22,13 @@ from snnbridge import (
     StateVariable,
     Synapse,
 )
-from snnbridge.model import Array, Path, Reset
+from snnbridge.document import AS_IT_IS, TRANSPOSED, WITH_TAIL, ArrayForm
+from snnbridge.model import Array, Path
+from snnbridge_plugins.module_keys import RESET_KEY, ModuleKeys, keys_of, reset_code
 from snnbridge_plugins.torch.containers import is_joined, joined
-from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, WITH_TAIL, Form
-from snnbridge_plugins.torch.keys import ModuleKeys, keys_of
 from snnbridge_plugins.torch.modules import state_form
 
 _NORM = {"weight": "weight", "bias": "bias", "mean": "running_mean", "variance": "running_var"}
-_RESET_CODES = {Reset.SUBTRACT: 0, Reset.SET: 1, Reset.NONE: 2}
 #: Weights that a recurrent class keeps as its own: class, name below it, key and form.
 _INNER = {
     ("LIFRecurrentCell", "input"): ("input_weights", AS_IT_IS),
@@ -50,16 +49,16 @@ class StoredTensor:
     path : path or None
         Of the array in the checkpoint, as :func:`snnbridge.differences` names it; ``None`` where
         the framework wants a tensor that says nothing more.
-    form : Form
-    others : tuple of (path, Form)
+    form : ArrayForm
+    others : tuple of (path, ArrayForm)
         Further arrays of the checkpoint that stand in the same tensor.
     """
 
     key: str
     array: Array
     path: Path | None = None
-    form: Form = AS_IT_IS
-    others: tuple[tuple[Path, Form], ...] = ()
+    form: ArrayForm = AS_IT_IS
+    others: tuple[tuple[Path, ArrayForm], ...] = ()
 
 
 def stored_tensors(checkpoint: SNNCheckpoint) -> Iterator[StoredTensor]:
@@ -79,7 +78,7 @@ def stored_tensors(checkpoint: SNNCheckpoint) -> Iterator[StoredTensor]:
 
 
 def stored_tensor(
-    key: str, layer: Layer, parameter: str, form: Form = AS_IT_IS
+    key: str, layer: Layer, parameter: str, form: ArrayForm = AS_IT_IS
 ) -> Iterator[StoredTensor]:
     """Give the entry of one parameter, if the layer states it."""
     held = layer.parameters.get(parameter)
@@ -168,9 +167,8 @@ def _is_single(layer: Any, parameter: str) -> bool:
 
 def _reset(layer: Neuron) -> Iterator[StoredTensor]:
     if layer.rule.reset is not UNKNOWN:
-        yield StoredTensor(
-            f"{layer.name}.reset_mechanism_val", np.array(_RESET_CODES[layer.rule.reset])
-        )
+        code = np.array(reset_code(layer.rule.reset))
+        yield StoredTensor(f"{layer.name}.{RESET_KEY}", code)
 
 
 def _states(

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
 
 from snnbridge import OptionError, WriteError
-from snnbridge.model import Array
+from snnbridge.model import Array, some_of
 from snnbridge.storage import array_bytes
+from snnbridge_plugins.module_keys import RESET_KEY, reset_word
 from snnbridge_plugins.option_pairs import MAP, pairs_of
-from snnbridge_plugins.torch.keys import RESET_KEY, RESETS
+from snnbridge_plugins.torch.prefixes import matched_behind_prefix
 from snnbridge_plugins.torch.stored import StoredTensor
 
 _T = TypeVar("_T")
 _SHOWN = 12
+#: How many models an AveragedModel has seen: of the wrapper, not of the net.
+_AVERAGED = "n_averaged"
 
 
 def fill(
@@ -25,7 +29,8 @@ def fill(
     """Put a checkpoint's tensors in the place of a template's.
 
     A module of the template (the keys below one name) takes the layer that `names` gives it, the
-    one of its own name, or the only one that is left with the same keys and shapes.
+    one of its own name, where no name is the same the one whose name differs by a prefix of all,
+    or the only one that is left with the same keys and shapes.
 
     Parameters
     ----------
@@ -55,7 +60,9 @@ def fill(
     for key, array in template.items():
         name, own = _split(key)
         entry = layers.get(pairs.get(name, name), {}).get(own)
-        if entry is None:
+        if entry is None and key == _AVERAGED:
+            found.append(StoredTensor(key, array))
+        elif entry is None:
             missing.append(key)
         elif reason := _other_reset(entry, array) or _misfit(entry, array):
             problems.append(f"{key!r} {reason}")
@@ -104,11 +111,16 @@ def _stated(
             (layer, layers, "layer with tensors"), (module, modules, "module of the template")
         ):  # fmt: skip
             if name not in known:
-                some = ", ".join(map(repr, list(known)[:8]))
-                raise OptionError(f"map names {name!r}, which is no {what}; there are {some}")
-    found = {module: layer for layer, module in names.items()}
-    if len(found) < len(names):
-        raise OptionError("map gives a module of the template two layers")
+                there = some_of(list(known))
+                raise OptionError(f"map names {name!r}, which is no {what}; there are {there}")
+    found: dict[str, str] = {}
+    for layer, module in names.items():
+        if module in found:
+            raise OptionError(
+                f"map gives one module of the template two layers: {found[module]!r} and "
+                f"{layer!r} to {module!r}"
+            )
+        found[module] = layer
     return found
 
 
@@ -120,7 +132,12 @@ def _matched(
     """Return for each module of the template the layer that goes there."""
     pairs = dict(given)
     taken = set(given.values())
-    pairs |= {x: x for x in modules if x in layers and x not in pairs and x not in taken}
+    same = {x: x for x in modules if x in layers and x not in pairs and x not in taken}
+    pairs |= same
+    if not any(same):  # the keys beside all modules have the empty name
+        there = [x for x in layers if x not in taken]
+        pairs |= matched_behind_prefix([x for x in modules if x not in pairs], there)
+    open_: dict[str, list[str]] = {}
     for name, keys in modules.items():
         if name in pairs:
             continue
@@ -130,11 +147,19 @@ def _matched(
         if len(free) == 1 and len(rivals) == 1:
             pairs[name] = free[0]
         elif len(free) > 1:
-            raise WriteError(
-                f"{name!r} of the template could be any of {', '.join(map(repr, free))}; say which "
-                f"with map={free[0]}={name}"
-            )
+            open_[name] = free
+    if open_:
+        raise WriteError(_ambiguous(open_))
     return pairs
+
+
+def _ambiguous(open_: Mapping[str, list[str]]) -> str:
+    told = [
+        f"{name!r} of the template could be any of {_listed(list(map(repr, free)), ', ')}"
+        for name, free in open_.items()
+    ]
+    example = ",".join(f"{free[0]}={name}" for name, free in islice(open_.items(), _SHOWN))
+    return f"{_listed(told, '; ')}; say which is which, like map={example}"
 
 
 def _shapes(keys: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
@@ -165,7 +190,7 @@ def _other_reset(entry: StoredTensor, place: Array) -> str:
     """Say so where a net of snnTorch was built with another reset: it goes on as it was built."""
     if _split(entry.key)[1] != RESET_KEY or not entry.array.shape == place.shape == ():
         return ""
-    there, here = (RESETS.get(a.item(), str(a)) for a in (place, entry.array))
+    there, here = (reset_word(a) or str(a) for a in (place, entry.array))
     if there == here:
         return ""
     return (
@@ -207,5 +232,5 @@ def _unexpected(
     places = {layer: modules.get(module, {}) for module, layer in pairs.items()}
     for name, own in layers.items():
         for key, entry in own.items():
-            if entry.path is not None and key not in places.get(name, ()):
+            if entry.path is not None and key not in (_AVERAGED, *places.get(name, ())):
                 yield f"{name}.{key}" if name else key

@@ -13,10 +13,10 @@ from snnbridge import (
     SNNCheckpoint,
     WriteError,
 )
+from snnbridge.document import AS_IT_IS, TRANSPOSED, ArrayForm
 from snnbridge.model import Array, Path
 from snnbridge.storage import Source, array_bytes
 from snnbridge_plugins.torch.finding import read_state_dict
-from snnbridge_plugins.torch.forms import AS_IT_IS, TRANSPOSED, Form
 from snnbridge_plugins.torch.pickling import is_writable
 from snnbridge_plugins.torch.stored import StoredTensor, array_at, is_turned, stored_tensors
 from snnbridge_plugins.torch.template import fill
@@ -38,7 +38,7 @@ class Native:
         Where the state dict stands in it.
     notes : Notes
         On the classes of its nodes.
-    places : dict of path to (path, Form)
+    places : dict of path to (path, ArrayForm)
         For each array of the checkpoint that stands in the tree its place and form there.
     shared : dict of tuple of str to int
         For each place of a tied parameter the number of its tie.
@@ -47,7 +47,7 @@ class Native:
     tree: Any
     net: tuple[str, ...]
     notes: Notes
-    places: Mapping[Path, tuple[tuple[str, ...], Form]]
+    places: Mapping[Path, tuple[tuple[str, ...], ArrayForm]]
     shared: Mapping[tuple[str, ...], int]
 
 
@@ -142,7 +142,7 @@ def in_order(checkpoint: SNNCheckpoint, layout: Mapping[str, Any]) -> Iterator[S
     others = layout.get("others", {})
     placed: set[Path | None] = set()
     for key, at, how in layout.get("keys", ()):
-        path, form = tuple(at), Form.from_json(how)
+        path, form = tuple(at), ArrayForm.from_json(how)
         if form.columns:  # of a tensor that several arrays stand in
             if key in usual:
                 yield usual.pop(key)
@@ -160,7 +160,7 @@ def in_order(checkpoint: SNNCheckpoint, layout: Mapping[str, Any]) -> Iterator[S
             yield entry
 
 
-def _form(checkpoint: SNNCheckpoint, path: Path, form: Form) -> Form:
+def _form(checkpoint: SNNCheckpoint, path: Path, form: ArrayForm) -> ArrayForm:
     """Return the form of an array: a spec may have told what the file's reader could not."""
     if path[:1] != ("layers",) or path[2:] != ("weight",):
         return form

@@ -88,6 +88,8 @@ class Storage:
         Elements, or bytes.
     load : function returning a read-only buffer
         Called when a tensor's elements are first asked for.
+    big_endian : bool
+        Whether the bytes of an element stand the most significant first.
     """
 
     dtype: str | None
@@ -120,6 +122,8 @@ class Tensor:
     requires_grad, is_parameter : bool
     views : tuple of str
         Views that PyTorch computes when elements are asked for: ``"conj"``, ``"neg"``.
+    limits : Limits
+        How many axes it may have, and how often it may repeat its storage.
     """
 
     storage: Storage

@@ -120,7 +120,7 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
     need_unbounded(step)
     need((step.beta >= 0) & (step.beta <= 1), "has a decay from 0 to 1")
     waits = loop is not None and loop.waits and loop.biased
-    need(not waits, "feeds the bias of its spikes back from the start")
+    need(not waits, "whose feedback has a bias gets it from the first step on")
     if step.rule.spiking is not True:
         return _readout(step, dt)
     return "Lif", {**_membrane(step, dt), **_fire(step)}
@@ -148,7 +148,7 @@ def _membrane(step: Step, dt: float) -> dict[str, Any]:
 
 def _fire(step: Step) -> dict[str, Any]:
     rule = step.rule
-    need(rule.max_spikes == 1, "spikes once a step")
+    need(rule.max_spikes == 1, "spikes at most once in a step")
     threshold = threshold_for(step, Compare.GREATER_EQUAL).astype(np.float32)
     if rule.reset is Reset.SET:
         return {"V_th": threshold, "V_reset": step.reset, "spk_reset": "hard"}

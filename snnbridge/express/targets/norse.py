@@ -30,7 +30,7 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
     if step.rule.spiking is not True:
         return _readout(step, dt)
     if loop is not None:
-        need(not loop.biased, "has no bias in the weights that feed its spikes back")
+        need(not loop.biased, "feeds its spikes back through weights without a bias")
     elif step.current is None and np.all(step.beta == 1) and step.rule.reset is Reset.SET:
         return _integrator(step.scaled())
     need((step.leak > 0) | (step.constant == 0), "without a leak has no constant input")
@@ -47,7 +47,7 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
 
 def _readout(step: Step, dt: float) -> tuple[str, dict[str, Any]]:
     single = step.current is None or step.current.gain == 1
-    need((step.gain == step.leak) & single, "counts its input 1 - decay times")
+    need((step.gain == step.leak) & single, "that does not spike multiplies its input by 1 - decay")
     found = {"tau_mem_inv": _inverse(step.leak, dt), **_rest(step)}
     if step.current is None:
         return "LIBoxCell", found
@@ -56,7 +56,7 @@ def _readout(step: Step, dt: float) -> tuple[str, dict[str, Any]]:
 
 def _integrator(step: Step) -> tuple[str, dict[str, Any]]:
     need(step.constant == 0, "without a leak has no constant input")
-    need(step.initial == step.reset, "without a leak starts from the potential that a spike sets")
+    need(step.initial == step.reset, "without a leak starts from its reset potential")
     return "IAFCell", _hard(step)
 
 
@@ -78,7 +78,7 @@ def _box(step: Step) -> dict[str, Any]:
     if step.rule.reset is not Reset.SUBTRACT:
         return {**_hard(step), "reset_method": "reset_value"}
     threshold = need_soft(step, Compare.GREATER, 1)
-    need(same(step.amount, step.threshold), "loses the threshold by a spike, no other amount")
+    need(same(step.amount, step.threshold), "is lowered by exactly its threshold at a spike")
     return {"v_th": threshold, "reset_method": "reset_subtract"}
 
 
@@ -90,7 +90,7 @@ def _rest(step: Step) -> dict[str, Array]:
 
 
 def _inverse(leak: Array, dt: float) -> Array:
-    need((leak > 0) & (leak <= 1), "has a decay from 0 to below 1, unless all its decays are 1")
+    need((leak > 0) & (leak <= 1), "has a decay from 0 to below 1, or all of its layer have 1")
     return solved(lambda inverse: np.float32(dt) * inverse, leak / dt, leak)
 
 

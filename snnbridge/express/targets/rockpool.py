@@ -8,10 +8,11 @@ import numpy as np
 
 from snnbridge.express.classes import Classes
 from snnbridge.express.demands import (
+    ALWAYS_SPIKES,
     exponential_tau,
+    fed_back,
     need,
     need_plain,
-    need_single_subtraction,
     need_soft,
     need_unbounded,
     need_zero,
@@ -19,7 +20,7 @@ from snnbridge.express.demands import (
 )
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Step
-from snnbridge.model import Array, Compare, Linear
+from snnbridge.model import Compare, Linear
 
 #: Stands for no limit of the spikes in a step.
 _ENDLESS = (1 << 31) - 1
@@ -28,7 +29,7 @@ _UNKEPT = 2.0**-30
 
 
 def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, Any]]:
-    need(step.rule.spiking is True, "spikes")
+    need(step.rule.spiking is True, ALWAYS_SPIKES)
     need_plain(step)
     need_unbounded(step)
     current = step.current
@@ -39,21 +40,14 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
     given = _fire(step)
     if current is None and loop is None:
         return "LIFNeuronTorch", {**given, "tau_mem": exponential_tau(step.beta, dt)}
-    need(alpha > 0, "has a synapse that keeps some of what arrives")
-    need(loop is None or not loop.biased, "has no bias in the weights that feed its spikes back")
+    need(alpha > 0, "has a synapse with a decay above 0")
+    need(loop is None or not loop.biased, "feeds its spikes back through weights without a bias")
     return "LIFTorch", {**given, "leak_mode": "decays", "alpha": step.beta, "beta": alpha}
-
-
-def _feedback(step: Step) -> Array:
-    """Give back what the threshold, subtracted at once, is more than it should be."""
-    need_single_subtraction(step)
-    given: Array = step.beta * (step.threshold - step.amount) / step.gain
-    return given
 
 
 def _fire(step: Step) -> dict[str, Any]:
     threshold = need_soft(step, Compare.GREATER_EQUAL, step.rule.max_spikes)  # type: ignore[arg-type]
-    need(same(step.amount, step.threshold), "loses the threshold by a spike, no other amount")
+    need(same(step.amount, step.threshold), "is lowered by exactly its threshold at a spike")
     most = step.rule.max_spikes
     most = _ENDLESS if most is None else most
     return {"threshold": threshold, "max_spikes_per_dt": most, "bias": step.constant}
@@ -71,5 +65,5 @@ TARGET = Classes(
         "LIFTorch": frozenset({"alpha", "beta", "threshold", "bias"}),
         "LIFNeuronTorch": frozenset({"tau_mem", "threshold"}),
     },
-    feedback=_feedback,
+    feedback=fed_back,
 )

@@ -24,7 +24,8 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
     need_plain(step)
     if step.rule.spiking is not True:
         return "ExpLeak", _readout(step)
-    need(loop is None or loop.waits or not loop.biased, "feeds no bias back at the first step")
+    waits = loop is None or loop.waits or not loop.biased
+    need(waits, "whose feedback has a bias gets none of it at the first step")
     current = step.current
     step = step.scaled(1.0 if current is None else current.alpha)
     need_zero(step, "constant", "initial")
@@ -34,7 +35,7 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
         return f"IAF{after}", given
     given |= {"tau_mem": 1.0, "alpha_mem": step.beta, "norm_input": False}
     if current is not None:
-        need(current.alpha > 0, "has a synapse that keeps some of what arrives")
+        need(current.alpha > 0, "has a synapse with a decay above 0")
         given |= {"tau_syn": 1.0, "alpha_syn": current.alpha}
     return f"LIF{after}", given
 
@@ -44,7 +45,7 @@ def _readout(step: Step) -> dict[str, Any]:
     need_zero(step, "constant", "initial")
     need_unbounded(step)
     normal = bool(np.all(step.gain == step.leak))
-    need(normal | (step.gain == 1), "counts its input once, or 1 - decay times")
+    need(normal | (step.gain == 1), "that does not spike multiplies its input by 1 or by 1 - decay")
     return {"tau_mem": 1.0, "alpha_mem": step.beta, "norm_input": normal}
 
 
@@ -66,7 +67,7 @@ def _fire(step: Step) -> dict[str, Any]:
 def _floor(step: Step) -> dict[str, Any]:
     if np.isneginf(step.floor).all():
         return {}
-    need(np.isfinite(step.floor), "has a lower bound for all neurons of a layer, or for none")
+    need(np.isfinite(step.floor), "has a lower bound of its potential if all of its layer have one")
     return {"min_v_mem": step.floor}
 
 

@@ -22,7 +22,7 @@ from snnbridge.model import Array, Compare, Conv2d, Linear, Reset, Scale
 
 
 def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, Any]]:
-    need(step.rule.spiking is True, "spikes; its readouts show the potential beside the spikes")
+    need(step.rule.spiking is True, "always spikes, and shows its potential only beside the spikes")
     need_plain(step)
     need_unbounded(step)
     step = step.scaled()
@@ -33,14 +33,15 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
     if step.current is not None:
         given["alpha"] = step.current.alpha
     if loop is not None:
-        need(not (loop.waits and loop.biased), "feeds the bias of its spikes back from the start")
+        waits = loop.waits and loop.biased
+        need(not waits, "whose feedback has a bias gets it from the first step on")
         kind = f"R{kind}"
     return kind, given
 
 
 def _fire(step: Step, kind: str, loop: Loop | None) -> dict[str, Any]:
     if step.rule.reset is Reset.NONE:
-        need(step.rule.max_spikes == 1, "spikes once a step")
+        need(step.rule.max_spikes == 1, "spikes at most once in a step")
         return {
             "threshold": threshold_for(step, Compare.GREATER),
             "reset_mechanism": "none",
@@ -50,12 +51,12 @@ def _fire(step: Step, kind: str, loop: Loop | None) -> dict[str, Any]:
         threshold = need_hard(step, Compare.GREATER)
         need_zero(step, "reset")
         late = kind == "Synaptic" and loop is not None
-        need(not late, "with a synapse and weights of its own is reset one step late")
+        need(not late, "with a synapse and recurrent weights is reset one step late")
         return {"threshold": threshold, "reset_mechanism": "zero", "reset_delay": False}
     threshold = need_soft(step, Compare.GREATER, 1)
     # The threshold is subtracted one step later, when the potential has leaked already.
     late = same(step.amount * step.beta, step.threshold)
-    need(late, "loses the threshold after the leak of the next step, no other amount")
+    need(late, "is lowered by exactly its threshold after the leak of the next step")
     return {"threshold": threshold, "reset_mechanism": "subtract"}
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from snnbridge.express.classes import Classes
 from snnbridge.express.demands import (
+    fed_back,
     need,
     need_hard,
     need_plain,
-    need_single_subtraction,
     need_soft,
     need_unbounded,
     need_zero,
@@ -20,7 +20,7 @@ from snnbridge.express.demands import (
 )
 from snnbridge.express.graph import Loop
 from snnbridge.express.step import Step
-from snnbridge.model import Array, Compare, Linear, Reset, Scale
+from snnbridge.model import Compare, Linear, Reset, Scale
 
 
 def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, Any]]:
@@ -29,7 +29,7 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
     if step.rule.spiking is not True:
         return _readout(step)
     waits = loop is not None and loop.waits and loop.biased
-    need(not waits, "feeds the bias of its spikes back from the start")
+    need(not waits, "whose feedback has a bias gets it from the first step on")
     step = step.scaled()
     need_zero(step, "constant")
     fire = _fire(step)
@@ -43,11 +43,11 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
 def _fire(step: Step) -> dict[str, Any]:
     if step.rule.reset is Reset.SUBTRACT:
         threshold = need_soft(step, Compare.GREATER_EQUAL, 1)
-        need(same(step.amount, step.threshold), "loses the threshold by a spike, no other amount")
+        need(same(step.amount, step.threshold), "is lowered by exactly its threshold at a spike")
         need_zero(step, "initial")
         return {"v_threshold": uniform(threshold, "the threshold"), "v_reset": None}
     threshold = need_hard(step, Compare.GREATER_EQUAL)
-    need(step.initial == step.reset, "starts from the potential that a spike sets")
+    need(step.initial == step.reset, "starts from its reset potential")
     reset = uniform(step.reset, "the potential after a spike")
     return {"v_threshold": uniform(threshold, "the threshold"), "v_reset": reset}
 
@@ -56,17 +56,10 @@ def _readout(step: Step) -> tuple[str, dict[str, Any]]:
     need(step.current is None, "that does not spike has no synapse")
     need_zero(step, "constant", "initial")
     if np.all(step.beta == 1):
-        need(step.gain == 1, "without a leak counts its input once")
+        need(step.gain == 1, "without a leak takes its input as it is")
         return "NonSpikingIFNode", {}
-    need(step.gain == step.leak, "that does not spike counts its input 1 - decay times")
+    need(step.gain == step.leak, "that does not spike multiplies its input by 1 - decay")
     return "NonSpikingLIFNode", {"tau": 1.0 / uniform(step.leak, "the decay")}
-
-
-def _feedback(step: Step) -> Array:
-    """Give back what the threshold, subtracted at once, is more than it should be."""
-    need_single_subtraction(step)
-    given: Array = step.beta * (step.threshold - step.amount) / step.gain
-    return given
 
 
 TARGET = Classes(
@@ -76,5 +69,5 @@ TARGET = Classes(
     loops=frozenset({Linear, Scale}),
     loop_names={Scale: "element_wise_function"},
     contained=True,
-    feedback=_feedback,
+    feedback=fed_back,
 )

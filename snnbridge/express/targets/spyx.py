@@ -27,7 +27,7 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
     if step.rule.spiking is not True:
         return "LI", _readout(step)
     need_plain(step, delay=1)
-    need(loop is None or not loop.biased, "has no bias in the weights that feed its spikes back")
+    need(loop is None or not loop.biased, "feeds its spikes back through weights without a bias")
     step = step.scaled()
     need_zero(step, "constant", "initial")
     need((step.beta >= 0) & (step.beta <= 1), "has a decay from 0 to 1")
@@ -39,17 +39,17 @@ def _neuron(step: Step, dt: float, loop: Loop | None) -> tuple[str, dict[str, An
         return f"{recurrent}IF", fire
     if step.current is None and late:
         return f"{recurrent}LIF", {"beta": step.beta, **fire}
-    need(same(step.amount, threshold), "loses the threshold by a spike, no other amount")
+    need(same(step.amount, threshold), "is lowered by exactly its threshold at a spike")
     # A synapse that forgets at once passes on what arrives.
     alpha = np.zeros_like(step.beta) if step.current is None else step.current.alpha
     return f"{recurrent}CuBaLIF", {"alpha": alpha, "beta": step.beta, **fire}
 
 
 def _readout(step: Step) -> dict[str, Any]:
-    need(step.rule.output_delay == 0, "shows the potential of the step itself")
+    need(step.rule.output_delay == 0, "that does not spike shows the potential of the same step")
     need(step.current is None, "that does not spike has no synapse")
     need_zero(step, "constant", "initial")
-    need(step.gain == 1, "that does not spike counts its input once")
+    need(step.gain == 1, "that does not spike takes its input as it is")
     return {"beta": step.beta}
 
 

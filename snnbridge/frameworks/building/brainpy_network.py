@@ -12,7 +12,6 @@ import numpy as np
 
 from snnbridge import rules
 from snnbridge.errors import CheckpointError
-from snnbridge.express.graph import shapes_of
 from snnbridge.frameworks.building.brainpy_layers import channels_last, module_of, to_jax
 from snnbridge.model import (
     UNKNOWN,
@@ -31,6 +30,7 @@ from snnbridge.model import (
 )
 from snnbridge.model.values import SECONDS
 from snnbridge.node_trees import container_of
+from snnbridge.simulator.graph_shapes import shapes_of
 
 #: Source, target, and the steps between them: 0, or 1 behind a neuron.
 _Edge: TypeAlias = tuple[str, str, int]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
 from snnbridge.errors import CheckpointError
-from snnbridge.express.graph import shapes_of
 from snnbridge.frameworks.building.groups import Group, edges_of
 from snnbridge.model import (
     UNKNOWN,
@@ -21,6 +20,7 @@ from snnbridge.model import (
     Output,
     SNNCheckpoint,
 )
+from snnbridge.simulator.graph_shapes import shapes_of
 
 _BY_HAND = "write that loop or delay in a forward of your own, and load the state dict there"
 

@@ -164,13 +164,21 @@ class Pool(Layer):
         Layer.__post_init__(self)
         stated = (self.window, self.stride, self.padding)
         axes = next((len(v) for v in stated if isinstance(v, tuple | list)), None)
+        if axes is None:
+            self._refuse_without_axes()
+            return
         for name in ("window", "stride"):
-            found = _window(self, name, axes or 1)
-            if axes is not None:  # else one number speaks for all axes, however many there are
-                self._set(name, found)
-        padding = _padding(self, axes or 1)
-        if axes is not None:
-            self._set("padding", padding)
+            self._set(name, _window(self, name, axes))
+        self._set("padding", _padding(self, axes))
+
+    def _refuse_without_axes(self) -> None:
+        """Refuse numbers that do not tell how many axes they are for."""
+        for name in ("window", "stride", "padding"):
+            value: object = getattr(self, name)
+            if value is not UNKNOWN and not (name == "padding" and value == "same"):
+                self._refuse(
+                    f"{name} must be one number for each axis, like (2, 2), found {value!r}"
+                )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -180,7 +188,8 @@ class SumPool(Pool):
     Parameters
     ----------
     window, stride : tuple of int or UNKNOWN
-        One number for each axis (one or two).
+        One number for each axis (one or two). Where one of the three is a tuple, one number may
+        stand for all axes in the others.
     padding : ``"same"``, ints or pairs (before, after), or UNKNOWN
 
     Raises

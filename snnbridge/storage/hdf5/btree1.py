@@ -10,7 +10,6 @@ from snnbridge.storage.hdf5.image import Image
 
 _NODE = struct.Struct("<4sBBH16x")
 _GROUPS, _CHUNKS = 0, 1
-_ADDRESS = 8
 _DEPTH = 16
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
 #: The address of something that is not there.
 UNDEFINED = 0xFFFFFFFFFFFFFFFF
 

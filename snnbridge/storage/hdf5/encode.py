@@ -27,10 +27,10 @@ from snnbridge.storage.hdf5.constants import (
     LINK,
     LINK_INFO,
     SHUFFLE,
-    SIGNATURE,
     UNDEFINED,
 )
 from snnbridge.storage.hdf5.datatypes import message, variable_text_message
+from snnbridge.storage.signatures import HDF5_SIGNATURE
 
 #: Half the number of chunks that one node of a B-tree holds; superblock 0 fixes it.
 _CHUNK_TREE_RANK = 32
@@ -64,7 +64,7 @@ def superblock(root: int, end: int) -> bytes:
     end : int
         Address of the first byte behind the file's last structure.
     """
-    start = SIGNATURE + struct.pack("<8BHHI", 0, 0, 0, 0, 0, 8, 8, 0, 4, 16, 0)
+    start = HDF5_SIGNATURE + struct.pack("<8BHHI", 0, 0, 0, 0, 0, 8, 8, 0, 4, 16, 0)
     return start + struct.pack("<4Q2QII16x", 0, UNDEFINED, end, UNDEFINED, 0, root, 0, 0)
 
 

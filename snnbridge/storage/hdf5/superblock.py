@@ -6,9 +6,10 @@ import struct
 
 from snnbridge.errors import IntegrityError, ReadError
 from snnbridge.storage.hdf5.checksum import lookup3
-from snnbridge.storage.hdf5.constants import SIGNATURE, UNDEFINED
+from snnbridge.storage.hdf5.constants import UNDEFINED
 from snnbridge.storage.hdf5.image import About, Image
 from snnbridge.storage.limits import Limits
+from snnbridge.storage.signatures import HDF5_SIGNATURE
 
 #: Base, free space, end, driver, and of the root's entry the address of its object header.
 _OLD_PLACES = struct.Struct("<4Q8xQ")
@@ -79,8 +80,8 @@ def end_of(data: memoryview) -> int:
 def _find(data: memoryview) -> int:
     """Look at the places where the specification allows a superblock: 0, 512, 1024, 2048, ..."""
     start = 0
-    while start + len(SIGNATURE) <= len(data):
-        if bytes(data[start : start + len(SIGNATURE)]) == SIGNATURE:
+    while start + len(HDF5_SIGNATURE) <= len(data):
+        if bytes(data[start : start + len(HDF5_SIGNATURE)]) == HDF5_SIGNATURE:
             return start
         start = max(512, 2 * start)
     raise ReadError("it is no HDF5 file: the signature is missing")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,20 +22,17 @@ from snnbridge import (
     WriteError,
     rules,
 )
-from snnbridge.express import Inexpressible
-from snnbridge.express.adapting import Made
+from snnbridge.express import Inexpressible, Loop, Made, Step, step_of
 from snnbridge.express.demands import Refused, from_rest, once
-from snnbridge.express.graph import Loop
-from snnbridge.express.step import Step, step_of
 from snnbridge.model import (
     Array,
     Quantity,
     Shape,
     TimeStep,
 )
-from snnbridge.simulator.shapes import flattened
 from snnbridge_plugins.nir.fields import Fields
 from snnbridge_plugins.nir.graph import Graph, Node
+from snnbridge_plugins.nir.importers.flattening import Joins, from_behind, joining
 from snnbridge_plugins.nir.importers.running import Edge, Runs, stepwise
 from snnbridge_plugins.nir.layers import to_layers
 from snnbridge_plugins.nir.nodes import FOREIGN, check_count, spread, to_node
@@ -104,7 +101,7 @@ class Importer:
     biased: bool = False
     order: str = "channels first"
     runs: Runs = stepwise
-    flattens: Literal["sample", "batch", "all"] = "sample"
+    flattens: Joins = "sample"
     output_delay: int = 0
 
     def seconds(self, dt: TimeStep) -> float:
@@ -151,15 +148,15 @@ class Importer:
                 return self.neurons[node.kind](name, _same_shape(found), self.seconds(dt))
             except Refused as refusal:
                 raise ReadError(
-                    f"node {name!r} ({node.kind}): {self.label} {self.version} takes it only if "
-                    f"{refusal}"
+                    f"node {name!r} ({node.kind}): {self.label} {self.version} does not take "
+                    f"it: {refusal}"
                 ) from refusal
         if node.kind not in (*self.plain, "Input", "Output"):
             raise ReadError(f"node {name!r}: {self.label} {self.version} knows no {node.kind}")
         try:
             _check_window(node)
             layers = to_layers(name, node, UNKNOWN, soft=False)
-            return tuple(self._flattening(layer) for layer in layers)
+            return tuple(joining(layer, self.flattens, self.order) for layer in layers)
         except Refused as refusal:
             reason = f"node {name!r} ({node.kind}), {self.label} {self.version}: {refusal}"
             raise ReadError(reason) from refusal
@@ -183,21 +180,6 @@ class Importer:
                 f"node {name!r} ({node.kind}): {self.label} {self.version} needs NIR {self.nir}, "
                 "which refuses the field v_reset"
             )
-
-    def _flattening(self, layer: Layer) -> Layer:
-        """Join the axes that the importer joins."""
-        if not isinstance(layer, Flatten):
-            return layer
-        start, end = layer.start, layer.end
-        assert start is not UNKNOWN
-        assert end is not UNKNOWN
-        if self.flattens == "all":
-            start, end = 0, -1
-        elif self.flattens == "batch":
-            if 0 in (start, end):
-                raise Refused("it counts the batch as axis 0, and would join the samples")
-            start, end = (n - 1 if n > 0 else n for n in (start, end))
-        return replace(layer, start=start, end=end, order=self.order)  # type: ignore[arg-type]
 
     def check(self, layer: Layer, shape: Shape | None, dt: TimeStep) -> None:
         """Refuse a layer without a state that it does not take."""
@@ -249,7 +231,7 @@ class Importer:
             raise Refused("its shape is not known")
         held = (p.value for p in layer.parameters.values() if p.value is not UNKNOWN)
         check_count(known, max((value.size for value in held), default=1))
-        seconds, step = self.seconds(dt), step_of(layer, synapse, dt)
+        seconds, step = self.seconds(dt), step_of(replace(layer, shape=known), synapse, dt)
         kind, fields = from_rest(lambda step: self.writes(step, seconds), step)
         return Node(kind, {key: spread(np.asarray(v), known) for key, v in fields.items()})
 
@@ -257,27 +239,18 @@ class Importer:
         if self.biased and isinstance(layer, Linear) and layer.bias is None and layer.size[1]:
             layer = replace(layer, bias=np.zeros(layer.size[1], np.float32))
         if isinstance(layer, Flatten):
-            layer = self._from_behind(layer, shape)
+            layer = from_behind(layer, shape, self.flattens, self.order)
         if isinstance(layer, Conv1d | Conv2d) and is_misjudged(layer) and not is_soft(self.nir):
             raise Refused(f"NIR {self.nir}, through which it is read, takes kernels for squares")
         node = to_node(layer, shape, self.dt)
         if node.kind not in (*self.plain, "Input", "Output"):
             kind = node.kind.removeprefix(FOREIGN)
+            unknown = [name for name in layer.unknown() if name != "input_shape"]
+            if unknown and any(known.startswith(kind) for known in self.plain):
+                raise Refused(f"not known of it: {', '.join(unknown)}; state that in a spec")
             raise Refused(f"its importer knows no such {kind}")
         _check_window(node)
         return node
-
-    def _from_behind(self, layer: Flatten, shape: Shape | None) -> Flatten:
-        """State the axes from the last one: importers differ in whether the batch counts."""
-        known = layer.input_shape if layer.input_shape is not UNKNOWN else shape
-        if known is None or layer.start is UNKNOWN or layer.end is UNKNOWN:
-            raise Refused("the shape of its input is not known")
-        if layer.order not in (self.order, UNKNOWN) and len(known) > 1:
-            raise Refused(f"the importer runs {self.order}")
-        if self.flattens == "all" and flattened(layer, known) != (0, len(known) - 1):
-            raise Refused("the importer joins all axes, and this one some")
-        start, end = (n - len(known) if n >= 0 else n for n in (layer.start, layer.end))
-        return replace(layer, start=start, end=end, order="channels first")
 
 
 def _same_shape(fields: Mapping[str, Array]) -> dict[str, Array]:
@@ -289,6 +262,14 @@ def _check_window(node: Node) -> None:
     groups, padding = node.fields.get("groups"), node.fields.get("padding")
     if groups is not None and groups != 1:
         raise Refused("importers build convolutions in groups from the wrong number of channels")
+    if (
+        isinstance(padding, str)
+        and padding == "same"
+        and np.any(np.asarray(node.fields["stride"]) != 1)
+    ):
+        raise Refused(
+            "NIR's package expects what pads 'same' to keep its size, whatever the stride"
+        )
     if node.kind == "SumPool2d" and np.any(np.asarray(padding)):
         raise Refused("the importer leaves the padding of a SumPool2d out")
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from snnbridge import Layer, Neuron, Parameter, Synapse, SynapseRule
+from snnbridge.express import Step
 from snnbridge.express.demands import (
     Refused,
     need,
@@ -19,7 +20,6 @@ from snnbridge.express.demands import (
     once,
     solved,
 )
-from snnbridge.express.step import Step
 from snnbridge.model import (
     Array,
     Compare,
@@ -56,7 +56,7 @@ def _if(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
 
 def _cuba(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
     if np.any(fields["v_leak"]):
-        raise Refused("v_leak is 0, which its synapse leaks to as well")
+        raise Refused("v_leak must be 0, since its synapse leaks to it as well")
     (made,) = _box(name, fields, fields["tau_mem"])
     assert isinstance(made, Neuron)
     resistance = Parameter(once(fields["r"]))
@@ -81,7 +81,7 @@ _SYNAPSE = SynapseRule(
 
 
 def _tau(leak: Array, dt: float) -> Array:
-    need((leak > 0) & (leak <= 1), "has a decay from 0 to below 1, unless all its decays are 1")
+    need((leak > 0) & (leak <= 1), "has a decay from 0 to below 1, or all of its layer have 1")
     return solved(lambda tau: np.float32(dt) * _inverse(tau), dt / leak, leak)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from snnbridge import Layer, Quantity
+from snnbridge.express import Step
 from snnbridge.express.demands import (
     exponential_tau,
     need,
@@ -17,7 +18,6 @@ from snnbridge.express.demands import (
     need_zero,
     same,
 )
-from snnbridge.express.step import Step
 from snnbridge.model import Array, Compare
 from snnbridge_plugins.nir.importers.base import Importer, framework
 from snnbridge_plugins.nir.importers.running import at_once, without_graphs
@@ -42,7 +42,7 @@ def _writes(step: Step, dt: float) -> tuple[str, dict[str, Array]]:
     step = step.scaled(step.current.alpha)  # its synapse decays what arrives before it is used
     need_zero(step, "initial")
     threshold = need_soft(step, Compare.GREATER_EQUAL, 65536)
-    need(same(step.amount, step.threshold), "loses the threshold by a spike, no other amount")
+    need(same(step.amount, step.threshold), "is lowered by exactly its threshold at a spike")
     mem, syn = (exponential_tau(x, dt) for x in (step.beta, step.current.alpha))  # type: ignore[union-attr]
     fields = {"tau_mem": mem, "tau_syn": syn, "r": mem / np.float32(dt) - 1}
     fields |= {"v_leak": step.constant, "v_threshold": threshold, "w_in": np.ones_like(mem)}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from snnbridge.express.demands import Refused
-from snnbridge.simulator.ordering import components
+from snnbridge.simulator.engines import components
 from snnbridge_plugins.nir.graph import Graph, Node, in_order
 
 Edge: TypeAlias = tuple[str, str]

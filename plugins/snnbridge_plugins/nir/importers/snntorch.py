@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from snnbridge import Layer
+from snnbridge.express import Step
 from snnbridge.express.demands import (
     Refused,
     need_hard,
@@ -16,7 +17,6 @@ from snnbridge.express.demands import (
     time_constant,
     uniform,
 )
-from snnbridge.express.step import Step
 from snnbridge.model import Array, Compare
 from snnbridge_plugins.nir.importers.base import Importer, framework
 from snnbridge_plugins.nir.importers.running import traced_after_search
@@ -34,7 +34,7 @@ def _threshold(fields: Mapping[str, Array], scale: Array) -> float:
 
 def _without_leak(fields: Mapping[str, Array]) -> None:
     if not np.allclose(fields["v_leak"], 0):
-        raise Refused("v_leak is 0")
+        raise Refused("v_leak must be 0")
 
 
 def _lif(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
@@ -49,7 +49,7 @@ def _cuba(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...
     _without_leak(fields)
     mem, syn = (np.asarray(fields[k], np.float64) for k in ("tau_mem", "tau_syn"))
     if not np.allclose(fields["r"], mem / dt):
-        raise Refused("r is tau_mem/dt")
+        raise Refused("r must be tau_mem/dt")
     threshold = _threshold(fields, np.asarray(fields["w_in"], np.float64) * (dt / syn))
     decays = {"alpha": 1 - dt / syn, "beta": 1 - dt / mem}
     return framework(
@@ -58,7 +58,7 @@ def _cuba(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...
 
 
 def _if(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
-    raise Refused("it is no IF: what it builds of one cannot be run")
+    raise Refused("what it builds of an IF cannot be run")
 
 
 def _writes(step: Step, dt: float) -> tuple[str, dict[str, Array]]:
@@ -67,7 +67,7 @@ def _writes(step: Step, dt: float) -> tuple[str, dict[str, Array]]:
     step = step.scaled()
     threshold = need_hard(step, Compare.GREATER)
     need_zero(step, "constant", "reset", "initial")
-    uniform(threshold, "its threshold must be such that it")
+    uniform(threshold, "the threshold")
     tau = time_constant(step.beta, dt)
     zero = np.zeros_like(tau)
     if step.current is None:
@@ -83,7 +83,7 @@ IMPORTER = Importer(
     call="snntorch.import_nir.import_from_nir(nir.read({file}))",
     neurons={"LIF": _lif, "CubaLIF": _cuba, "IF": _if},
     writes=_writes,
-    plain=frozenset({"Affine", "Linear", "Conv2d", "AvgPool2d", "SumPool2d", "Flatten"}),
+    plain=frozenset({"Affine", "Linear", "Conv1d", "Conv2d", "AvgPool2d", "SumPool2d", "Flatten"}),
     runs=traced_after_search,
     flattens="batch",
 )

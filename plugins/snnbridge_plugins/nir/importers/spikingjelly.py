@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from snnbridge import Layer
+from snnbridge.express import Step
 from snnbridge.express.demands import (
     Refused,
     need,
@@ -17,7 +18,6 @@ from snnbridge.express.demands import (
     time_constant,
     uniform,
 )
-from snnbridge.express.step import Step
 from snnbridge.model import Array, Compare, Form, InputGain
 from snnbridge_plugins.nir.importers.base import Importer, framework
 from snnbridge_plugins.nir.importers.running import traced
@@ -38,10 +38,10 @@ def _fire(fields: Mapping[str, Array]) -> dict[str, float]:
 def _lif(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
     tau, r = uniform(fields["tau"], "tau") / dt, uniform(fields["r"], "r")
     if tau <= 1 or not (_close(r, 1.0) or _close(r, tau)):
-        raise Refused("tau is above dt, and r is 1 or tau/dt")
+        raise Refused("tau must be above dt, and r must be 1 or tau/dt")
     fire = _fire(fields)
     if not _close(uniform(fields["v_leak"], "v_leak"), fire["v_reset"]):
-        raise Refused("v_leak is v_reset")
+        raise Refused("v_leak must be v_reset")
     return framework(
         "spikingjelly", "LIFNode", name, fields["tau"].shape,
         tau=tau, decay_input=_close(r, 1.0), **fire,
@@ -50,7 +50,7 @@ def _lif(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]
 
 def _if(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...]:
     if not _close(uniform(fields["r"], "r"), 1.0 / dt):
-        raise Refused("r is 1/dt")
+        raise Refused("r must be 1/dt")
     return framework("spikingjelly", "IFNode", name, fields["r"].shape, **_fire(fields))
 
 
@@ -58,9 +58,9 @@ def _cuba(name: str, fields: Mapping[str, Array], dt: float) -> tuple[Layer, ...
     mem, syn = (uniform(fields[k], k) for k in ("tau_mem", "tau_syn"))
     r, w_in = uniform(fields["r"], "r"), uniform(fields["w_in"], "w_in")
     if not (_close(r, mem / dt) and _close(w_in, syn / dt)) or np.any(fields["v_leak"]):
-        raise Refused("r is tau_mem/dt, w_in is tau_syn/dt and v_leak is 0")
+        raise Refused("r must be tau_mem/dt, w_in tau_syn/dt and v_leak 0")
     if min(mem, syn) < dt:
-        raise Refused("no time constant is below dt")
+        raise Refused("no time constant may be below dt")
     return framework(
         "spikingjelly", "CUBALIFNode", name, fields["r"].shape,
         c_decay=1.0 - dt / syn, v_decay=1.0 - dt / mem, **_fire(fields),
@@ -102,9 +102,10 @@ def _quotient(step: Step, dt: float) -> dict[str, Array]:
 
 def _hard(step: Step) -> dict[str, Array]:
     threshold = need_hard(step, Compare.GREATER_EQUAL)
-    need(step.initial == step.reset, "starts from the potential that a spike sets")
-    for array in (threshold, step.reset, step.beta):
-        need(array == array.flat[0], "has one number for all neurons of a layer")
+    need(step.initial == step.reset, "starts from its reset potential")
+    uniform(threshold, "the threshold")
+    uniform(step.reset, "the potential after a spike")
+    uniform(step.beta, "the decay")
     return {"v_threshold": threshold, **({"v_reset": step.reset} if step.reset.any() else {})}
 
 

@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from snnbridge.model import Array, Reset
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleKeys:
@@ -50,9 +52,9 @@ class ModuleKeys:
         return frozenset({*self.parameters, *self.states, *self.spare})
 
 
-#: snnTorch's own key of a neuron's reset, and what its values stand for.
+#: snnTorch's own key of a neuron's reset, and what its values 0, 1 and 2 stand for.
 RESET_KEY = "reset_mechanism_val"
-RESETS = dict(enumerate(("subtract", "zero", "none")))
+RESETS = {"subtract": Reset.SUBTRACT, "zero": Reset.SET, "none": Reset.NONE}
 
 
 def _snntorch(kind: str, below: str = "", **more: str) -> ModuleKeys:
@@ -161,6 +163,24 @@ MODULES = (
 #: Keys of classes outside the family, which share keys with those inside.
 FOREIGN = frozenset({"tau_adapt", "lstm_cell", "weight_ih_l0"})
 _ROCKPOOL_NAME = re.compile(r"(?:[0-9]+_)?([A-Za-z]\w*Torch)")
+
+
+def reset_word(value: Array) -> str:
+    """Return snnTorch's word for the value under its key; empty if it is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> reset_word(np.array(1))
+    'zero'
+    """
+    code = value.item() if value.shape == () else None
+    return next((word for n, word in enumerate(RESETS) if n == code), "")
+
+
+def reset_code(reset: Reset) -> int:
+    """Return the number that snnTorch has for a reset."""
+    return list(RESETS.values()).index(reset)
 
 
 def key_of(name: str, own: str) -> str:

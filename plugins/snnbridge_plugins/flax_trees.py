@@ -1,4 +1,7 @@
-"""Telling a tree of Spyx from other trees of the same wire format, by all of its keys."""
+"""Telling a tree of Spyx from other trees of the same wire format, by all of its keys.
+
+The format of Spyx reads the one kind, that of BrainPy the other.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,18 @@ from itertools import islice
 from snnbridge import Probe, ReadError
 from snnbridge.storage import Source
 from snnbridge.wire import leaves
-from snnbridge_plugins.spyx.keys import NEURONS
 
+#: The keys of each class; those of a decay alone are LIF's, LI's and PSU_LIF's alike.
+NEURONS = {
+    "CuBaLIF": ("alpha", "beta"),
+    "RIF": ("recurrent_w",),
+    "RLIF": ("beta", "recurrent_w"),
+    "RCuBaLIF": ("alpha", "beta", "recurrent_w"),
+    "IF": (),
+    "LIF": ("beta",),
+    "LI": ("beta",),
+    "PSU_LIF": ("beta",),
+}
 #: A tree of more arrays is told by its first ones.
 _MOST = 4096
 _OF_NEURONS = frozenset(frozenset(keys) for keys in NEURONS.values() if keys)
@@ -33,3 +46,15 @@ def is_of_spyx(probe: Probe) -> bool:
     keys = [frozenset(own) for own in modules.values()]
     weighted = any("kernel" in own and own <= {"kernel", "bias"} for own in keys)
     return weighted and any(own in _OF_NEURONS for own in keys)
+
+
+def class_of(keys: frozenset[str]) -> str:
+    """Return the class that keeps just these arrays; empty if there is none, or no single one.
+
+    Examples
+    --------
+    >>> class_of(frozenset({"beta", "alpha"})), class_of(frozenset({"beta"}))
+    ('CuBaLIF', '')
+    """
+    found = [kind for kind, names in NEURONS.items() if frozenset(names) == keys]
+    return found[0] if len(found) == 1 and keys else ""
