@@ -93,7 +93,7 @@ def of_users() -> list[pairs.Pair]:
             folder = Path(place, framework)
             folder.mkdir()
             users.save(framework, folder)
-            given += users.cases(framework, folder)
+            given += (case for case in users.cases(framework, folder) if case.kind in users.SHOWN)
         for target in pairs.GOALS:
             made = pairs.converted(Path(place), target, given)
             pairs.run(made, target, Path(place))

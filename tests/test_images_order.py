@@ -225,12 +225,17 @@ def test_a_decay_that_several_neurons_share_is_shared_there(shape, tmp_path):
 
 @pytest.mark.parametrize("maps", MAPS)
 def test_a_tree_of_flax_is_read_with_the_channel_first_and_written_as_it_was(maps, tmp_path):
-    last = {key: np.moveaxis(decays(maps), 0, -1).copy() for key in ("alpha", "beta")}
-    tree = {"layers": {"0": {"beta": last["beta"]}, "1": last}}
+    keys = ("alpha", "beta", "threshold")
+    last = {key: np.moveaxis(decays(maps), 0, -1).copy() for key in keys}
+    one = {"beta": last["beta"], "threshold": last["threshold"]}
+    tree = {"layers": {"0": one, "1": last, "2": {"threshold": last["threshold"]}}}
     (tmp_path / "a.msgpack").write_bytes(pack(tree))
     found = read(tmp_path / "a.msgpack", registry=REGISTRY)
     for name in ("0", "1", "1.synapse"):
         assert np.array_equal(found.layers[name].parameters["decay"].value, decays(maps))
+    for name in ("0", "1", "2"):
+        assert np.array_equal(found.layers[name].parameters["threshold"].value, decays(maps))
+    assert found.layers["2"].origin.kind == "IF"
     for bare in (True, False):
         path = tmp_path / f"{bare}.msgpack"
         write(found, path, format="spyx", bare=bare, registry=REGISTRY)

@@ -13,6 +13,7 @@ from snnbridge import (
     Connection,
     Linear,
     Neuron,
+    Opaque,
     Origin,
     Parameter,
     Quantity,
@@ -267,6 +268,18 @@ def test_a_file_of_windows_is_read(tmp_path):
     path = tmp_path / "net.toml"
     path.write_bytes(b'\xef\xbb\xbfdt = "1 ms"\r\nstep = 0\r\n')
     assert spec.load(path) == {"dt": "1 ms", "step": 0}
+
+
+def test_a_recurrent_class_needs_what_leads_back():
+    layers = [Linear("fc", np.ones((2, 3), np.float32)), Opaque("l", origin=Origin("onnx", "?"))]
+    stated = {"class": "snntorch.RLeaky", "shape": [2], "beta": 0.5, "defaults": True}
+    open_ended = SNNCheckpoint(layers, connections=[Connection("fc", "l")])
+    with pytest.raises(SpecError, match=r"'l': a RLeaky runs its last spikes back .* be lost"):
+        spec.apply(open_ended, {"layers": {"l": stated}})
+    back = Linear("back", np.ones((2, 2), np.float32))
+    edges = [*open_ended.connections, Connection("l", "back", 1), Connection("back", "l")]
+    closed = SNNCheckpoint([*layers, back], connections=edges)
+    assert isinstance(spec.apply(closed, {"layers": {"l": stated}}).layers["l"], Neuron)
 
 
 JUNK = st.recursive(

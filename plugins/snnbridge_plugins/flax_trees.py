@@ -22,6 +22,9 @@ NEURONS = {
     "LI": ("beta",),
     "PSU_LIF": ("beta",),
 }
+#: What each class that spikes keeps beside them where it has an array of thresholds: a number is
+#: none of flax' arrays.
+THRESHOLD = "threshold"
 #: A tree of more arrays is told by its first ones.
 _MOST = 4096
 _OF_NEURONS = frozenset(frozenset(keys) for keys in NEURONS.values() if keys)
@@ -45,7 +48,7 @@ def is_of_spyx(probe: Probe) -> bool:
         return False
     keys = [frozenset(own) for own in modules.values()]
     weighted = any("kernel" in own and own <= {"kernel", "bias"} for own in keys)
-    return weighted and any(own in _OF_NEURONS for own in keys)
+    return weighted and any(own - {THRESHOLD} in _OF_NEURONS for own in keys)
 
 
 def class_of(keys: frozenset[str]) -> str:
@@ -56,5 +59,6 @@ def class_of(keys: frozenset[str]) -> str:
     >>> class_of(frozenset({"beta", "alpha"})), class_of(frozenset({"beta"}))
     ('CuBaLIF', '')
     """
-    found = [kind for kind, names in NEURONS.items() if frozenset(names) == keys]
+    own = keys - {THRESHOLD}
+    found = [kind for kind, names in NEURONS.items() if frozenset(names) == own]
     return found[0] if len(found) == 1 and keys else ""

@@ -42,7 +42,7 @@ class Conversion:
         One of ``snnbridge.verifier.VERDICTS``; empty if nothing was verified.
     files : tuple of str
         What was written; nothing by a dry run.
-    verification : snnbridge.verifier.Verification, optional
+    verification : Verification, optional
         What the verdict rests on, where both networks were run.
     """
 

@@ -35,6 +35,7 @@ def command(file: str, *, as_json: bool, **given: Any) -> None:
 def describe(checkpoint: SNNCheckpoint) -> dict[str, Any]:
     """Return everything that ``info`` shows, as JSON values."""
     from snnbridge.model import UNKNOWN, SourceInfo
+    from snnbridge.spec.network import unfit
 
     info = checkpoint.source or SourceInfo()
     connections, states = checkpoint.connections, _states(checkpoint)
@@ -61,6 +62,7 @@ def describe(checkpoint: SNNCheckpoint) -> dict[str, Any]:
         "metadata": checkpoint.metadata,
         "frozen_layers": checkpoint.frozen_layers,
         "total_params": checkpoint.total_params,
+        "unfit": unfit(checkpoint),
         "unknown": [".".join(path) for path in _unknown(checkpoint)],
         "notes": list(info.notes),
         "provenance": checkpoint.provenance,
@@ -79,8 +81,10 @@ def _unknown(checkpoint: SNNCheckpoint) -> Iterator[Path]:
     """Give what the file does not say, of the graphs inside the graph too."""
     from snnbridge.model import UNKNOWN
     from snnbridge.spec.nesting import inner_edges
+    from snnbridge.spec.network import following
 
-    yield from checkpoint.unknown()
+    told = {("layers", *path) for path in following(checkpoint)}
+    yield from (path for path in checkpoint.unknown() if path not in told)
     for name, layer in _layers(checkpoint):
         if name not in checkpoint.layers:
             yield from (("layers", name, what) for what in layer.unknown())
@@ -173,6 +177,8 @@ def _print(checkpoint: SNNCheckpoint) -> None:
         render.paragraph(f"  {name:<12} {text}", indent=" " * 15)
     render.print_table(("layer", "kind", "parameters", "state"), _rows(checkpoint))
     _print_unknown(checkpoint)
+    if found["unfit"]:
+        render.paragraph(f"The network cannot run: {found['unfit']}")
     for note in found["notes"]:
         render.paragraph(f"note: {note}")
     for step in found["provenance"]:

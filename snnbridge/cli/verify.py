@@ -43,8 +43,8 @@ _SIMULATOR = "snnbridge"
 @click.option(
     "--rounding",
     is_flag=True,
-    help="The two round otherwise: leave out what samples made to hit a threshold do from where "
-    "rounding decides.",
+    help="The two round otherwise: do not count where rounding decides in samples made to hit a "
+    "threshold.",
 )
 @click.option("--report", metavar="FILE", type=outputs.OutputFile(".html", ".htm"),
               help="Write a page (.html) with rasters and potentials side by side.")  # fmt: skip

@@ -54,22 +54,31 @@ def shapes_of(
         targets[edge.source].append(edge.target)
     given: dict[str, Shape] = {}
 
-    def taken(name: str) -> Shape | None:
-        arriving = next((given[source] for source in sources[name] if source in given), None)
-        if arriving is not None:
-            return arriving
-        own = shape_in(layers[name])
-        return own or _by_parameters(layers[name], [layers[source] for source in sources[name]])
+    def arriving(name: str) -> Shape | None:
+        return next((given[source] for source in sources[name] if source in given), None)
 
-    pending = deque(layers)
-    while pending:
-        name = pending.popleft()
-        made = None if name in given else given_shape(layers[name], taken(name), strict=strict)
-        if made is not None:
-            given[name] = made
-            pending += targets[name]
-    known = ((name, taken(name)) for name in layers)
-    return {name: shape for name, shape in known if shape is not None}, given
+    def own(name: str) -> Shape | None:
+        behind = (layers[source] for source in sources[name])
+        return shape_in(layers[name]) or _by_parameters(layers[name], behind)
+
+    # All layers of a round see the same, so that their order decides nothing. What a layer states
+    # itself counts where its sources tell nothing in the end.
+    for alone in (False, True):
+        pending: Iterable[str] = layers
+        while pending:
+            made = {}
+            for name in pending:
+                shape = arriving(name)
+                if shape is None and (alone or not sources[name]):
+                    shape = own(name)
+                if name not in given:
+                    made[name] = given_shape(layers[name], shape, strict=strict)
+            found = {name: shape for name, shape in made.items() if shape is not None}
+            given |= found
+            pending = dict.fromkeys(target for name in found for target in targets[name])
+    taken = {name: arriving(name) for name in layers}
+    taken |= {name: own(name) for name, shape in taken.items() if shape is None}
+    return {name: shape for name, shape in taken.items() if shape is not None}, given
 
 
 def _by_parameters(layer: Layer, sources: Iterable[Layer]) -> Shape | None:

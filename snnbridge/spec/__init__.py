@@ -36,7 +36,7 @@ from snnbridge.errors import CheckpointError, SpecError
 from snnbridge.model import UNKNOWN, Connection, Layer, SNNCheckpoint, SourceInfo, Subgraph, Unknown
 from snnbridge.simulator.graph_shapes import infer_shapes
 from snnbridge.spec import composite, nesting, network, pools
-from snnbridge.spec.classes import with_class
+from snnbridge.spec.classes import refuse_open_loops, with_class
 from snnbridge.spec.layers import Shared, apply_layer, new_layer, takes
 from snnbridge.spec.loading import load
 from snnbridge.spec.settling import without_assumed
@@ -129,6 +129,7 @@ def _apply(checkpoint: SNNCheckpoint, spec: Spec, name: str) -> SNNCheckpoint:
     else:
         edges = composite.wired(edges, synapses)
     if edges is not UNKNOWN:
+        refuse_open_loops(checkpoint.layers, layers, edges)
         layers = infer_shapes(layers, edges)
     return replace(
         checkpoint,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from snnbridge.errors import SpecError
 from snnbridge.model import (
     UNKNOWN,
     BatchNorm,
+    Connection,
     Conv1d,
     Conv2d,
     Layer,
@@ -27,6 +28,14 @@ from snnbridge.spec.values import short
 _WITH_ARRAYS: Mapping[Any, type[Layer]] = {
     kind.__name__: kind for kind in (Linear, Conv1d, Conv2d, BatchNorm)
 }
+
+
+#: Classes that run their own last spikes back into themselves.
+_RECURRENT = frozenset({
+    ("norse", "LIFRecurrentCell"), ("sinabs", "LIFRecurrent"), ("sinabs", "LIFRecurrentSqueeze"),
+    ("sinabs", "IAFRecurrent"), ("sinabs", "IAFRecurrentSqueeze"), ("snntorch", "RLeaky"),
+    ("snntorch", "RSynaptic"), ("spyx", "RLIF"), ("spyx", "RIF"), ("spyx", "RCuBaLIF"),
+})  # fmt: skip
 
 
 def with_class(layer: Layer, stated: Mapping[str, Any], where: str) -> Layer:
@@ -126,3 +135,44 @@ def _from_opaque(
 def _turned(held: Parameter) -> Parameter:
     """Return an array as the model has it, a view with its axes in the other order."""
     return held if held.value is UNKNOWN else replace(held, value=held.value.T)
+
+
+def refuse_open_loops(
+    before: Mapping[str, Layer], after: Mapping[str, Layer], edges: Iterable[Connection]
+) -> None:
+    """Refuse a recurrent class for a layer of unknown kind whose spikes do not come back.
+
+    Its recurrent weights, if the file has them, stand in what the layer was.
+
+    Raises
+    ------
+    SpecError
+        Naming the layer.
+    """
+    named = [
+        (name, layer.origin.kind) for name, layer in after.items()
+        if isinstance(before.get(name), Opaque) and layer.origin is not None
+        and (layer.origin.framework, layer.origin.kind) in _RECURRENT
+    ]  # fmt: skip
+    following: dict[str, list[str]] = {}
+    for edge in edges if named else ():
+        following.setdefault(edge.source, []).append(edge.target)
+    for name, kind in named:
+        if name not in _reached(name, following):
+            raise SpecError(
+                f"layer {name!r}: a {kind} runs its last spikes back into itself, but the file "
+                f"has no connection from {name!r} to itself, and its recurrent weights would be "
+                "lost; in Python, replace the layer by the neuron, a Linear or a Scale of these "
+                "weights, and connections between the two with a delay of one step"
+            )
+
+
+def _reached(start: str, following: Mapping[str, list[str]]) -> set[str]:
+    """Return the layers that edges lead to from one, itself only where they lead back."""
+    seen: set[str] = set()
+    pending = [start]
+    while pending:
+        new = [name for name in following.get(pending.pop(), ()) if name not in seen]
+        seen.update(new)
+        pending += new
+    return seen

@@ -7,16 +7,18 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from snnbridge.errors import SpecError
+from snnbridge.errors import CheckpointError, SpecError
 from snnbridge.model import (
     UNKNOWN,
     Connection,
     Layer,
+    Opaque,
     Shape,
     SNNCheckpoint,
     StateVariable,
+    Subgraph,
 )
-from snnbridge.simulator.graph_shapes import own_shape
+from snnbridge.simulator.graph_shapes import own_shape, shapes_of
 from snnbridge.spec.settling import same
 from snnbridge.spec.values import short, time_step
 
@@ -72,6 +74,34 @@ def _lists(spec: Mapping[str, Any], key: str, names: int | None) -> list[list[An
     ):
         raise SpecError(f"{key} must be a list of lists of layer names, found {short(value)}")
     return [list(x) for x in value]
+
+
+def following(checkpoint: SNNCheckpoint) -> set[tuple[str, str]]:
+    """Return the shapes that a file leaves out and that follow from its connections.
+
+    Returns
+    -------
+    set of (str, str)
+        Layer and field: ``("lif1", "shape")``, ``("conv1", "input_shape")``.
+    """
+    taken, _ = shapes_of(*_transparent(checkpoint))
+    return {(name, field) for name in taken for field in ("shape", "input_shape")}
+
+
+def unfit(checkpoint: SNNCheckpoint) -> str:
+    """Say which layer does not take the shape that it gets; nothing where all fit."""
+    try:
+        shapes_of(*_transparent(checkpoint), strict=True)
+    except CheckpointError as error:
+        return str(error)
+    return ""
+
+
+def _transparent(checkpoint: SNNCheckpoint) -> tuple[dict[str, Layer], list[Connection]]:
+    """Return the layers of which it is known what they make of a shape, and the edges of these."""
+    held = () if checkpoint.connections is UNKNOWN else checkpoint.connections
+    layers = {k: x for k, x in checkpoint.layers.items() if not isinstance(x, Opaque | Subgraph)}
+    return layers, [c for c in held if c.source in layers and c.target in layers]
 
 
 def stated_dt(spec: Mapping[str, Any], held: Any) -> Any:

@@ -25,6 +25,7 @@ from snnbridge.model.rules import switches
 from snnbridge.rules import Argument, FrameworkClass
 from snnbridge.spec.joint import is_held
 from snnbridge.spec.nesting import inner_edges, inner_layers
+from snnbridge.spec.network import following
 from snnbridge.spec.settling import without_assumed
 from snnbridge.spec.words import by_model_name, vocabulary
 
@@ -86,11 +87,16 @@ def skeleton(checkpoint: SNNCheckpoint) -> str:
     for (name, variable), held in checkpoint.state.items():
         states.setdefault(name, {})[variable] = held
     assumed = (checkpoint.source or SourceInfo()).assumed
+    told = following(checkpoint)
     for name, layer in inner_layers(checkpoint.layers):
         if isinstance(layer, Subgraph):
             continue
         open_ = without_assumed(layer, name, assumed)
-        asked = list(_asked_of_layer(open_, states.get(name, {})))
+        asked = [
+            line
+            for line in _asked_of_layer(open_, states.get(name, {}))
+            if (name, line[0].partition(" ")[0]) not in told
+        ]
         if asked:
             helped = len(lines) < _MOST_HELPED
             lines += [

@@ -127,7 +127,8 @@ class Comparison:
         sides = [_shaped(left, right) for _, left, right in signals]
         unequal = [self._unequal(i, *both) for i, both in enumerate(sides)]
         starts = [start for start, _, _ in signals]
-        partings.see(*self._in_order(starts, sides, unequal))
+        if partings.is_made and signals:
+            partings.see(*self._in_order(starts, sides, unequal))
         for i, (start, (v, spikes)) in enumerate(zip(starts, sides, strict=True)):
             if len(v[0]):
                 judged = partings.judged(start, len(v[0]))

@@ -58,7 +58,9 @@ class Partings:
             In the order in which a spike goes through them: where spikes differ, and where more
             than rounding makes them do so.
         """
-        for sample in np.flatnonzero(self._kind == _AGREES):
+        parting = self._kind == _AGREES
+        parting &= np.any([differ.any(axis=0) for differ, _ in layers], axis=0)
+        for sample in np.flatnonzero(parting):
             found = [(differ[:, sample], real[:, sample]) for differ, real in layers]
             first = [
                 (int(differ.argmax()), i) for i, (differ, _) in enumerate(found) if differ.any()

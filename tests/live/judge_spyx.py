@@ -48,10 +48,10 @@ def conv():
     ), (8, 12, 2)  # fmt: skip
 
 
-def each(maps, size):
+def each(maps, size, threshold=0.5):
     """Make a net whose neurons on images have each a decay of their own, as Spyx has by default."""
     r = nnx.Rngs(4)
-    neurons = snn.LIF((*size, maps), threshold=0.5, rngs=r)
+    neurons = snn.LIF((*size, maps), threshold=threshold, rngs=r)
     dense = nnx.Linear(size[0] * size[1] * maps, 5, rngs=r)
     return snn.Sequential(
         nnx.Conv(2, maps, (3, 3), padding="VALID", rngs=r), neurons, snn.Flatten(), dense,
@@ -60,7 +60,9 @@ def each(maps, size):
 
 
 def image():
-    return each(3, (4, 6))
+    """Thresholds in an array are kept by flax, too."""
+    held = np.random.default_rng(4).integers(4, 16, (4, 6, 3)) / 16
+    return each(3, (4, 6), held.astype(np.float32))
 
 
 def cube():

@@ -21,6 +21,7 @@ PLACES: Mapping[str, tuple[str, str]] = {
     "alpha": (".synapse", "decay"),
     "beta": ("", "decay"),
     "recurrent_w": (".recurrent", "weight"),
+    "threshold": ("", "threshold"),
 }
 
 

@@ -25,7 +25,7 @@ from snnbridge import (
 )
 from snnbridge.document import AS_IT_IS, ArrayForm
 from snnbridge.model import Array, Path
-from snnbridge_plugins.flax_trees import class_of
+from snnbridge_plugins.flax_trees import THRESHOLD, class_of
 from snnbridge_plugins.spyx.keys import KERNELS, NORM, PLACES, neuron_form
 
 NAME = "spyx"
@@ -157,7 +157,7 @@ def _is_weighted(arrays: Mapping[str, Array]) -> bool:
 
 def _is_neuron(arrays: Mapping[str, Array]) -> bool:
     keys = frozenset(arrays)
-    known = keys == {"beta"} or bool(class_of(keys))
+    known = keys - {THRESHOLD} == {"beta"} or bool(class_of(keys))
     return known and keys <= set(PLACES) and _is_square(arrays.get("recurrent_w"))
 
 
@@ -177,8 +177,9 @@ def _add_neuron(found: Found, name: str, at: Path, arrays: Mapping[str, Array]) 
     forms = {key: neuron_form(key, array.ndim) for key, array in arrays.items()}
     held = {key: forms[key].held(array) for key, array in arrays.items()}
     if not kind:
-        layer: Layer = Neuron(name, parameters={"decay": Parameter(held["beta"])})
-        found.add(layer, at, {"beta": ("decay", forms["beta"])})
+        names = {key: PLACES[key][1] for key in held}
+        layer: Layer = Neuron(name, parameters={names[k]: Parameter(a) for k, a in held.items()})
+        found.add(layer, at, {key: (names[key], forms[key]) for key in held})
         found.notes.append(
             f"{name}: spyx.nn.LIF, LI and PSU_LIF keep the same array; state which it is, as "
             'class = "spyx.LIF"'

@@ -22,7 +22,7 @@ from snnbridge import (
 )
 from snnbridge.document import AS_IT_IS, ArrayForm, over_images
 from snnbridge.model import Array, Path
-from snnbridge_plugins.flax_trees import NEURONS
+from snnbridge_plugins.flax_trees import NEURONS, THRESHOLD
 from snnbridge_plugins.spyx.keys import FORMS, NORM, PLACES, neuron_form
 from snnbridge_plugins.spyx.reading import NAME
 
@@ -111,7 +111,7 @@ def _arrays(
 
     Where no form leads back from what stands under the key, the value is that.
     """
-    for key, (name, parameter) in _slots(layer).items():
+    for key, (name, parameter) in _slots(checkpoint, layer).items():
         owner = checkpoint.layers.get(name)
         held = owner.parameters.get(parameter) if owner is not None else None
         if held is None or held.value is UNKNOWN:
@@ -131,7 +131,7 @@ def _form(layer: Layer, key: str, axes: int) -> ArrayForm:
     return FORMS.get(type(layer), AS_IT_IS) if key == "kernel" else AS_IT_IS
 
 
-def _slots(layer: Layer) -> dict[str, tuple[str, str]]:
+def _slots(checkpoint: SNNCheckpoint, layer: Layer) -> dict[str, tuple[str, str]]:
     """Return for each key of a module the layer and its parameter."""
     if isinstance(layer, Linear | Conv1d | Conv2d):
         return {key: (layer.name, parameter) for parameter, key in _KEYS.items()}
@@ -141,5 +141,15 @@ def _slots(layer: Layer) -> dict[str, tuple[str, str]]:
         return {key: (layer.name, key) for key in layer.parameters}
     if isinstance(layer, Neuron):
         keys = NEURONS.get(_kind(layer), () if layer.origin else ("beta",))
+        if _has_thresholds(checkpoint, layer):
+            keys = (*keys, THRESHOLD)
         return {key: (layer.name + own, name) for key in keys for own, name in [PLACES[key]]}
     return {}
+
+
+def _has_thresholds(checkpoint: SNNCheckpoint, layer: Neuron) -> bool:
+    """Whether a neuron of Spyx has an array of thresholds, which flax keeps."""
+    source, held = checkpoint.source, layer.parameters.get(THRESHOLD)
+    told = source is not None and source.framework == NAME
+    own = bool(_kind(layer)) or (layer.origin is None and told)
+    return own and held is not None and held.value is not UNKNOWN and held.value.ndim > 0

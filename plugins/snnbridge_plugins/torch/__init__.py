@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _IN_A_STATE_DICT = TOLD_BY_ARRAYS - {Feature.CONNECTIONS, Feature.DT}
 #: What huggingface's indexes begin with; the names of the tensors may come late.
 _INDEX = re.compile(rb'\s*\{\s*"metadata"\s*:\s*\{\s*"total_(?:size|parameters)"')
+#: What an archive begins with; a TorchScript program has its tensors first, and is refused by name.
+_PICKLED = re.compile(rb".*/data(?:\.pkl|/[0-9]+)", re.DOTALL)
 _STREAM = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
@@ -35,7 +37,7 @@ def _sniff(probe: Probe) -> bool:
 
     if probe.head.startswith(_STREAM):
         return True
-    return first_member(probe.head).endswith(b"/data.pkl")
+    return _PICKLED.fullmatch(first_member(probe.head)) is not None
 
 
 def _sniff_safetensors(probe: Probe) -> bool:

@@ -85,12 +85,24 @@ def find(tree: Any, net: str | None) -> tuple[str, ...]:
             f"the top beside {others:.200}, which no state dict has; read it with net=. or save "
             "the state dict alone"
         )
-    if len(found) != 1:
+    if not found:
+        raise ReadError(
+            f"the file has {_keys(tree)} at its top, and neither it nor what stands there is a "
+            "state dict, names with tensors; save net.state_dict()"
+        )
+    if len(found) > 1:
         raise ReadError(
             f"{len(found)} parts of the file look like a state dict; it has {_keys(tree)} at its "
             "top, say with net=KEY which it is"
         )
     return (found[0],)
+
+
+def beside(tree: Any, at: tuple[str, ...]) -> list[str]:
+    """Return the keys of further state dicts beside the one that is read."""
+    if not at:
+        return []
+    return [key for key, value in tree.items() if value and key not in at and _is_state_dict(value)]
 
 
 def _keys(tree: Mapping[str, Any]) -> str:

@@ -118,6 +118,10 @@ def _form(row: ModuleKeys, key: str, array: Array) -> ArrayForm:
     return WITH_TAIL if row.framework == "rockpool" and one else AS_IT_IS
 
 
+def _shown(value: Array) -> str:
+    return repr(value.item()) if value.size == 1 else f"an array of shape {value.shape}"
+
+
 def _reset(arrays: Mapping[str, Array]) -> str:
     value = arrays.get(RESET_KEY)
     return "" if value is None else reset_word(value)
@@ -218,7 +222,12 @@ def _note(found: Found, row: ModuleKeys, name: str, arrays: Mapping[str, Array])
         found.notes.append(
             f"{name}: Rockpool's LIFTorch and LIFBitshiftTorch keep the same keys; read as LIFTorch"
         )
-    if RESET_KEY in arrays:
+    if RESET_KEY in arrays and not _reset(arrays):
+        found.notes.append(
+            f"{name}: the file's {RESET_KEY} is {_shown(arrays[RESET_KEY])}, none of snnTorch's "
+            "0 to 2, so that its reset is not known"
+        )
+    elif RESET_KEY in arrays:
         found.notes.append(
             f"{name}: the file says reset_mechanism={_reset(arrays)!r}; a net that was built with "
             "another one and then loaded this value goes on with its own"

@@ -19,7 +19,7 @@ from snnbridge import (
 )
 from snnbridge.document import AS_IT_IS
 from snnbridge.model import Path
-from snnbridge_plugins.torch.finding import find
+from snnbridge_plugins.torch.finding import beside, find
 from snnbridge_plugins.torch.found import Found
 from snnbridge_plugins.torch.modules import layers_of
 from snnbridge_plugins.torch.to_tree import NAME, in_order, native_of
@@ -48,6 +48,7 @@ def checkpoint_of(tree: Any, notes: Notes, net: str | None = None) -> SNNCheckpo
     state: Any = tree[at[0]] if at else tree
     found = layers_of({k: v for k, v in state.items() if _is_of_a_module(k, v)})
     found.others.update((k, v) for k, v in state.items() if not _is_of_a_module(k, v))
+    others = beside(tree, at) if net is None else []
     rest = {key: value for key, value in tree.items() if key not in at} if at else {}
     checkpoint = SNNCheckpoint(
         found.layers,
@@ -55,7 +56,9 @@ def checkpoint_of(tree: Any, notes: Notes, net: str | None = None) -> SNNCheckpo
         step=UNKNOWN if found.state else None,
         training=rest,
         ties=_ties(found, state),
-        source=SourceInfo(framework=found.framework, notes=(*found.notes, *_absent(found))),
+        source=SourceInfo(
+            framework=found.framework, notes=(*found.notes, *_absent(found), *_beside(at, others))
+        ),
     )
     layout = _layout(checkpoint, found, state, tree, at, notes)
     checkpoint.extras = {NAME: layout} if layout else {}
@@ -64,6 +67,13 @@ def checkpoint_of(tree: Any, notes: Notes, net: str | None = None) -> SNNCheckpo
 
 #: Frameworks whose neurons have no keys, but for those of some classes.
 _KEYLESS = ("norse", "spikingjelly")
+
+
+def _beside(at: tuple[str, ...], others: list[str]) -> Iterator[str]:
+    """Say so where another state dict might have been meant."""
+    if others:
+        keys = ", ".join(map(repr, others[:8]))
+        yield f"the net is read from {at[0]!r}; net=KEY (--net KEY) takes another: {keys}"
 
 
 def _absent(found: Found) -> Iterator[str]:

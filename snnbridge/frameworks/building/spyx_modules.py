@@ -78,10 +78,8 @@ def made_neuron(group: Group) -> Any:
     threshold = group.value("threshold")
     given: dict[str, Any] = {}
     if threshold is not None:
-        one = threshold.size == 1
-        given["threshold"] = (
-            float(threshold.reshape(())) if one else _over_channels_last(threshold, len(shape))
-        )
+        one = threshold.ndim == 0
+        given["threshold"] = float(threshold) if one else _over_channels_last(threshold, len(shape))
     module = getattr(import_module("spyx.nn"), group.kind)(shape, rngs=nnx.Rngs(0), **given)
     held = {
         "beta": group.value("decay"),

@@ -124,7 +124,10 @@ class Layer:
             return UNKNOWN
         shape = sizes(value)
         if shape is None:
-            self._refuse(f"{name} must be at most 64 whole numbers of at least 0, found {value!r}")
+            self._refuse(
+                f"{name} must be at most 64 whole numbers of at least 0 and below 2**62, found "
+                f"{value!r}"
+            )
         return shape
 
     def _require_shape(self, name: str, *, ndim: int) -> None:
