@@ -180,6 +180,14 @@ def test_only_models_are_taken_for_models(tmp_path, net):
             assert not FORMAT.sniff(Probe(other)), other
 
 
+@pytest.mark.parametrize("form", ["json", "textproto", "onnxtxt"])
+def test_text_and_json_are_refused_with_what_makes_them_a_model(tmp_path, net, form):
+    write(net, tmp_path / "net.onnx")
+    onnx.save(onnx.load(tmp_path / "net.onnx"), tmp_path / "net.txt", format=form)
+    with pytest.raises(ReadError, match=r"a model as text or JSON.*onnx\.save"):
+        read(tmp_path / "net.txt")
+
+
 def linear_model(**changes):
     tensor = numpy_helper.from_array(np.ones((4, 3), np.float32), "w")
     for key, value in changes.items():

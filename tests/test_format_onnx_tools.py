@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from onnx_nets import chain, dyadic, exported, leaky, plain, read, spikes, write
 from snnbridge import UNKNOWN, differences, simulate
 from snnbridge.document import dtype_of
-from snnbridge.model import Input, Linear
+from snnbridge.model import Conv2d, Flatten, Input, Linear
 from snnbridge_plugins.onnx import FORMAT
 
 NUMBERED = np.arange(3000.0)
@@ -171,13 +171,49 @@ def test_a_removed_tensor_is_named_and_unknown(path, net):
     assert found == [("layers", "fc2", "weight"), ("training", "adam")]
 
 
-def test_without_its_metadata_a_model_is_a_strangers_and_says_that_it_changed(path, net):
+def without_metadata(path):
     model = onnx.load(path)
     del model.metadata_props[:]
     onnx.save(model, path)
-    back = read(path)
-    assert back.source.dialect != "snnbridge"
+    return read(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"stepwise": "yes"}, {"opset": "17"}])
+def test_without_its_metadata_a_model_says_what_its_functions_say(tmp_path, options):
+    net = plain()
+    write(net, tmp_path / "net.onnx", options=options)
+    back = without_metadata(tmp_path / "net.onnx")
+    assert back.source.dialect == "foreign"
     assert back.source.integrity == "changed"
+    assert any("took its description away" in note for note in back.source.notes)
+    assert [layer.kind for layer in back.layers.values()][:5] == [
+        x.kind for x in net.layers.values()
+    ]
+    for name in ("fc1", "fc2"):
+        for key, held in net.layers[name].parameters.items():
+            assert (back.layers[name].parameters[key].value == held.value).all()
+    stimulus = spikes(40, 3, 6)
+    record = ["lif1", "lif2"]
+    ours, theirs = (simulate(x, stimulus, record=record).spikes for x in (net, back))
+    assert (ours["lif1"] == theirs["lif1"]).all()
+    assert (ours["lif2"] == theirs["lif2"]).all()
+    assert ours["lif2"].any()
+
+
+def test_without_its_metadata_the_settings_of_windows_are_unknown(tmp_path):
+    conv = Conv2d(
+        "c", dyadic(np.random.default_rng(0), 2, 1, 3, 3), stride=2, padding=1, dilation=1, groups=1
+    )
+    net = chain(
+        Input("in", (1, 6, 6)), conv, leaky("l", (2, 3, 3)),
+        Flatten("f", order="channels first"), Linear("fc", np.ones((2, 18), np.float32)),
+    )  # fmt: skip
+    write(net, tmp_path / "net.onnx")
+    back = without_metadata(tmp_path / "net.onnx")
+    found = back.layers["c"]
+    assert (found.weight.value == conv.weight.value).all()
+    assert (found.stride, found.padding) == (UNKNOWN, UNKNOWN)
+    assert [x.kind for x in back.layers.values()][:5] == [x.kind for x in net.layers.values()]
 
 
 def test_metadata_of_other_tools_stands_beside_ours(path, net):

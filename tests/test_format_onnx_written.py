@@ -271,6 +271,35 @@ def test_what_is_not_stated_is_refused_with_what_to_do(tmp_path):
         write(net, tmp_path / "net.onnx")
 
 
+def test_one_refusal_lists_all_that_is_not_stated(tmp_path):
+    net = SNNCheckpoint(
+        [Input("x", (2, 4, 4)), MaxPool("p", window=(2, 2)), Flatten("f"), leaky("l", (8,))],
+        connections=[Connection("x", "p"), Connection("p", "f"), Connection("f", "l")],
+    )
+    with pytest.raises(UnknownValue, match=r"'p': stride, padding; layer 'f': order"):
+        write(net, tmp_path / "net.onnx")
+    stated = {**net.layers, "p": MaxPool("p", window=(2, 2), stride=2, padding=0)}
+    with pytest.raises(UnknownValue, match=r"an \.onnx file runs, so it needs .* 'f': order"):
+        write(replace(net, layers=stated), tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("stepwise", ["no", "yes"])
+def test_the_last_layer_gives_the_output_its_name(tmp_path, stepwise):
+    flat = chain(Input("x", (2, 4)), leaky("l", (2, 4)), Flatten("f", order="channels first"))
+    alone = SNNCheckpoint([leaky("l", (4,))], connections=[])
+    for net, name in ((flat, "f"), (alone, "l.spikes")):
+        write(net, tmp_path / "net.onnx", options={"stepwise": stepwise})
+        graph = model_of(tmp_path / "net.onnx").graph
+        assert [value.name for value in graph.output] == [name, "l.v.end"]
+        assert not any(node.op_type == "Identity" for node in graph.node)
+
+
+def test_a_time_step_of_a_whole_number_is_written(tmp_path):
+    net = replace(plain(), dt=Quantity(1, "ms"))
+    write(net, tmp_path / "net.onnx")
+    assert read(tmp_path / "net.onnx").dt == Quantity(1.0, "ms")
+
+
 def read_source(folder):
     write(plain(), folder / "source.onnx")
     return read(folder / "source.onnx").source

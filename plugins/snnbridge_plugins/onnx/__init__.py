@@ -14,6 +14,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from snnbridge import EVERYTHING, Feature, Format, Option, Probe, hookimpl
+from snnbridge_plugins.checking import ALWAYS, check_option
 
 if TYPE_CHECKING:
     from snnbridge import Entry, Options, SNNCheckpoint
@@ -66,29 +67,39 @@ FORMAT = Format(
     holds=EVERYTHING - {Feature.OPAQUE, Feature.PLUGIN_NEURON},
     options=(
         Option(
-            "sums", "The arithmetic of weighted sums.", ("float64", "float32"), direction="writing"
+            "sums", "The precision of weighted sums.", ("float64", "float32"), direction="writing"
         ),
-        Option("stepwise", "One run is one step.", ("no", "yes"), direction="writing"),
+        Option(
+            "stepwise",
+            "Make a model that computes one step in each run, not all.",
+            ("no", "yes"),
+            direction="writing",
+        ),
         Option(
             "outputs",
-            "What a run gives: the last layers, or spikes and membranes of all.",
+            "What a run returns: the last layers' outputs, or spikes and potentials of all.",
             ("last", "all"),
             direction="writing",
         ),
         Option(
             "opset",
-            "The operators' version; 17 runs from onnxruntime 1.15 on.",
+            "The version of the operators; 17 runs in onnxruntime 1.15 and newer.",
             ("21", "17"),
             direction="writing",
         ),
-        Option("state", "Where a run starts by default.", ("rest", "kept"), direction="writing"),
+        Option(
+            "state",
+            "Where a run starts: at rest, or from the state in the checkpoint.",
+            ("rest", "kept"),
+            direction="writing",
+        ),
         Option(
             "external",
-            "Large arrays in a file beside the model; auto: where it cannot hold them.",
+            "Whether to write large arrays into a file beside the model; auto: if they do not fit.",
             ("auto", "no", "yes", "safetensors"),
             direction="writing",
         ),
-        Option("check", "Hold every array against its digest.", ("yes", "no"), direction="reading"),
+        check_option(ALWAYS),
     ),
 )
 

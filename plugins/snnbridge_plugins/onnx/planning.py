@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from snnbridge import Entry, Options, SNNCheckpoint, Status, UnknownValue, WriteError
-from snnbridge.model import Conv1d, Conv2d, Layer, Linear, Neuron, Opaque, Subgraph
-from snnbridge.simulator.lower import width_of
-from snnbridge.simulator.simulator import prepared
-from snnbridge.simulator.unknowns import missing_values, refuse_unknown
+from snnbridge.model import (
+    UNKNOWN,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    Layer,
+    Linear,
+    Neuron,
+    Opaque,
+    Subgraph,
+)
+from snnbridge.simulator import missing_values, refuse_unknown
+from snnbridge.simulator.engines import prepared, width_of
 from snnbridge_plugins.onnx.graph.states import samples
 
 #: Where the path of a line begins that says what the engine computes otherwise than the simulator.
@@ -51,8 +60,11 @@ def _beyond_operators(layers: Mapping[str, Layer], prefix: str = "") -> Iterator
 
 
 def _refuse_unknown(checkpoint: SNNCheckpoint) -> None:
+    missing, orders = missing_values(checkpoint), list(_orders(checkpoint.layers))
     try:
-        refuse_unknown(missing_values(checkpoint))
+        refuse_unknown([*missing, *orders] if missing else [])
+        if orders:
+            prepared(checkpoint)  # whether they matter the shapes say
     except UnknownValue as error:
         found = str(error).removeprefix("a simulation needs ")
         path = checkpoint.source.path if checkpoint.source is not None else ""
@@ -60,6 +72,14 @@ def _refuse_unknown(checkpoint: SNNCheckpoint) -> None:
         advice = f"; `snnbridge spec {path}` writes one to fill in" if path else ""
         told = f"{where}an .onnx file runs, so it needs {found}{advice}"
         raise UnknownValue(told, error.missing) from error
+
+
+def _orders(layers: Mapping[str, Layer], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, layer in layers.items():
+        if isinstance(layer, Subgraph):
+            yield from _orders(layer.layers, f"{prefix}{name}/")
+        elif isinstance(layer, Flatten) and layer.order is UNKNOWN:
+            yield prefix + name, "order"
 
 
 def _of_sums(checkpoint: SNNCheckpoint) -> list[Entry]:

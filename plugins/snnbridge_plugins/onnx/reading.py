@@ -10,6 +10,7 @@ from snnbridge import UNKNOWN, Options, ReadError, SNNCheckpoint, SourceInfo
 from snnbridge.document import from_document, from_inline
 from snnbridge.model import Array, Integrity
 from snnbridge.storage import Source
+from snnbridge_plugins.checking import ALWAYS, is_to_check
 from snnbridge_plugins.onnx.file.opening import Opened, derived, open_whole, references
 from snnbridge_plugins.onnx.file.tensors import seen
 from snnbridge_plugins.onnx.renamed import Renamed
@@ -33,7 +34,7 @@ def read(source: Source, options: Options) -> SNNCheckpoint:
     IntegrityError
         If the document of a model of this package was changed.
     """
-    check = options.get("check") != "no"
+    check = is_to_check(options, source.size, ALWAYS)
     opened = open_whole(source, check=check)
     integrity: Integrity = opened.model.integrity() if check else "unchecked"
     if opened.held is None:

@@ -12,6 +12,7 @@ from snnbridge import CheckpointError, FormatUnavailable, Options, ReadError
 from snnbridge.document import from_inline
 from snnbridge.model import Array
 from snnbridge.storage import Source
+from snnbridge_plugins.checking import ALWAYS, is_to_check
 from snnbridge_plugins.onnx.file.opening import open_whole
 from snnbridge_plugins.onnx.handing import HandedOver, handed_over
 
@@ -51,7 +52,7 @@ def run(
     (50, 4, 10)
     """
     with Source(path) as source:
-        opened = open_whole(source, check=options.get("check") != "no")
+        opened = open_whole(source, check=is_to_check(options, source.size, ALWAYS))
         if opened.held is None:
             raise ReadError(
                 f"{str(path)!r} does not say which values belong to which layers; only models "

@@ -17,9 +17,7 @@ from snnbridge import (
     __version__,
 )
 from snnbridge.document import inline, to_document
-from snnbridge.simulator.lower import width_of
-from snnbridge.simulator.network import Network
-from snnbridge.simulator.simulator import prepared
+from snnbridge.simulator.engines import Network, prepared, width_of
 from snnbridge.storage import BLANK, StagedFile, Target, dump_json
 from snnbridge_plugins.onnx.file.digest import DIGEST_KEY, write_digested
 from snnbridge_plugins.onnx.file.external import DataFile, data_file

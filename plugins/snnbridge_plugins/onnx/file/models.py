@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ _KNOWN = {*MESSAGES["Model"], 20, 26}  # training information, configuration
 _GRAPH = 7
 #: The tag of the version of the IR, with which every model begins.
 _FIRST = b"\x08"
+#: How onnx's own texts and JSON begin.
+_TEXT, _HEAD = re.compile(rb'\s*(\{\s*"ir_version"|<\s*ir_version\s*:|ir_version\s*:)'), 256
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,11 @@ def open_model(source: Source) -> Model:
     ReadError
         For bytes that are no model.
     """
+    if _is_text(bytes(source.data[:_HEAD])):
+        raise ReadError(
+            f"{str(source.path)!r} is a model as text or JSON; make it one of bytes first: "
+            'onnx.save(onnx.load(FILE, format="json"), "model.onnx"), or "textproto", "onnxtxt"'
+        )
     message = decode("Model", source.data, trusted=source.trusted)
     if "graph" not in message or message.get("ir_version", 0) < 1:
         raise ReadError(f"{str(source.path)!r} holds no graph; it is no ONNX model")
@@ -92,6 +100,8 @@ def looks_like_a_model(head: bytes, size: int) -> bool:
     size : int
         Of the file.
     """
+    if _is_text(head):
+        return True  # for the word about what to do with it
     data, at = memoryview(head), 0
     if not head.startswith(_FIRST):
         return False
@@ -106,3 +116,8 @@ def looks_like_a_model(head: bytes, size: int) -> bool:
     except ReadError:  # the head ends in the middle of a field
         return False
     return False
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a file begins as the JSON or one of the texts that onnx writes."""
+    return _TEXT.match(head[:_HEAD]) is not None

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from snnbridge import ReadError
-from snnbridge.storage.limits import TRUST
+from snnbridge.storage import TRUST
 from snnbridge_plugins.onnx.file.schema import MESSAGES, Field, Message
 
 VARINT, _FIXED64, LENGTH, _FIXED32 = 0, 1, 2, 5

@@ -1,7 +1,8 @@
 """Values that are another value under a further name, or with an axis of one added meanwhile.
 
 Exporters write a module that runs over time for a single step: an axis is put in, sliced to its
-only element, and taken away.
+only element, and taken away. Torch writes a pool of norms, which a pool of sums is one of, with
+powers of one and with ``sign(x) * relu(abs(x))``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Aliases:
         self._constants = constants
         self._base: dict[str, str] = {}
         self._lifted: dict[str, tuple[str, int]] = {}
+        self._halves: dict[str, tuple[str, str]] = {}
         for node in nodes:
             self._note(node)
         self.dropped = set(self._unneeded(nodes, outputs))
@@ -46,7 +48,8 @@ class Aliases:
         needed = set(outputs)
         for node in reversed(nodes):
             made = node["output"][0] if len(node.get("output", [])) == 1 else ""
-            if made in self._base or (made in self._lifted and made not in needed):
+            gone = made in self._lifted or made in self._halves
+            if made in self._base or (gone and made not in needed):
                 yield id(node)
             else:
                 needed.update(node.get("input", []))
@@ -66,8 +69,28 @@ class Aliases:
             self._same(made, first)
         elif kind == "Unsqueeze":
             self._lift(node, made, first)
+        elif kind == "Pow" and self._is_one(inputs[1:]):
+            self._same(made, first)
+        elif kind in ("Sign", "Abs", "Relu", "Mul"):
+            self._halve(str(kind), made, [self[name] for name in inputs])
         elif first in self._lifted:
             self._lower(node, made, *self._lifted[first])
+
+    def _is_one(self, names: Sequence[str]) -> bool:
+        held = self._constants.get(names[0]) if names else None
+        return held is not None and held.ndim == 0 and bool(held == 1)
+
+    def _halve(self, kind: str, made: str, given: Sequence[str]) -> None:
+        """Take a value's sign and its size, and the product of the two as the value."""
+        first = self._halves.get(given[0])
+        if kind in ("Sign", "Abs"):
+            self._halves[made] = kind, given[0]
+        elif kind == "Relu" and first is not None and first[0] == "Abs":
+            self._halves[made] = first
+        elif kind == "Mul" and first is not None and len(given) == 2:
+            second = self._halves.get(given[1], first)
+            if second[1] == first[1] and second[0] != first[0]:
+                self._same(made, first[1])
 
     def _same(self, made: str, first: str) -> None:
         if first in self._lifted:

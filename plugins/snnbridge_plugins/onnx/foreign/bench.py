@@ -21,7 +21,7 @@ from snnbridge import (
     simulate,
 )
 from snnbridge.model import Array, Parameter, Path
-from snnbridge_plugins.onnx.foreign.evaluation import Part
+from snnbridge_plugins.onnx.foreign.computing import Part
 
 Parameters: TypeAlias = Mapping[str, Parameter]
 
@@ -75,17 +75,23 @@ class Guess:
 
 
 class Bench:
-    """Runs probes, each of shape (probes, neurons) in float32.
+    """Runs probes, each of shape (probes, neurons) in the width of the part.
 
     Parameters
     ----------
     part : Part
     roles : Roles
+
+    Attributes
+    ----------
+    checked : object
+        Kept for who holds rules against it.
     """
 
     def __init__(self, part: Part, roles: Roles) -> None:
         self.part, self.roles = part, roles
-        self.neurons = int(np.prod(part.shape, dtype=np.int64))
+        self.neurons, self.dtype = part.neurons, part.dtype
+        self.checked: Any = None
         self.rng = np.random.default_rng(0)
 
     def probe(self, x: Any, v: Any, i: Any = 0.0, others: Any = 0.0) -> dict[str, Array]:
@@ -94,7 +100,7 @@ class Bench:
         given |= dict.fromkeys(self.roles.drives[1:], others)
         if self.roles.i:
             given[self.roles.i] = i
-        arrays = {name: np.asarray(value, np.float32) for name, value in given.items()}
+        arrays = {name: np.asarray(value, self.dtype) for name, value in given.items()}
         count = max((len(a) for a in arrays.values() if a.ndim == 2), default=1)
         return {
             name: np.ascontiguousarray(np.broadcast_to(a, (count, self.neurons)))
@@ -106,14 +112,14 @@ class Bench:
 
         def draw() -> Array:
             spread = scale * 2.0 ** self.rng.integers(-4, 3, (count, 1))
-            return (self.rng.normal(0, 1, (count, self.neurons)) * spread).astype(np.float32)
+            return (self.rng.normal(0, 1, (count, self.neurons)) * spread).astype(self.dtype)
 
         return self.probe(draw(), draw(), draw(), draw())
 
     def truth(self, given: Mapping[str, Array]) -> dict[str, Array]:
         """Return what the part makes: "spikes", "v" and "i"."""
         made, roles = self.part.run(given), self.roles
-        found = {"spikes": made[roles.spikes[0]], "v": made[roles.v_end]}
+        found = {"spikes": made[roles.spikes[0]].astype(self.dtype), "v": made[roles.v_end]}
         return {**found, "i": made[roles.i_end]} if roles.i else found
 
     def guessed(self, guess: Guess, given: Mapping[str, Array]) -> dict[str, Array]:

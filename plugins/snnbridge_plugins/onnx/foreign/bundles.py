@@ -77,7 +77,7 @@ def _bundled(
         return
     outside = [name for name in part.ends if cutter.is_read_beside(name, nodes)]
     try:
-        made = part.run(part.random(256))
+        made = part.few.run(part.few.random(256))
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         return
     spiking = [n for n in part.ends if gain_of(made[n])]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from snnbridge import ReadError
 from snnbridge.model import Array
 from snnbridge_plugins.onnx.file.arrays import Tensors
 from snnbridge_plugins.onnx.file.schema import Message
@@ -26,10 +27,14 @@ class Constants:
         Read when they are asked for.
     nodes : iterable of Message
         In order; what depends on constants alone is computed, but for long chains of large ones.
+    defaults : collection of str
+        Tensors that are no constants, but what an input is if it is left out.
     """
 
-    def __init__(self, tensors: Tensors, nodes: Iterable[Message]) -> None:
-        self._tensors = tensors
+    def __init__(
+        self, tensors: Tensors, nodes: Iterable[Message], defaults: Collection[str] = ()
+    ) -> None:
+        self._tensors, self._defaults = tensors, defaults
         self._held: dict[str, Array] = {}
         self._sources: dict[int, str] = {}
         self._makers: dict[str, Message] = {}
@@ -39,13 +44,16 @@ class Constants:
             self._note(node)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._tensors or name in self._makers
+        return self._is_tensor(name) or name in self._makers
+
+    def _is_tensor(self, name: str) -> bool:
+        return name in self._tensors and name not in self._defaults
 
     def get(self, name: str) -> Array | None:
         """Return a constant, None for a value that is none."""
         if name in self._held:
             return self._held[name]
-        if name in self._tensors:
+        if self._is_tensor(name):
             self._held[name] = self._tensors.array(name)
             self._sources[id(self._held[name])] = name
         elif name in self._makers:
@@ -111,9 +119,10 @@ class Constants:
         if kind == "Identity":
             self._held[name] = first
         elif kind == "Transpose":
-            self._held[name] = first.transpose(
-                attributes(node).get("perm", range(first.ndim)[::-1])
-            )
+            axes = attributes(node).get("perm", range(first.ndim)[::-1])
+            if sorted(axes) != list(range(first.ndim)):
+                raise ReadError(f"a Transpose of {first.ndim} axes has the order {list(axes)[:9]}")
+            self._held[name] = first.transpose(axes)
             self._sources[id(self._held[name])] = self.source(first)
         else:
             try:

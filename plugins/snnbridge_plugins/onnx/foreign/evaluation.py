@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -84,7 +83,7 @@ _SHAPED: Mapping[str, Callable[..., Array]] = {
     "Reshape": lambda x, shape: x.reshape(tuple(int(n) for n in shape)),
 }
 #: What is computed of constants while a graph is read.
-FOLDED = ARITHMETIC | set(TRANSCENDENT) | set(_SHAPED)
+FOLDED = ARITHMETIC | set(TRANSCENDENT) | set(_SHAPED) | {"DequantizeLinear"}
 
 
 def computed(node: Message, arguments: Sequence[Any]) -> Array:
@@ -101,6 +100,8 @@ def computed(node: Message, arguments: Sequence[Any]) -> Array:
             return np.asarray(arguments[0], dtype_of(DTYPES[attributes(node)["to"]]))
         if kind == "Clip":
             return _clipped(node, *arguments)
+        if kind == "DequantizeLinear":
+            return _dequantized(node, *arguments)
         table = next(t for t in (_PLAIN, TRANSCENDENT, _SHAPED) if kind in t)
         return np.asarray(table[kind](*arguments))
 
@@ -116,56 +117,23 @@ def _clipped(node: Message, x: Array, low: Any = None, high: Any = None) -> Arra
     return x
 
 
-_MOST = 1 << 18
+def _dequantized(node: Message, x: Array, scale: Array, zero: Array | None = None) -> Array:
+    """Return ``(x - zero) * scale``, which every engine rounds once.
 
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a graph that may be a neuron.
-
-    Attributes
-    ----------
-    nodes : tuple of Message
-        In order; all of them arithmetic.
-    drives, states : tuple of str
-        The values that it takes.
-    ends : tuple of str
-        The values that others take of it.
-    constants : dict of str to numpy.ndarray
-    shape : tuple of int
-        The part of a layer's shape along which its constants tell neurons apart; () where all are
-        alike.
+    Raises
+    ------
+    ValueError
+        For blocks with a scale each, and for numbers of another kind.
     """
-
-    nodes: tuple[Message, ...]
-    drives: tuple[str, ...]
-    states: tuple[str, ...]
-    ends: tuple[str, ...]
-    constants: Mapping[str, Array]
-    shape: tuple[int, ...]
-
-    def random(self, count: int) -> dict[str, Array]:
-        """Return numbers of all sizes for everything that it takes, float32.
-
-        For many neurons these are fewer for each.
-        """
-        neurons = int(np.prod(self.shape, dtype=np.int64))
-        count = min(count, max(16, _MOST // neurons))
-        rng = np.random.default_rng(0)
-
-        def draw() -> Array:
-            sizes = 2.0 ** rng.integers(-6, 18, (count, neurons))
-            return (rng.normal(0, 1, (count, neurons)) * sizes).astype(np.float32)
-
-        return {name: draw() for name in (*self.drives, *self.states)}
-
-    def run(self, given: Mapping[str, Array]) -> dict[str, Array]:
-        """Return the ends for drives and states of shape (probes, neurons)."""
-        count = len(next(iter(given.values())))
-        values: dict[str, Any] = dict(self.constants)
-        values |= {name: x.reshape(count, *self.shape) for name, x in given.items()}
-        for node in self.nodes:
-            arguments = [values[name] if name else None for name in node.get("input", [])]
-            values[node["output"][0]] = computed(node, arguments)
-        whole = (count, *self.shape)
-        return {name: np.broadcast_to(values[name], whole).reshape(count, -1) for name in self.ends}
+    if x.dtype.kind not in "iu" or x.dtype.itemsize > 2 or scale.dtype != np.float32:
+        raise ValueError("a type that is not computed")
+    if scale.ndim > 1 or attributes(node).get("block_size", 0):
+        raise ValueError("blocks that are not computed")
+    axis = attributes(node).get("axis", 1)
+    along = [1] * x.ndim
+    if scale.ndim:
+        along[axis] = scale.size
+    whole = x.astype(np.int32)
+    if zero is not None:
+        whole = whole - zero.astype(np.int32).reshape(along if zero.ndim else ())
+    return whole.astype(np.float32) * scale.reshape(along if scale.ndim else ())

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from snnbridge_plugins.onnx.file.schema import DOMAIN, Message
+from snnbridge_plugins.onnx.foreign.own import one_step
 
 _Key = tuple[str, str, str]
 
 
 def inlined(model: Message) -> list[Message]:
-    """Return the nodes of a model's graph; functions of this package stay calls.
+    """Return the nodes of a model's graph.
+
+    Of functions of this package those with states are put in, as one step; the others stay calls.
 
     Parameters
     ----------
@@ -18,9 +21,9 @@ def inlined(model: Message) -> list[Message]:
         Vetted: its functions do not call each other in a circle, and do not grow without bound.
     """
     functions: dict[_Key, Message] = {
-        (f.get("domain", ""), f.get("name", ""), f.get("overload", "")): f
+        (f.get("domain", ""), f.get("name", ""), f.get("overload", "")): held
         for f in model.get("functions", [])
-        if f.get("domain") != DOMAIN
+        if (held := one_step(f) if f.get("domain") == DOMAIN else f) is not None
     }
     return list(_put_in(model["graph"].get("node", []), functions, ""))
 
@@ -67,12 +70,12 @@ def _node(
     }
     if node.get("name"):
         made["name"] = path + node["name"]
-    held = [x for a in node.get("attribute", []) if (x := _attribute(a, renamed, given, path))]
+    held = [x for a in node.get("attribute", []) if (x := _attribute(a, renamed, given))]
     return {**made, "attribute": held}
 
 
 def _attribute(
-    held: Message, renamed: Callable[[str], str], given: Mapping[str, Message], path: str
+    held: Message, renamed: Callable[[str], str], given: Mapping[str, Message]
 ) -> Message | None:
     """Return an attribute, that of the call where it refers to one; None where it has none."""
     reference = held.get("ref_attr_name")
@@ -80,15 +83,13 @@ def _attribute(
         found = given.get(reference)
         return None if found is None else {**found, "name": held.get("name", "")}
     if "g" in held:
-        return {**held, "g": _graph(held["g"], renamed, given, path)}
+        return {**held, "g": _graph(held["g"], renamed, given)}
     if "graphs" in held:
-        return {**held, "graphs": [_graph(g, renamed, given, path) for g in held["graphs"]]}
+        return {**held, "graphs": [_graph(g, renamed, given) for g in held["graphs"]]}
     return held
 
 
-def _graph(
-    graph: Message, renamed: Callable[[str], str], given: Mapping[str, Message], path: str
-) -> Message:
+def _graph(graph: Message, renamed: Callable[[str], str], given: Mapping[str, Message]) -> Message:
     """Return an inner graph: its own values keep their names, outer ones take the new."""
     nodes = graph.get("node", [])
     own = {x.get("name", "") for x in (*graph.get("input", []), *graph.get("initializer", []))}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from snnbridge.model import Array, Parameter
-from snnbridge_plugins.onnx.foreign.evaluation import Part
+from snnbridge_plugins.onnx.foreign.computing import Part
 
 _CLOSE = 1e-4
 
@@ -19,6 +19,7 @@ class Pool:
     """The floats among a part's constants, one for each neuron."""
 
     numbers: tuple[Array, ...]
+    dtype: np.dtype[Any]
 
     def near(self, measured: Array, ulps: int = 0) -> Iterator[Array]:
         """Yield the numbers that may be one that was measured, those of the graph first.
@@ -30,7 +31,7 @@ class Pool:
         ulps : int
             By how many units in its last place it may be wrong.
         """
-        found = measured.astype(np.float32)
+        found = measured.astype(self.dtype)
         seen = list[Array]()
         for number in (*self._close(measured), found, *_around(found, ulps)):
             if not any(np.array_equal(number, other) for other in seen):
@@ -47,18 +48,17 @@ class Pool:
 
 def pool_of(part: Part) -> Pool:
     """Collect the constants of a part that may be parameters, and the same with a minus."""
-    count = int(np.prod(part.shape, dtype=np.int64))
     found: dict[bytes, Array] = {}
-    for held in part.constants.values():
+    for name, held in part.constants.items():
         if held.dtype.kind == "f" and held.size and np.isfinite(held).all():
-            whole = np.broadcast_to(held, part.shape).reshape(count).astype(np.float32)
+            whole = part.held(name).astype(part.dtype)
             for number in (whole, -whole):
                 found.setdefault(number.tobytes(), number)
-    return Pool(tuple(found.values()))
+    return Pool(tuple(found.values()), part.dtype)
 
 
 def _around(number: Array, ulps: int) -> Iterator[Array]:
-    for end in (np.float32(np.inf), np.float32(-np.inf)):
+    for end in (number.dtype.type(np.inf), number.dtype.type(-np.inf)):
         other = number
         for _ in range(ulps):
             other = np.nextafter(other, end)
@@ -77,3 +77,19 @@ def shaped(held: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Paramet
         name: Parameter(p.value.reshape(shape), p.unit) if p.value.ndim else p
         for name, p in held.items()
     }
+
+
+# Floats by their order
+
+
+def ordinals(x: Array) -> Array:
+    """Return whole numbers that follow each other as the floats do; 0 for both zeros."""
+    bits = x.view(f"i{x.dtype.itemsize}").astype(np.int64)
+    return np.where(bits < 0, np.iinfo(f"i{x.dtype.itemsize}").min - bits, bits)
+
+
+def floats(order: Array, dtype: np.dtype[Any]) -> Array:
+    """Return the floats that some whole numbers stand for."""
+    whole = np.dtype(f"i{dtype.itemsize}")
+    bits = np.where(order < 0, np.iinfo(whole).min - order, order)
+    return bits.astype(whole).view(dtype)

@@ -11,19 +11,26 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from snnbridge import UNKNOWN
+from snnbridge.document import dtype_of
 from snnbridge.model import Array
-from snnbridge_plugins.onnx.file.schema import Message
+from snnbridge_plugins.onnx.file.schema import DTYPES, Message
+from snnbridge_plugins.onnx.foreign.computing import Effort, Part
 from snnbridge_plugins.onnx.foreign.constants import Constants
 from snnbridge_plugins.onnx.foreign.cuts import Cut, apart, fits, shape_along
-from snnbridge_plugins.onnx.foreign.evaluation import ARITHMETIC, Part
-from snnbridge_plugins.onnx.foreign.titles import shape_of
+from snnbridge_plugins.onnx.foreign.evaluation import ARITHMETIC
+from snnbridge_plugins.onnx.foreign.shapes import Shapes
 
 #: No neuron's step takes more operators, or depends on more values.
 MOST_NODES, MOST_FREE = 96, 6
-#: What is looked at in one graph: parts, and neurons with numbers of their own in them.
-MOST_CUTS, MOST_NEURONS = 256, 1 << 18
+#: What is looked at in one graph: parts, and operations on single numbers in their probes.
+MOST_CUTS, MOST_EFFORT = 256, 1 << 32
+#: How much more of these each number is worth that stands in the graph, and how many numbers are.
+_EACH, _MOST_NUMBERS = 1 << 12, 1 << 22
 _NONE: frozenset[str] = frozenset()
 
 
@@ -38,11 +45,12 @@ class Cutter:
     outputs : collection of str
         The graph's own.
     constants : Constants
+    shapes : Shapes
 
     Attributes
     ----------
-    neurons_left : int
-        How many more neurons with numbers of their own may be probed.
+    effort : Effort
+        What may still be computed on probes.
     is_done : bool
         Whether all there is was cut.
     """
@@ -53,9 +61,11 @@ class Cutter:
         inputs: Mapping[str, Message],
         outputs: Collection[str],
         constants: Constants,
+        shapes: Shapes,
     ) -> None:
-        self.nodes, self.constants = nodes, constants
-        self.neurons_left = MOST_NEURONS
+        self.nodes, self.constants, self.shapes = nodes, constants, shapes
+        self.effort = Effort(MOST_EFFORT)
+        self._numbers_left, self._counted = _MOST_NUMBERS, set[str]()
         self.is_done = True
         self.inputs, self.outputs = inputs, list(dict.fromkeys(outputs))
         self._readers: dict[str, list[int]] = {}
@@ -150,6 +160,17 @@ class Cutter:
             self._free[n["output"][0]] or ()))  # fmt: skip
         return replace(cut, nodes=nodes, ends=self.ends(nodes))
 
+    def unscaled(self, cut: Cut, states: Collection[str]) -> Cut:
+        """Leave out where values that are no states are multiplied by constants."""
+        nodes = tuple(node for node in cut.nodes if not self._scales(node, {*cut.free} - {*states}))
+        return replace(cut, nodes=nodes, ends=self.ends(nodes))
+
+    def _scales(self, node: Message, values: Collection[str]) -> bool:
+        names = node.get("input", [])
+        if node.get("op_type") != "Mul" or len(names) != 2:
+            return False
+        return any(a in values and b in self.constants for a, b in (names, names[::-1]))
+
     def without(self, cut: Cut, names: Collection[str]) -> Cut:
         """Leave out the nodes that make some ends, for others to take their values."""
         nodes = tuple(node for node in cut.nodes if node["output"][0] not in names)
@@ -182,7 +203,7 @@ class Cutter:
         for name in part.states:
             if self.is_read_beside(name, part.nodes):
                 return f"its state {name!r} is read by {self.reader(name, part.nodes)!r} too"
-            shape = shape_of(self.inputs[name])
+            shape = self.shapes.layer(name)
             if shape is not UNKNOWN and not fits(part.shape, shape):
                 return f"its constants of shape {part.shape} do not fit its state of shape {shape}"
         return ""
@@ -239,5 +260,24 @@ class Cutter:
         shape = shape_along(held.values())
         if shape is None:
             return None
+        self._count(held)
         held = {name: apart(x, shape) for name, x in held.items()}
-        return Part(cut.nodes, tuple(drives), tuple(states), cut.ends, held, shape)
+        width = self._width(states, held)
+        return Part(cut.nodes, tuple(drives), tuple(states), cut.ends, held, shape, width,
+                    self.effort)  # fmt: skip
+
+    def _count(self, held: Mapping[str, Array]) -> None:
+        """Let the effort grow with the numbers that stand in a graph, each counted once."""
+        new = sum(x.size for name, x in held.items() if name not in self._counted)
+        self._counted.update(held)
+        counted = min(new, self._numbers_left)
+        self._numbers_left -= counted
+        self.effort.left += counted * _EACH
+
+    def _width(self, states: Sequence[str], held: Mapping[str, Array]) -> np.dtype[Any]:
+        """Return in what a part computes: the type of its states, or of its constants."""
+        for name in states:
+            kind = self.inputs[name].get("type", {}).get("tensor_type", {}).get("elem_type")
+            if kind in DTYPES:
+                return dtype_of(DTYPES[kind])
+        return next((x.dtype for x in held.values() if x.dtype.kind == "f"), np.dtype(np.float32))

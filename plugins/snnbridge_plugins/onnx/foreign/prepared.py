@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from snnbridge import ReadError
 from snnbridge_plugins.onnx.file.arrays import Tensors
 from snnbridge_plugins.onnx.file.schema import Message
+from snnbridge_plugins.onnx.foreign import own
 from snnbridge_plugins.onnx.foreign.aliases import Aliases
 from snnbridge_plugins.onnx.foreign.bundles import Bundle, bundles
 from snnbridge_plugins.onnx.foreign.constants import Constants
 from snnbridge_plugins.onnx.foreign.inlining import inlined
 from snnbridge_plugins.onnx.foreign.parts import Cutter
 from snnbridge_plugins.onnx.foreign.recognising import COMPARING, Told, neurons_in
+from snnbridge_plugins.onnx.foreign.shapes import Shapes
+from snnbridge_plugins.onnx.foreign.stacked import unstacked
 
 #: What makes numbers of a comparison.
 _COUNTING = frozenset({"Cast", "Where", "Mul"})
@@ -31,7 +34,12 @@ class Prepared:
     ----------
     inputs : dict of str to Message
         Without those that are constants.
+    own : dict of str to Message
+        The functions of this package.
+    is_ours : bool
+        Whether this package wrote the model, by its own word.
     outputs : list of Message
+    shapes : Shapes
     nodes : list of Message
         In order.
     read : dict of str to int
@@ -44,6 +52,8 @@ class Prepared:
         The inputs that are states of these.
     is_whole : bool
         Whether all arithmetic with states was looked at.
+    stacked : frozenset of str
+        The states that come in and go out in one tensor.
 
     Raises
     ------
@@ -53,25 +63,35 @@ class Prepared:
 
     def __init__(self, message: Message, tensors: Tensors) -> None:
         graph, nodes = message["graph"], inlined(message)
+        self.is_ours = message.get("producer_name") == "snnbridge"
+        self.own = {f["name"]: f for f in message.get("functions", []) if own.is_own(f)}
+        given, self.outputs, infos = (
+            own.without_time(message, graph.get(key, []))
+            for key in ("input", "output", "value_info")
+        )
+        # The states of our own models are inputs with a default.
+        starts = [n for x in given if self.own and (n := x.get("name", "")).endswith(own.STATE)]
         self.inputs: dict[str, Message] = {
-            name: value for value in graph.get("input", [])
-            if (name := value.get("name", "")) not in tensors
+            name: value for value in given
+            if (name := value.get("name", "")) not in tensors or name in starts
         }  # fmt: skip
-        self.outputs: list[Message] = graph.get("output", [])
         _refuse_twice(nodes, {*self.inputs, *tensors.names()})
         ends = [value.get("name", "") for value in self.outputs]
-        self.constants = Constants(tensors, nodes)
+        self.constants = Constants(tensors, nodes, starts)
+        stated = (*infos, *self.outputs)
+        self.shapes = Shapes(nodes, self.inputs, stated, self.constants)
         self.aliases = Aliases(nodes, ends, self.constants)
+        used = self.shapes.used(nodes, ends)
         self.nodes: list[Message] = [
             {**node, "input": [self.aliases[name] for name in node.get("input", [])]}
-            for node in nodes
+            for node in used
             if id(node) not in self.aliases.dropped and not self.constants.folds(node)
         ]
         self.read: dict[str, int] = {}
         for name in (name for node in self.nodes for name in node["input"]):
             self.read[name] = self.read.get(name, 0) + 1
         self._recognise(Cutter(self.nodes, self.inputs, [self.aliases[n] for n in ends],
-                               self.constants))  # fmt: skip
+                               self.constants, self.shapes))  # fmt: skip
 
     def _recognise(self, cutter: Cutter) -> None:
         self.told, self.missed = neurons_in(cutter)
@@ -83,6 +103,7 @@ class Prepared:
         self.inside |= {id(node): item for item in self.bundles for node in item.nodes}
         self.states = {name for item in self.told for name in item.part.states}
         self.states |= {name for item in self.bundles for name in item.states}
+        self.stacked: frozenset[str] = frozenset()
 
     def is_spiking(self) -> bool:
         """Whether numbers are made of comparisons."""
@@ -103,3 +124,20 @@ def _refuse_twice(nodes: Iterable[Message], defined: set[str]) -> None:
             if name in defined:
                 raise ReadError(f"two nodes define the value {name!r}")
             defined.add(name)
+
+
+def prepared(message: Message, tensors: Tensors) -> Prepared:
+    """Return a graph as it is, or with its stacked states apart where some of them are told.
+
+    Raises
+    ------
+    ReadError
+        For a value that is defined twice.
+    """
+    apart = unstacked(message, tensors)
+    if apart is not None:
+        found = Prepared(apart[0], tensors)
+        if not apart[1].isdisjoint(found.states):
+            found.stacked = apart[1]
+            return found
+    return Prepared(message, tensors)

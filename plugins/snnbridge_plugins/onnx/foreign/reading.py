@@ -6,6 +6,9 @@ small arithmetic on probes.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Sequence
+
 from snnbridge import (
     UNKNOWN,
     Connection,
@@ -21,19 +24,23 @@ from snnbridge import (
 )
 from snnbridge_plugins.onnx.file.arrays import Tensors
 from snnbridge_plugins.onnx.file.models import Model
-from snnbridge_plugins.onnx.file.schema import Message
+from snnbridge_plugins.onnx.file.schema import DOMAIN, Message
 from snnbridge_plugins.onnx.foreign.bundles import Bundle
+from snnbridge_plugins.onnx.foreign.makers import MAKERS, layer_name
 from snnbridge_plugins.onnx.foreign.notes import notes_on
-from snnbridge_plugins.onnx.foreign.operators import MAKERS, Node, attributes, opaque, with_bias
-from snnbridge_plugins.onnx.foreign.prepared import Prepared
+from snnbridge_plugins.onnx.foreign.operators import Node, attributes, opaque, with_bias
+from snnbridge_plugins.onnx.foreign.own import STATE, own_layer
+from snnbridge_plugins.onnx.foreign.prepared import prepared
 from snnbridge_plugins.onnx.foreign.recognising import Told
-from snnbridge_plugins.onnx.foreign.titles import outer_values, shape_of
+from snnbridge_plugins.onnx.foreign.shapes import joins
+from snnbridge_plugins.onnx.foreign.sums import Sums
+from snnbridge_plugins.onnx.foreign.ties import ties
+from snnbridge_plugins.onnx.foreign.titles import outer_values
+from snnbridge_plugins.onnx.foreign.windows import summed
 from snnbridge_plugins.onnx.recipes.terms import Names
 
 #: Types that keep the numbers of a signal, as "Cast" has them.
 _FLOATS = (1, 11)
-#: What makes spikes of a comparison.
-_COUNTING = frozenset({"Cast", "Where", "Mul"})
 
 
 def from_graph(model: Model, tensors: Tensors) -> SNNCheckpoint:
@@ -58,33 +65,33 @@ class _Reader:
 
     Attributes
     ----------
-    made : dict of str to str
+    made : Sums
         From values to the layers that hand them on.
     used : set of str
         The tensors that a layer holds as they are, or turned.
-    weights : list of str
-        Those of matrices and kernels, once for each use.
+    weights : dict of str to str
+        From the layers of matrices and kernels to the tensors that these are.
     """
 
     def __init__(self, model: Model, tensors: Tensors) -> None:
         self.model, self.tensors = model, tensors
-        self.graph = Prepared(model.message, tensors)
-        self.constants = self.graph.constants
+        self.graph = prepared(model.message, tensors)
+        self.constants, self.shapes = self.graph.constants, self.graph.shapes
         self.layers: dict[str, Layer] = {}
         self.connections: dict[Connection, None] = {}
-        self.made: dict[str, str] = {}
+        self.made = Sums(self.shapes, self._kept_sum)
         self.used: set[str] = set()
-        self.weights: list[str] = []
+        self.weights: dict[str, str] = {}
         self.unused = Names().unique
 
     def checkpoint(self) -> SNNCheckpoint:
         """Read the graph in its order."""
-        for name, value in self.graph.inputs.items():
-            self._input(name, value)
+        for name in self.graph.inputs:
+            self._input(name)
         for node in self.graph.nodes:
             self._node(node)
         for value in self.graph.outputs:
-            self._output(value)
+            self._output(value.get("name", ""))
         return self._finished()
 
     def _finished(self) -> SNNCheckpoint:
@@ -96,39 +103,45 @@ class _Reader:
             self.layers,
             connections=self.connections,
             metadata={"onnx": metadata} if metadata else {},
+            ties=ties(self.weights, self.layers),
             extras={"onnx": {"tensors": left}} if left else {},
             source=SourceInfo(
                 dialect="foreign",
                 framework=message.get("producer_name", "") or UNKNOWN,
                 framework_version=message.get("producer_version", "") or UNKNOWN,
-                notes=notes_on(self.layers, self.weights, self.graph),
+                notes=notes_on(
+                    self.layers, list(self.weights.values()), self.graph, self.made.kept
+                ),
             ),
         )
 
     # Values
 
-    def _input(self, name: str, value: Message) -> None:
+    def _input(self, name: str) -> None:
         if name in self.graph.states:
             return
         layer = self.unused(name or "input")
-        self.layers[layer] = Input(layer, shape_of(value))
+        self.layers[layer] = Input(layer, self.shapes.layer(name))
         self.made[name] = layer
 
-    def _output(self, value: Message) -> None:
-        source = self.made.get(self.graph.aliases[value.get("name", "")])
-        if source is None:
+    def _output(self, name: str) -> None:
+        value = self.graph.aliases[name]
+        if value not in self.made:
             return
-        name = self.unused(f"{value.get('name', '')}.output")
-        self.layers[name] = Output(name, shape_of(value))
-        self._connect(source, name)
+        layer, shape = self.unused(f"{name}.output"), self.shapes.layer(value)
+        self.layers[layer] = Output(layer, self.shapes.layer(name) if shape is UNKNOWN else shape)
+        self._connect(self.made.layers(value), layer)
 
-    def _connect(self, source: str, target: str) -> None:
-        self.connections[Connection(source, target)] = None
+    def _connect(self, sources: Iterable[str], target: str) -> None:
+        self.connections.update({Connection(source, target): None for source in sources})
 
     def _source(self, name: str, reader: str) -> str:
+        self._check(name, reader)
+        return self.made.single(name)
+
+    def _check(self, name: str, reader: str) -> None:
         if name not in self.made:
             raise ReadError(f"{reader} reads {name!r}, which nobody defines before it")
-        return self.made[name]
 
     # Neurons, and what may be some
 
@@ -143,8 +156,8 @@ class _Reader:
     def _bundle(self, bundle: Bundle) -> None:
         name = self.unused(bundle.name)
         self.layers[name] = bundle.layer(name)
-        for drive in bundle.drives:
-            self._connect(self._source(drive, f"the arithmetic {name!r}"), name)
+        sources = [self._source(drive, f"the arithmetic {name!r}") for drive in bundle.drives]
+        self._connect(sources, name)
         self.made[bundle.spikes] = name
 
     def _neuron(self, told: Told) -> None:
@@ -152,15 +165,23 @@ class _Reader:
         roles = told.found.roles
         if roles.spikes[0] in self.made:
             return
-        name = self.unused(told.name)
-        layers = told.found.layers(name, shape_of(self.graph.inputs[roles.v]))
+        name = self.unused(told.name.removesuffix(f".v{STATE}"))
+        layers = told.found.layers(name, self.shapes.layer(roles.v))
         for layer in layers:
             self.layers[layer.name] = layer
-        for drive in roles.drives:
-            self._connect(self._source(drive, f"the neuron {name!r}"), layers[0].name)
+        self._connect(self._driving(told, name), layers[0].name)
         if len(layers) > 1:
-            self._connect(layers[0].name, name)
-        self.made.update(dict.fromkeys(roles.spikes, name))
+            self._connect([layers[0].name], name)
+        for spikes in roles.spikes:
+            self.made[spikes] = name
+
+    def _driving(self, told: Told, name: str) -> Sequence[str]:
+        """Return the layers that lead to a neuron, in the order in which it adds them."""
+        drives = told.found.roles.drives
+        for drive in drives:
+            self._check(drive, f"the neuron {name!r}")
+        added = self.made.added(drives) if len(drives) == 1 or told.adds_first else None
+        return added or [self.made.single(drive) for drive in drives]
 
     # Nodes
 
@@ -173,24 +194,28 @@ class _Reader:
             return
         node = self._opened(message)
         if self._passes(node):
-            self.made[outputs[0]] = self.made[node.signals[0]]
-        elif not self._joins(node, outputs[0]):
+            self.made.alias(outputs[0], node.signals[0])
+        elif not (self._joins(node, outputs[0]) or self.made.add(node, outputs[0])):
             self._add(node, outputs)
 
     def _opened(self, message: Message) -> Node:
         kind, signals, constants = message.get("op_type", ""), [], {}
+        joined = self.shapes.joined(message) if joins(message) else None
         for at, name in enumerate(message["input"]):
             if not name:
                 continue
             held = None if name in self.made else self.constants.get(name)
             if held is not None:
                 constants[at] = held
-            else:
-                self._source(name, f"a node {kind!r}")
+            elif not (at and joined):  # the shape that is computed for it says no more
+                self._check(name, f"a node {kind!r}")
                 signals.append(name)
         signals += [x for n in outer_values(message) if (x := self.graph.aliases[n]) in self.made]
-        hint = message.get("name", "") or kind
-        return Node(kind, hint, message, signals, constants, attributes(message))
+        made = Node(kind, message.get("name", "") or kind, message, signals, constants,
+                    attributes(message), joined=joined)  # fmt: skip
+        if signals:
+            made.shape, made.batches = self.shapes.own(signals[0]), self.shapes.batches(signals[0])
+        return made
 
     @staticmethod
     def _passes(node: Node) -> bool:
@@ -199,54 +224,68 @@ class _Reader:
             return False
         if node.kind == "Cast":
             return node.attributes.get("to") in _FLOATS
+        if node.joined is not None and node.joined[1] < node.joined[0]:
+            return True
         training = node.constants.get(2)
         return node.kind == "Dropout" and (training is None or not training.any())
 
     def _joins(self, node: Node, output: str) -> bool:
-        """Take an addition behind a matrix or a kernel as its bias."""
-        if node.kind != "Add" or len(node.signals) != 1 or len(node.constants) != 1:
+        """Take what stands behind a layer into it: a bias, and what makes means sums."""
+        if len(node.signals) != 1 or len(node.constants) != 1:
             return False
-        if self.graph.read[node.signals[0]] > 1:
+        sources = self.made.layers(node.signals[0])
+        if self.graph.read[node.signals[0]] > 1 or len(sources) > 1:
             return False
-        source, (bias,) = self.made[node.signals[0]], node.constants.values()
-        joined = with_bias(self.layers[source], bias)
-        if joined is not None:
-            self.layers[source], self.made[output] = joined, source
-            self._use(node)
-        return joined is not None
+        (source,), (held,) = sources, node.constants.values()
+        joined: Layer | None = None
+        if node.kind == "Add":
+            joined = with_bias(self.layers[source], held)
+        elif node.kind == "Mul" and held.size == 1:
+            joined = summed(self.layers[source], held.item())
+        if joined is None:
+            return False
+        self.layers[source] = joined
+        self.made[output] = source
+        self._use(node)
+        return True
 
     def _add(self, node: Node, outputs: list[str]) -> None:
-        maker = MAKERS.get((node.message.get("domain", ""), node.kind))
-        name = self.unused(self._layer_name(node))
-        layer = maker(name, node) if maker is not None and len(node.signals) == 1 else None
-        if layer is None:
-            layer = opaque(name, node)
-        self.layers[name] = layer
+        name = self.unused(layer_name(node, self.constants))
+        made = self._made(name, node) if len(node.signals) == 1 else None
+        if made is None:
+            self._keep(name, node, outputs)
+            return
+        layers = made if isinstance(made, tuple) else (made,)
+        self.layers.update({layer.name: layer for layer in layers})
         self._use(node)
-        if isinstance(layer, Linear | Conv1d | Conv2d) and 1 in node.constants:
-            self.weights.append(self.constants.source(node.constants[1]))
-        for signal in node.signals:
-            self._widen(self.made[signal], layer)
-            self._connect(self.made[signal], name)
-        self.made.update({output: name for output in outputs if output})
+        if isinstance(layers[0], Linear | Conv1d | Conv2d) and 1 in node.constants:
+            self.weights[name] = self.constants.source(node.constants[1])
+        self._connect(self.made.layers(node.signals[0]), name)
+        for before, layer in itertools.pairwise(layers):
+            self._connect([before.name], layer.name)
+        self.made[outputs[0]] = layers[-1].name
+
+    def _made(self, name: str, node: Node) -> Layer | tuple[Layer, ...] | None:
+        domain = node.message.get("domain", "")
+        if domain == DOMAIN and node.kind in self.graph.own:
+            return own_layer(name, node, self.graph.own[node.kind])
+        maker = MAKERS.get((domain, node.kind))
+        return None if maker is None else maker(name, node)
+
+    def _keep(self, name: str, node: Node, outputs: Iterable[str]) -> None:
+        """Add a node as a layer of which nothing is known."""
+        sources = [self.made.single(signal) for signal in node.signals]
+        self.layers[name] = opaque(name, node)
+        self._use(node)
+        self._connect(sources, name)
+        for output in filter(None, outputs):
+            self.made[output] = name
+
+    def _kept_sum(self, node: Node) -> str:
+        """Add an addition as a layer, for one that does not add what it gets."""
+        name = self.unused(layer_name(node, self.constants))
+        self._keep(name, node, ())
+        return name
 
     def _use(self, node: Node) -> None:
         self.used |= {self.constants.source(held) for held in node.constants.values()}
-
-    def _widen(self, source: str, reader: Layer) -> None:
-        """Leave an input's shape open where a matrix reads its last axis: one may be time."""
-        given = self.layers[source]
-        shaped = isinstance(given, Input) and given.shape is not UNKNOWN and len(given.shape) > 1
-        if shaped and isinstance(reader, Linear):
-            self.layers[source] = Input(source, UNKNOWN)
-
-    def _layer_name(self, node: Node) -> str:
-        """Name a layer by its weight, which exporters call as the source does."""
-        for held in node.constants.values():
-            base, dot, last = self.constants.source(held).rpartition(".")
-            if dot and last in ("weight", "kernel") and base:
-                return base
-        name = node.name.strip("/")
-        if (node.message.get("domain", ""), node.kind) in MAKERS:
-            name = name.removesuffix(f"/{node.kind}")  # torch's path of the module
-        return name or node.kind

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from snnbridge.model import InputGain
+from snnbridge.model import InputGain, Inputs
 from snnbridge_plugins.onnx.file.schema import Message
+from snnbridge_plugins.onnx.foreign.alike import Alike
+from snnbridge_plugins.onnx.foreign.computing import Part
 from snnbridge_plugins.onnx.foreign.cuts import Cut
-from snnbridge_plugins.onnx.foreign.evaluation import Part
 from snnbridge_plugins.onnx.foreign.parts import Cutter
 from snnbridge_plugins.onnx.foreign.probing import REASONS, Found, gain_of, recognised
 from snnbridge_plugins.onnx.foreign.titles import module_of
 
+#: What is left out of a cut: nothing, what depends on no state, the factors of single inputs.
+_WAYS = ("nothing", "stateless", "factors")
+_WIDTHS = ("float32", "float64")
 COMPARING = frozenset({"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign"})
 
 
@@ -41,6 +44,12 @@ class Told:
     def is_scaled(self) -> bool:
         """Whether its input comes in by a factor of its own."""
         return self.found.guess.rule.input_gain is InputGain.STATED
+
+    @property
+    def adds_first(self) -> bool:
+        """Whether its inputs are added before anything else."""
+        rule = self.found.guess.synapse_rule or self.found.guess.rule
+        return rule.inputs is Inputs.SUMMED
 
     @property
     def name(self) -> str:
@@ -72,8 +81,9 @@ def neurons_in(cutter: Cutter) -> tuple[list[Told], list[Missed]]:
     """
     told: list[Told] = []
     missed: list[Missed] = []
+    look = Alike(recognised)
     for cut in cutter.cuts():
-        found = _told(cutter, cut)
+        found = _told(cutter, cut, look)
         if isinstance(found, Told):
             told.append(found)
             cutter.take(found.found.roles.spikes, found.part.nodes)
@@ -86,38 +96,48 @@ def neurons_in(cutter: Cutter) -> tuple[list[Told], list[Missed]]:
 def _widest(missed: list[Missed], told: list[Told]) -> list[Missed]:
     """Keep what is left of the parts that were looked at in vain, none inside another."""
     gone = {id(node) for item in told for node in item.part.nodes}
+    inner = frozenset(gone)
     kept: list[Missed] = []
     for item in sorted(missed, key=lambda item: -len(item.nodes)):
         inside = {id(node) for node in item.nodes}
-        if not inside <= gone:
+        if not inside <= gone and (item.spikes or inner.isdisjoint(inside)):
             kept.append(item)
             gone |= inside
     return kept
 
 
-def _told(cutter: Cutter, cut: Cut) -> Told | str:
+def _told(cutter: Cutter, cut: Cut, look: Alike) -> Told | str:
     """Return the neuron that a cut is, or what it lacks."""
     furthest = (0, REASONS[0])
-    for whole in (True, False):
+    for leave in _WAYS:
         fitting: list[Told] = []
         for states in _choices(cut.states):
-            if not whole and len(states) < len(cut.states):
+            if leave == "stateless" and len(states) < len(cut.states):
                 continue  # what another input goes through before may be what makes it a state
-            part = _trimmed(cutter, cut if whole else cutter.stateful(cut, states), states)
-            found = (1, part) if isinstance(part, str) else _probed(cutter, part)
+            part = _trimmed(cutter, _left(cutter, cut, leave, states), states)
+            found = (1, part) if isinstance(part, str) else _probed(cutter, part, look)
             if isinstance(found, Told):
                 fitting.append(found)
             else:
                 furthest = max(furthest, found)
         # Where an input comes from outside as a state does, the one that leaks is the state.
+        # Where it meets its inputs in turn, it does so first, before spikes that are fed back.
         plain = [item for item in fitting if not item.is_scaled]
+        turning = [item for item in plain if not item.adds_first]
         if len(fitting) == 1:
             return fitting[0]
-        if len(plain) == 1:
-            return replace(plain[0], among=cut.states)
+        for some in (plain, turning):
+            if len(some) == 1:
+                return replace(some[0], among=cut.states)
         if fitting:
             return "any of its inputs may be the state"
     return furthest[1]
+
+
+def _left(cutter: Cutter, cut: Cut, leave: str, states: Sequence[str]) -> Cut:
+    if leave == "stateless":
+        return cutter.stateful(cut, states)
+    return cutter.unscaled(cut, states) if leave == "factors" else cut
 
 
 def _choices(states: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -125,11 +145,8 @@ def _choices(states: Sequence[str]) -> Iterator[tuple[str, ...]]:
         yield from itertools.combinations(states, count)
 
 
-def _probed(cutter: Cutter, part: Part) -> Told | tuple[int, str]:
-    cutter.neurons_left -= math.prod(part.shape)
-    if cutter.neurons_left < 0:
-        return 0, "too many neurons with numbers of their own were probed before it"
-    found = recognised(part, cutter.outputs)
+def _probed(cutter: Cutter, part: Part, look: Alike) -> Told | tuple[int, str]:
+    found = look(part, cutter.outputs)
     if not isinstance(found, Found):
         return found, REASONS[found]
     if not cutter.in_order(part.drives, found.roles.spikes):
@@ -143,6 +160,10 @@ def _trimmed(cutter: Cutter, cut: Cut, states: Sequence[str]) -> Part | str:
         part = cutter.part(cut, states)
         if part is None:
             return REASONS[0]
+        if part.dtype.name not in _WIDTHS:
+            return (
+                f"it computes in {part.dtype.name}; the simulator does in {' and '.join(_WIDTHS)}"
+            )
         inner = list(_odd(part))
         odd = [name for name in inner if name not in cutter.outputs]
         cut = cutter.without(cut, odd)
@@ -164,7 +185,7 @@ def _is_read(name: str, nodes: Sequence[Message]) -> bool:
 def _odd(part: Part) -> Iterator[str]:
     """Yield the ends that do not look like spikes."""
     try:
-        made = part.run(part.random(256))
+        made = part.few.run(part.few.random(256))
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         return
     for name, x in made.items():

@@ -15,10 +15,10 @@ import numpy as np
 
 from snnbridge.model import Array, Compare, Reset, ResetTiming, SynapseOrder, Trace
 from snnbridge_plugins.onnx.foreign.bench import Bench, Guess
-from snnbridge_plugins.onnx.foreign.numbers import parameter, pool_of
+from snnbridge_plugins.onnx.foreign.numbers import floats, ordinals, parameter, pool_of
 
 _AIMED = 4096
-_FAR = np.float32(2.0**30)
+_FAR = 2.0**30
 _DELAYED = {ResetTiming.NEXT_AFTER_LEAK, ResetTiming.NEXT_BEFORE_LEAK}
 
 
@@ -38,7 +38,7 @@ class Threshold:
         yield from sorted(ways, key=lambda way: (way[1] not in pool, sum(map(_digits, way[1]))))
 
 
-def _digits(number: np.float32) -> int:
+def _digits(number: np.floating[Any]) -> int:
     """Count the digits of a number: people choose the one with fewer as a threshold."""
     return len(str(number))
 
@@ -54,7 +54,7 @@ class Spiking:
     """
 
     def __init__(self, bench: Bench, update: Guess) -> None:
-        self.bench, self.update = bench, update
+        self.bench, self.update, self.dtype = bench, update, bench.dtype
         free = {name: p for name, p in update.neuron.items() if name != "v_min"}
         self.unbounded = Guess(free, update.rule, update.synapse, update.synapse_rule)
         order = update.synapse_rule.order if update.synapse_rule is not None else None
@@ -64,25 +64,30 @@ class Spiking:
         """Return probes that drive the potential, by the current of before where it comes late."""
         return self.bench.probe(*((0, v, x) if self.late else (x, v)))
 
+    def _float(self, order: Array) -> Array:
+        return floats(order, self.dtype)
+
     def _heights(self, given: Mapping[str, Array]) -> Array:
         return self.bench.guessed(self.unbounded, given)["v"]
 
     def threshold(self) -> Threshold | None:
         """Find the threshold; None where there is none above 0, or where it is not one."""
-        zero = np.zeros((1, self.bench.neurons), np.float32)
+        zero = np.zeros((1, self.bench.neurons), self.dtype)
         low = np.zeros(self.bench.neurons, np.int64)
-        high = np.full(self.bench.neurons, int(_FAR.view(np.int32)), np.int64)
+        high = np.full(self.bench.neurons, int(ordinals(np.asarray(_FAR, self.dtype))), np.int64)
         if not self._fires(high, zero).all() or self._fires(low, zero).any():
             return None
         while (high - low > 1).any():
-            middle = (low + high) // 2
+            middle = low + (high - low) // 2
             fires = self._fires(middle, zero)
             low, high = np.where(fires, low, middle), np.where(fires, middle, high)
-        below, least = (self._heights(self._given(_float(n)[None], zero))[0] for n in (low, high))
+        below, least = (
+            self._heights(self._given(self._float(n)[None], zero))[0] for n in (low, high)
+        )
         return self._aimed(below, least)
 
     def _fires(self, bits: Array, v: Array) -> Array:
-        found: Array = self.bench.truth(self._given(_float(bits)[None], v))["spikes"][0] > 0
+        found: Array = self.bench.truth(self._given(self._float(bits)[None], v))["spikes"][0] > 0
         return found
 
     def _aimed(self, below: Array, least: Array) -> Threshold | None:
@@ -93,7 +98,7 @@ class Spiking:
             least = np.minimum(least, np.where(fires, heights, np.inf).min(axis=0))
             if not (below < least).all():
                 return None
-            if (np.nextafter(below, np.float32(np.inf)) == least).all():
+            if (np.nextafter(below, self.dtype.type(np.inf)) == least).all():
                 return Threshold(below, least)
         return None
 
@@ -102,18 +107,18 @@ class Spiking:
         bench, count = self.bench, max(64, _AIMED // self.bench.neurons)
         spread = np.maximum(np.abs(level), 2.0**-10)
         back = 0.01 + np.abs(bench.rng.normal(0, 1, (count, bench.neurons)))
-        v = (level - spread * back).astype(np.float32)  # below, where no late reset acts
+        v = (level - spread * back).astype(self.dtype)  # below, where no late reset acts
         v[: count // 8] = 0  # where the input alone decides
         base = self._heights(self._given(np.zeros_like(v), v)).astype(np.float64)
-        zero, one = np.zeros_like(v[:1]), spread[None].astype(np.float32)
+        zero, one = np.zeros_like(v[:1]), spread[None].astype(self.dtype)
         unit = self._heights(self._given(one, zero)) - self._heights(self._given(zero, zero))
         unit = unit.astype(np.float64) / spread
-        x = ((level - base) / unit).astype(np.float32)
+        x = ((level - base) / unit).astype(self.dtype)
         for _ in range(2):  # where rounding took it elsewhere, go there
             missed = level - self._heights(self._given(x, v)).astype(np.float64)
-            x = (x + missed / unit).astype(np.float32)
+            x = (x + missed / unit).astype(self.dtype)
         jitter = bench.rng.integers(-3, 4, x.shape)
-        return self._given(_float(x.view(np.int32).astype(np.int64) + jitter), v)
+        return self._given(self._float(ordinals(x) + jitter), v)
 
     # Resets
 
@@ -121,7 +126,7 @@ class Spiking:
         """Yield everything that the neuron may be."""
         most = self._most(threshold.least)
         several = {} if self.bench.roles.gain == 1 else {
-            "output_gain": parameter(np.full(self.bench.neurons, self.bench.roles.gain, np.float32))
+            "output_gain": parameter(np.full(self.bench.neurons, self.bench.roles.gain, self.dtype))
         }  # fmt: skip
         for compare, theta in threshold.compares(self.bench, most != 1):
             base = self.update.but(
@@ -132,8 +137,8 @@ class Spiking:
 
     def _most(self, theta: Array) -> int | None:
         """Return how often a neuron spikes in one step, None where nothing bounds it."""
-        x = np.abs(theta) * np.float32(1000.5) / self.bench.roles.gain
-        given = self._given(x[None], np.zeros((1, self.bench.neurons), np.float32))
+        x = np.abs(theta) * self.dtype.type(1000.5) / self.bench.roles.gain
+        given = self._given(x[None], np.zeros((1, self.bench.neurons), self.dtype))
         heights = self._heights(given)[0] / np.abs(theta)
         counts = self.bench.truth(given)["spikes"][0] / self.bench.roles.gain
         free = np.abs(counts - heights) <= 1
@@ -158,11 +163,11 @@ class Spiking:
         return self._heights(given)[-1], self.bench.truth(given)["v"][-1]
 
     def _values(self, theta: Array) -> Iterator[Array]:
-        zero = np.zeros(self.bench.neurons, np.float32)
+        zero = np.zeros(self.bench.neurons, self.dtype)
         yield zero
         after = self._after(theta)[1]
         if after.any():
-            yield after.astype(np.float32)
+            yield after.astype(self.dtype)
         seen = [zero, after]
         for value in pool_of(self.bench.part).numbers[:16]:
             if not any(np.array_equal(value, x) for x in seen):
@@ -173,7 +178,3 @@ class Spiking:
         for amount in pool_of(self.bench.part).near((height - after).astype(np.float64), 1):
             if (amount != theta).any():
                 yield amount
-
-
-def _float(bits: Array) -> Array:
-    return bits.astype(np.int32).view(np.float32)

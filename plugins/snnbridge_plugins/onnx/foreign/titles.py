@@ -1,12 +1,10 @@
-"""What a graph says about its values: modules, shapes, and what inner graphs read."""
+"""What a graph says about its values: modules, and what inner graphs read."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from snnbridge import UNKNOWN
 from snnbridge_plugins.onnx.file.schema import Message
 
 
@@ -35,15 +33,6 @@ def _scopes(node: Message) -> list[str]:
     entries = {e.get("key", ""): e.get("value", "") for e in node.get("metadata_props", [])}
     names = re.findall(r"'([^']*)'", entries.get("pkg.torch.onnx.name_scopes", ""))
     return names[1:-1]
-
-
-def shape_of(value: Message) -> Any:
-    """Return a value's shape without its first axis, if it is known."""
-    held = value.get("type", {}).get("tensor_type", {}).get("shape")
-    if held is None:
-        return UNKNOWN
-    dims = [d.get("dim_value", -1) for d in held.get("dim", [])][1:]
-    return tuple(dims) if all(n >= 0 for n in dims) and held.get("dim") else UNKNOWN
 
 
 def outer_values(node: Message) -> Iterator[str]:

@@ -35,7 +35,8 @@ from snnbridge.model import (
 from snnbridge_plugins.onnx.foreign.bench import Bench, Guess
 from snnbridge_plugins.onnx.foreign.numbers import Pool, parameter, pool_of
 
-_BIG = np.float32(-(2.0**40))
+#: So far below that nothing else counts beside it, in the bits of each width.
+_BIG = {4: -(2.0**40), 8: -(2.0**90)}
 _RULE = NeuronRule(
     compare=Compare.GREATER,
     reset=Reset.NONE,
@@ -99,12 +100,15 @@ def _in_order(bench: Bench, guess: Guess) -> Iterator[Guess]:
 
 def _synapses(bench: Bench, pool: Pool) -> Iterator[Guess]:
     """Yield what may be the synapse, each with a neuron that is still to be told."""
-    plain = Guess({}, replace(_RULE, **_switches(Scheme.INTEGRATE, Form.AFFINE, InputGain.ONE)))
+    width, big = Width(bench.dtype.name), _BIG[bench.dtype.itemsize]
+    plain = Guess(
+        {}, replace(_RULE, width=width, **_switches(Scheme.INTEGRATE, Form.AFFINE, InputGain.ONE))
+    )
     if not bench.roles.i:
         yield plain
         return
-    alpha = (bench.truth(bench.probe(0, 0, _BIG))["i"] / _BIG)[0]
-    gain = (bench.truth(bench.probe(_BIG, 0, 0))["i"] / _BIG)[0]
+    alpha = (bench.truth(bench.probe(0, 0, big))["i"] / bench.dtype.type(big))[0]
+    gain = (bench.truth(bench.probe(big, 0, 0))["i"] / bench.dtype.type(big))[0]
     if (alpha < 0).any() or (alpha > 1).any():
         return
     if (gain == 1).all():
@@ -117,7 +121,7 @@ def _synapses(bench: Bench, pool: Pool) -> Iterator[Guess]:
         for parameters, scheme, form in _decays(alpha, pool):
             rule = SynapseRule(
                 kind=SynapseKind.EXPONENTIAL, order=order, scheme=scheme, form=form,
-                input_gain=InputGain.ONE, inputs=Inputs.SUMMED, width=Width.FLOAT32,
+                input_gain=InputGain.ONE, inputs=Inputs.SUMMED, width=width,
             )  # fmt: skip
             yield replace(plain, synapse=parameters, synapse_rule=rule)
 
@@ -156,15 +160,15 @@ def _measured(bench: Bench, synapse: Guess) -> _Measured | None:
         u = bench.guessed(synapse, given).get("u", given[bench.roles.drives[0]])
         return bench.truth(given)["v"][0].astype(np.float64), u[0].astype(np.float64)
 
-    constant = step(0, 0)[0]
+    constant, big = step(0, 0)[0], _BIG[bench.dtype.itemsize]
     late = synapse.synapse_rule is not None and (
         synapse.synapse_rule.order is SynapseOrder.DECAY_USE_ADD
     )
-    low, lower = (step(*((0, 0, n) if late else (n, 0)))[0] for n in (_BIG, 2 * _BIG))
+    low, lower = (step(*((0, 0, n) if late else (n, 0)))[0] for n in (big, 2 * big))
     floor = low if (low == lower).all() else None
-    unit = _BIG if floor is None else np.float32(-0.25 if (floor < 0).all() else 2.0**-10)
+    unit = big if floor is None else (-0.25 if (floor < 0).all() else 2.0**-10)
     if floor is not None and (floor < 0).all():
-        unit = np.float32(0.25 * floor.max())
+        unit = float(bench.dtype.type(0.25 * floor.max()))
     leaked, (driven, u) = step(0, unit)[0], step(*((0, 0, unit) if late else (unit, 0)))
     if not u.all():
         return None
@@ -186,7 +190,7 @@ def _guesses(measured: _Measured, base: Guess, pool: Pool) -> Iterator[Guess]:
         for bound in bounds:
             held = dict(parameters)
             if measured.floor is not None:
-                held["v_min"] = parameter(measured.floor.astype(np.float32))
+                held["v_min"] = parameter(measured.floor.astype(pool.dtype))
             yield base.but(held, **switches, **bound)
 
 
@@ -195,11 +199,11 @@ def _leaks(
 ) -> Iterator[tuple[Array, dict[str, Parameter], dict[str, Any]]]:
     """Yield a number that an update turns on, its parameters, and its switches."""
     slack = 0 if at.floor is None else 2
-    bias = {} if not at.constant.any() else {"bias": parameter(at.constant.astype(np.float32))}
+    bias = {} if not at.constant.any() else {"bias": parameter(at.constant.astype(pool.dtype))}
     if (at.gain == 1).all() and (at.beta == 1).all():
         yield at.beta, bias, _switches(Scheme.INTEGRATE, Form.AFFINE, InputGain.ONE)
     for beta in pool.near(at.beta, slack):
-        for gain, more in _gains(at, beta):
+        for gain, more in _gains(at, beta, pool.dtype):
             yield beta, {"decay": parameter(beta), **bias, **more}, _switches(
                 Scheme.STATED, Form.AFFINE, gain
             )  # fmt: skip
@@ -219,13 +223,15 @@ def _leaks(
                 yield number, held, _switches(scheme, form, gain)
 
 
-def _gains(at: _Measured, beta: Array) -> Iterator[tuple[InputGain, dict[str, Parameter]]]:
-    complement = (1 - beta.astype(np.float64)).astype(np.float32)
+def _gains(
+    at: _Measured, beta: Array, dtype: np.dtype[Any]
+) -> Iterator[tuple[InputGain, dict[str, Parameter]]]:
+    complement = (1 - beta.astype(np.float64)).astype(dtype)
     if np.abs(at.gain - 1).max() < 1e-6:
         yield InputGain.ONE, {}
     elif np.abs(at.gain - complement).max() < 1e-6:
         yield InputGain.COMPLEMENT, {}
-    yield InputGain.STATED, {"gain": parameter(at.gain.astype(np.float32))}
+    yield InputGain.STATED, {"gain": parameter(at.gain.astype(dtype))}
 
 
 def _rests(at: _Measured, complement: Array, pool: Pool) -> Iterator[dict[str, Parameter]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from snnbridge.model import Array, Delay, Flatten, Neuron, Shape
 from snnbridge.simulator import coefficients
-from snnbridge.simulator.network import Key, Network, Node
+from snnbridge.simulator.engines import Key, Network, Node
 from snnbridge_plugins.onnx.file.schema import DOMAIN, Message
 from snnbridge_plugins.onnx.graph import boxes
 from snnbridge_plugins.onnx.graph.functions import Build, Library

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from snnbridge.model import Neuron, Shape
-from snnbridge.simulator.network import Key, Node
+from snnbridge.simulator.engines import Key, Node
 from snnbridge_plugins.onnx.graph.loops import loop_graph, scan
 from snnbridge_plugins.onnx.graph.signals import PAST, OverTime, Reading, value_name
 from snnbridge_plugins.onnx.graph.states import dims_of

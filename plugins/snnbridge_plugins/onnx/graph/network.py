@@ -72,7 +72,8 @@ def _name_results(graph: Graph, signals: Signals) -> None:
         key, delay = graph.network.signal(name)
         shape = graph.network.shapes_out[name]
         term = signals.read((key, delay, shape))
-        if name != key[0] or term.name != signals.now[key].name or name in graph.stimuli:
+        own = term.name == name or (name == key[0] and term.name == signals.now[key].name)
+        if not own or term.name in graph.stimuli.values():
             hint = f"{name}.output" if name == key[0] else name
             term = graph.scope.op("Identity", term, hint=hint, name=graph.node_name(hint))
         graph.results[name] = term.name

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from snnbridge.model import Array, Delay, Layer, Neuron, Shape, Synapse
-from snnbridge.simulator.network import Key, Network, Node, delay_steps
+from snnbridge.simulator.engines import Key, Network, Node, delay_steps
 from snnbridge_plugins.onnx.file.schema import DOMAIN, FIRST_WITH_ENTRIES
 from snnbridge_plugins.onnx.graph import boxes
 from snnbridge_plugins.onnx.graph.construction import Graph

@@ -9,7 +9,7 @@ import numpy as np
 
 from snnbridge import CheckpointError, SNNCheckpoint, UnknownValue
 from snnbridge.model import Array, Path, StateVariable
-from snnbridge.simulator.result import counting, initial_value
+from snnbridge.simulator.engines import counting, initial_value
 from snnbridge_plugins.onnx.recipes.recipe import State
 
 #: Defaults of more bytes are stored as one number, if all are the same.

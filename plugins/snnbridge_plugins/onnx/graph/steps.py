@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from snnbridge.model import Delay
-from snnbridge.simulator.network import Key, Node
+from snnbridge.simulator.engines import Key, Node
 from snnbridge_plugins.onnx.graph import boxes
 from snnbridge_plugins.onnx.graph.construction import Graph
 from snnbridge_plugins.onnx.graph.signals import PAST, Signals, delays_of, past_of

@@ -20,8 +20,7 @@ from snnbridge.model import (
     SynapseKind,
 )
 from snnbridge.simulator import coefficients
-from snnbridge.simulator.coefficients import clock_step
-from snnbridge.simulator.result import CLOCK, NEVER
+from snnbridge.simulator.engines import CLOCK, NEVER, clock_step
 from snnbridge_plugins.onnx.recipes.neurons import neuron_step
 from snnbridge_plugins.onnx.recipes.recipe import Inside, Recipe, Setting, State
 from snnbridge_plugins.onnx.recipes.synapses import synapse_step

@@ -21,7 +21,7 @@ from snnbridge.model import (
     Scale,
     SumPool,
 )
-from snnbridge.simulator.packing import refuse_odd
+from snnbridge.simulator.engines import refuse_odd
 from snnbridge_plugins.onnx.recipes.recipe import Inside, Recipe, Setting, Terms
 from snnbridge_plugins.onnx.recipes.terms import Scope, Term
 from snnbridge_plugins.onnx.recipes.windows import counts, pads, taps

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from snnbridge.model import Array, AvgPool, Shape
-from snnbridge.model.places import placed, sides_of
+from snnbridge.model import Array, AvgPool, Shape, placed, sides_of
 
 
 def taps(layer: Any, shape: Shape, kernel: Sequence[int]) -> Array:
