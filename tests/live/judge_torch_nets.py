@@ -152,14 +152,15 @@ def snntorch_functions():
     def step(net, x):
         x = fire(net.lif1, F.max_pool2d(net.conv1(x), 2))
         x = fire(net.lif2, F.avg_pool2d(net.conv2(x), kernel_size=2, stride=1))
-        x = fire(net.lif3, F.max_pool2d(x, 2))
+        x = fire(net.lif3, F.avg_pool2d(x, 2, divisor_override=1))
+        x = F.adaptive_avg_pool2d(F.adaptive_avg_pool2d(x, (2, 1)), 1)
         return fire(net.lif4, net.fc(x.view(x.shape[0], -1)))
 
     net = dyadic(Loop(
         step, conv1=nn.Conv2d(1, 2, 3), lif1=leaky(), conv2=nn.Conv2d(2, 2, 3, padding=1),
         lif2=leaky(), lif3=leaky(), fc=nn.Linear(2, 4), lif4=leaky(),
     ))  # fmt: skip
-    x = spikes(1, 8, 8)
+    x = spikes(1, 12, 12)
     return net, x, stepwise(net), {"sample": x}, {}
 
 

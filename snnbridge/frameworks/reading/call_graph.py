@@ -30,6 +30,8 @@ class Graph:
         Modules that run once, before the steps.
     missed : list of str
         Modules that were not called.
+    shapes : dict of str to shape
+        Of what each use took first.
     """
 
     edges: list[Edge] = field(default_factory=list)
@@ -38,6 +40,7 @@ class Graph:
     again: dict[str, str] = field(default_factory=dict)
     before: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Steps:
@@ -92,6 +95,7 @@ class Steps:
         every = (name for own in self.names.values() for name in own)
         self.graph.missed = [name for name in every if name not in by_use]
         static = self._static()
+        self.graph.shapes = {use: calls[0].shape for use, calls in by_use.items()}
         for use, calls in by_use.items():
             self._join(use, calls, static)
         self.graph.before = sorted(static, key=list(self.counts).index)

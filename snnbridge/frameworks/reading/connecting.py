@@ -152,24 +152,21 @@ def _traced(net: Any, walk: Walk, chain: list[str] | None, sample: Any) -> Wirin
     for name, module in watch.functions.items():
         walk.into(module, name)
         names[name] = [name]
-    _adapt(walk, watch.shapes)
     graph = Steps(watch, names, walk.holding(Neuron, Synapse), walk.holding(Opaque)).found()
     for use, name in graph.again.items():
         piece = walk.piece(use, walk.modules[name])
         assert piece is not None
         walk.modules[use], walk.pieces[use] = walk.modules[name], piece
-        _adapt(walk, {use: watch.shapes[name]})
+    _adapt(walk, graph.shapes)
     changed = list(_changed(watch))
     if graph.lost and chain and not changed:
         wiring = _chained(walk, chain)
         seen = Graph([("", chain[0], 0), *(wiring.edges or [])])
-        return replace(_with_views(seen, walk, watch.shapes), notes=wiring.notes)
+        return replace(_with_views(seen, walk, graph.shapes), notes=wiring.notes)
     if graph.lost or changed:
         return Wiring(notes=[*_lost(graph), *changed])
     notes = [*_before(graph), *_begun(sorted(watch.states.begun)), *_left_out(walk, graph.missed)]
-    first = {use: name for name, own in names.items() for use in own} | graph.again
-    shapes = {use: watch.shapes[first[use]] for use in walk.modules if first[use] in watch.shapes}
-    return replace(_with_views(graph, walk, shapes), notes=notes)
+    return replace(_with_views(graph, walk, graph.shapes), notes=notes)
 
 
 def _adapt(walk: Walk, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -57,6 +57,8 @@ class Fed:
         Whether zeros that the net made itself are a summand.
     lost : str
         Why the parts are not known; empty if they are.
+    shape : tuple of int
+        Of what it was given.
     """
 
     target: str
@@ -64,6 +66,7 @@ class Fed:
     parts: tuple[Part, ...] = ()
     silent: bool = False
     lost: str = ""
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,6 @@ class Watch:
     fed : list of Fed
     calls : dict of str to int
         The last call of each module, counted from 0.
-    shapes : dict of str to shape
-        Of what each module took first.
     states : States
     functions : dict of str to torch.nn.Module
         What was called between the modules and does the same as a module; by its name in `fed`.
@@ -106,13 +107,17 @@ class Watch:
         self.names = dict(names)
         self.fed: list[Fed] = []
         self.calls: dict[str, int] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {}
         self.states = States(stateful)
         self.functions: dict[str, Any] = {}
         self._made: dict[int, list[_Made]] = {}
         self._unknown: dict[int, str] = {}
         self._kept: list[Any] = []
         self._inside = 0
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of what modules took first."""
+        return {fed.target: fed.shape for fed in reversed(self.fed) if fed.shape}
 
     def run(self, net: Any, modules: Mapping[str, Any], sample: Any) -> None:
         """Run ``net(sample)`` and look at each call of `modules`, and at what is between them."""
@@ -185,9 +190,8 @@ class Watch:
 
     def _function(self, kind: str, module: Any) -> Any:
         """Return the one module that stands for a function with the same arguments."""
-        told = repr(module)
         for held in self.functions.values():
-            if repr(held) == told:
+            if _settings(held) == _settings(module):
                 return held
         name, count = kind, 2
         while name in self.names.values():
@@ -207,8 +211,8 @@ class Watch:
             self._forget(state, f"it takes a state of {name!r}, not its output")
         given = output[0] if isinstance(output, tuple | list) and output else output
         if tensors:
-            self.shapes.setdefault(name, tuple(tensors[0].shape))
-            self.fed.append(self._given(tensors, name, call))
+            fed = self._given(tensors, name, call)
+            self.fed.append(replace(fed, shape=tuple(tensors[0].shape)))
         else:
             self.fed.append(Fed(name, call, lost="it takes no tensor"))
         if is_tensor(given):
@@ -287,6 +291,12 @@ class Watch:
         if is_tensor(output) and memory_of(output) not in self._made:
             self._kept.append(output)
             self._unknown[memory_of(output)] = why
+
+
+def _settings(module: Any) -> tuple[type, dict[str, Any]]:
+    """Return all that a module without weights was made with; its text may leave some of it out."""
+    held = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    return type(module), held
 
 
 def _viewed(part: Part, step: int | None, flat: bool) -> Part:
