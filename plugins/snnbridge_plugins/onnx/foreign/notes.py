@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from snnbridge import Input, Layer, Opaque
-from snnbridge_plugins.onnx.foreign.bundles import ARITHMETIC
+from snnbridge_plugins.onnx.foreign.graph.titles import module_of
+from snnbridge_plugins.onnx.foreign.neurons.bundles import ARITHMETIC
+from snnbridge_plugins.onnx.foreign.neurons.recognising import COMPARING, Missed, Told
 from snnbridge_plugins.onnx.foreign.outside import notes_on_inputs
 from snnbridge_plugins.onnx.foreign.prepared import Prepared
-from snnbridge_plugins.onnx.foreign.recognising import COMPARING, Missed, Told
-from snnbridge_plugins.onnx.foreign.titles import module_of
 
 _SAID = 16
 #: What keeps operators that may be layers from being some.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from snnbridge_plugins.onnx.file.schema import Message
+from snnbridge_plugins.onnx.foreign.neurons.recognising import Told
 from snnbridge_plugins.onnx.foreign.prepared import Prepared
-from snnbridge_plugins.onnx.foreign.recognising import Told
 
 #: What may stand between an input and a neuron that it is weighted for.
 _LINEAR = frozenset({"Gemm", "MatMul", "Conv", "Add", "Sum", "Mul", "Cast", "Identity"})

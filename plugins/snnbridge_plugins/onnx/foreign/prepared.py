@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from snnbridge import ReadError
 from snnbridge_plugins.onnx.file.arrays import Tensors
 from snnbridge_plugins.onnx.file.schema import Message
-from snnbridge_plugins.onnx.foreign import own
-from snnbridge_plugins.onnx.foreign.aliases import Aliases
-from snnbridge_plugins.onnx.foreign.bundles import Bundle, bundles
-from snnbridge_plugins.onnx.foreign.constants import Constants
-from snnbridge_plugins.onnx.foreign.inlining import inlined
-from snnbridge_plugins.onnx.foreign.parts import Cutter
-from snnbridge_plugins.onnx.foreign.recognising import COMPARING, Told, neurons_in
-from snnbridge_plugins.onnx.foreign.shapes import Shapes
-from snnbridge_plugins.onnx.foreign.stacked import unstacked
+from snnbridge_plugins.onnx.foreign.graph import own
+from snnbridge_plugins.onnx.foreign.graph.aliases import Aliases
+from snnbridge_plugins.onnx.foreign.graph.constants import Constants
+from snnbridge_plugins.onnx.foreign.graph.inlining import inlined
+from snnbridge_plugins.onnx.foreign.neurons.bundles import Bundle, bundles
+from snnbridge_plugins.onnx.foreign.neurons.parts import Cutter
+from snnbridge_plugins.onnx.foreign.neurons.recognising import COMPARING, Told, neurons_in
+from snnbridge_plugins.onnx.foreign.neurons.stacked import unstacked
+from snnbridge_plugins.onnx.foreign.shapes.inference import Shapes
 
 #: What makes numbers of a comparison.
 _COUNTING = frozenset({"Cast", "Where", "Mul"})

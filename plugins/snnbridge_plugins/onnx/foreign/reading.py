@@ -25,18 +25,18 @@ from snnbridge import (
 from snnbridge_plugins.onnx.file.arrays import Tensors
 from snnbridge_plugins.onnx.file.models import Model
 from snnbridge_plugins.onnx.file.schema import DOMAIN, Message
-from snnbridge_plugins.onnx.foreign.bundles import Bundle
-from snnbridge_plugins.onnx.foreign.makers import MAKERS, layer_name
+from snnbridge_plugins.onnx.foreign.graph.operators import Node, attributes, opaque, with_bias
+from snnbridge_plugins.onnx.foreign.graph.own import STATE, own_layer
+from snnbridge_plugins.onnx.foreign.graph.titles import outer_values
+from snnbridge_plugins.onnx.foreign.layers.makers import MAKERS, layer_name
+from snnbridge_plugins.onnx.foreign.layers.sums import Sums
+from snnbridge_plugins.onnx.foreign.layers.ties import ties
+from snnbridge_plugins.onnx.foreign.layers.windows import summed
+from snnbridge_plugins.onnx.foreign.neurons.bundles import Bundle
+from snnbridge_plugins.onnx.foreign.neurons.recognising import Told
 from snnbridge_plugins.onnx.foreign.notes import notes_on
-from snnbridge_plugins.onnx.foreign.operators import Node, attributes, opaque, with_bias
-from snnbridge_plugins.onnx.foreign.own import STATE, own_layer
 from snnbridge_plugins.onnx.foreign.prepared import prepared
-from snnbridge_plugins.onnx.foreign.recognising import Told
-from snnbridge_plugins.onnx.foreign.shapes import joins
-from snnbridge_plugins.onnx.foreign.sums import Sums
-from snnbridge_plugins.onnx.foreign.ties import ties
-from snnbridge_plugins.onnx.foreign.titles import outer_values
-from snnbridge_plugins.onnx.foreign.windows import summed
+from snnbridge_plugins.onnx.foreign.shapes.inference import joins
 from snnbridge_plugins.onnx.recipes.terms import Names
 
 #: Types that keep the numbers of a signal, as "Cast" has them.

@@ -1,0 +1,1 @@
+"""Operators and sums as layers of the model."""

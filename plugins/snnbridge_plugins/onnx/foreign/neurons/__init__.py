@@ -1,0 +1,1 @@
+"""Neurons, told by what a part of the graph makes of probes."""

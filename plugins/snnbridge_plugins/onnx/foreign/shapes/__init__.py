@@ -1,0 +1,1 @@
+"""The shapes of a graph's values, as far as they are certain."""
