@@ -1,8 +1,11 @@
 """Reading, writing and converting keep what they promise, whatever a format does."""
 
 import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +107,22 @@ def test_a_path_without_its_suffix_that_several_formats_fit_is_ambiguous(source)
     with pytest.raises(AmbiguousFormat, match=r"a\.other, a\.toy are all there; name one"):
         read(source.with_suffix(""), registry=registry)
     assert find(source.with_suffix(""), format="toy", registry=registry)[0] == source
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["brainpy-2.4.2/lif_default_exp.bp", "nir-1.0.8/mlp.nir", "norse-1.1.0/mlp_dyadic.pt"],
+)
+def test_reading_loads_neither_the_simulator_nor_its_kernel(name):
+    path = Path(__file__).parent.parent / "fixtures" / name
+    code = (
+        "import sys, snnbridge\n"
+        f"snnbridge.read({str(path)!r})\n"
+        "kernel = {f'snnbridge.simulator.{x}' for x in ('simulator', '_kernel')}\n"
+        "bad = kernel & set(sys.modules)\n"
+        "assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_a_missing_file_is_a_missing_file(tmp_path):

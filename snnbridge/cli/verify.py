@@ -109,8 +109,6 @@ def _sides(a: str, b: str, engine: str, given: dict[str, Any]) -> tuple[SNNCheck
 
 def show(found: Verification) -> None:
     """Print a verification as a table and a sentence."""
-    from snnbridge.verifier import VERDICTS
-
     if found.layers:
         render.print_table(
             ("layer", "neurons", "spikes", "differ", "max |dv|", "margin"),
@@ -129,7 +127,7 @@ def show(found: Verification) -> None:
         render.paragraph(f"note: {note}")
     if found.first is not None:
         render.paragraph(_divergence(*found.first, found.hitting))
-    render.paragraph(f"verdict: {found.verdict} ({VERDICTS[found.verdict]})")
+    render.paragraph(f"verdict: {found.verdict} ({found.meaning})")
 
 
 def _row(x: LayerAgreement) -> tuple[str, ...]:

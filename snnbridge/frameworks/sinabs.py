@@ -13,7 +13,7 @@ from typing import Any
 from snnbridge.errors import CheckpointError
 from snnbridge.frameworks.building.builder import Builder
 from snnbridge.frameworks.building.groups import Group
-from snnbridge.frameworks.building.torch_layers import BUILT, tensor, trained
+from snnbridge.frameworks.building.torch_layers import BUILT, padding_of, tensor, trained
 from snnbridge.frameworks.reading.live_net import Arguments, Framework
 from snnbridge.frameworks.reading.pieces import Piece, as_array
 from snnbridge.model import (
@@ -96,7 +96,7 @@ def _feed_back(name: str, module: Any, piece: Piece) -> None:
 
 
 def _sum_pool(layer: Any) -> Any:
-    if any(map(sum, layer.padding)):
+    if any(padding_of(layer)):
         raise CheckpointError(f"layer {layer.name!r}: sinabs' SumPool2d pads nothing")
     return import_module("sinabs.layers").SumPool2d(layer.window, layer.stride)
 

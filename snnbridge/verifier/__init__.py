@@ -64,7 +64,7 @@ def verify(
         fewer steps to reach it on the right: another number of steps in all is no difference then.
     rounding : bool
         Whether the two are known to round otherwise. Samples that were made to hit a threshold then
-        count no longer from where rounding decides.
+        count no longer from where rounding decides, in that layer and in all that it reaches.
     progress : function of (phase, done, total), optional
 
     Returns

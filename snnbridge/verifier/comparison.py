@@ -24,6 +24,7 @@ from snnbridge.verifier.measures import (
     unjudged_membranes,
 )
 from snnbridge.verifier.partings import Partings, any_neuron, beyond_rounding
+from snnbridge.verifier.reach import reached
 from snnbridge.verifier.result import LayerAgreement, Verification
 from snnbridge.verifier.stimulus import Drive, chosen
 from snnbridge.verifier.units import Unit
@@ -71,7 +72,8 @@ class Comparison:
         drive = self._drive(inputs, steps, seed, rate)
         steps, samples = drive.size
         hitting = np.isin(np.arange(samples), drive.hitting)
-        partings = Partings(hitting, drive.is_made, self.rounding)
+        behind = reached(self.networks, [self.pairs[i] for i in self.order])
+        partings = Partings(hitting, behind, drive.is_made, self.rounding)
         simulators = [Simulator(raw) for raw in self.raw]
         aligned, together = self.alignments(), Together(len(self.pairs))
         for end, results in self._blocks(simulators, drive.inputs, steps, samples):
@@ -129,9 +131,10 @@ class Comparison:
         starts = [start for start, _, _ in signals]
         if partings.is_made and signals:
             partings.see(*self._in_order(starts, sides, unequal))
-        for i, (start, (v, spikes)) in enumerate(zip(starts, sides, strict=True)):
+        for place, i in enumerate(self.order):
+            start, (v, spikes) = starts[i], sides[i]
             if len(v[0]):
-                judged = partings.judged(start, len(v[0]))
+                judged = partings.judged(place, start, len(v[0]))
                 self._count(i, start, v, spikes, unequal[i], judged, partings)
 
     def _unequal(self, i: int, v: Pair, spikes: Pair | None) -> Array:

@@ -1,8 +1,9 @@
 """Where two networks part, sample by sample, and whether no more than rounding decides there.
 
-Samples do not touch each other, and all that comes after a spike that differs may follow from it.
-So of each sample the first place tells: where both potentials lie at the threshold, apart by as
-little as two orders of one sum are, rounding decides and not what the networks compute.
+Samples do not touch each other, and what comes after a spike that differs may follow from it in its
+layer and in those that the layer reaches. So in each sample the first place of every path tells:
+where both potentials lie at the threshold, apart by as little as two orders of one sum are, rounding
+decides and not what the networks compute.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _ROUNDINGS = 32
 #: Potentials that are apart by less, as a share, are equal in other units.
 _SAME = 2.0**-40
 
-_AGREES, _ROUNDED, _DIFFERS = 0, 1, 2
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(slots=True)
@@ -32,6 +33,9 @@ class Partings:
     ----------
     hitting : numpy.ndarray of bool, shape (batch,)
         The samples that were made to take a potential to its threshold.
+    reached : numpy.ndarray of bool, shape (layers, layers)
+        Whether what the layer of a row does bears on that of a column, in the order in which a
+        spike goes through them; as :func:`snnbridge.verifier.reach.reached` tells it.
     is_made : bool
         Whether all samples were made; in a user's own every spike counts.
     rounding : bool
@@ -39,14 +43,15 @@ class Partings:
     """
 
     hitting: Array
+    reached: Array
     is_made: bool = True
     rounding: bool = False
-    _kind: Array = field(init=False)
-    _step: Array = field(init=False)
+    _differs: Array = field(init=False)
+    _since: Array = field(init=False)  # the step at which rounding reaches a layer, by sample
 
     def __post_init__(self) -> None:
-        self._kind = np.full(len(self.hitting), _AGREES)
-        self._step = np.zeros(len(self.hitting), np.int64)
+        self._differs = np.zeros(len(self.hitting), np.bool_)
+        self._since = np.full((len(self.reached), len(self.hitting)), _NEVER, np.int64)
 
     def see(self, start: int, layers: Sequence[tuple[Array, Array]]) -> None:
         """Take in some steps of all layers.
@@ -55,29 +60,41 @@ class Partings:
         ----------
         start : int
         layers : sequence of pair of numpy.ndarray of bool, shape (steps, batch)
-            In the order in which a spike goes through them: where spikes differ, and where more
-            than rounding makes them do so.
+            In the order of `reached`: where spikes differ, and where more than rounding makes them
+            do so.
         """
-        parting = self._kind == _AGREES
-        parting &= np.any([differ.any(axis=0) for differ, _ in layers], axis=0)
-        for sample in np.flatnonzero(parting):
-            found = [(differ[:, sample], real[:, sample]) for differ, real in layers]
-            first = [
-                (int(differ.argmax()), i) for i, (differ, _) in enumerate(found) if differ.any()
-            ]
-            if first:
-                step, i = min(first)
-                self._kind[sample] = _DIFFERS if found[i][1][step] else _ROUNDED
-                self._step[sample] = start + step
+        first = np.full_like(self._since, _NEVER)
+        real = np.zeros(first.shape, np.bool_)
+        for i, (differ, more) in enumerate(layers):
+            parting = np.flatnonzero(differ.any(axis=0) & (self._since[i] == _NEVER))
+            if not len(parting):
+                continue
+            steps = differ[:, parting].argmax(axis=0)
+            first[i, parting] = start + steps
+            real[i, parting] = more[steps, parting]
+        for sample in np.flatnonzero((first < _NEVER).any(axis=0) & ~self._differs):
+            self._follow(sample, first[:, sample], real[:, sample])
 
-    def judged(self, start: int, steps: int) -> Array:
-        """Return which steps of which samples count, shape (steps, batch).
+    def _follow(self, sample: int, first: Array, real: Array) -> None:
+        """Go through the layers that part in a sample, until one does for more than rounding."""
+        while (step := first.min()) < _NEVER:
+            behind = np.zeros(len(first), np.bool_)
+            for i in np.flatnonzero(first == step):
+                if real[i] and not behind[i]:
+                    self._differs[sample] = True
+                    return
+                behind |= self.reached[i]
+            self._since[behind, sample] = np.minimum(self._since[behind, sample], step)
+            first[behind] = _NEVER
+
+    def judged(self, layer: int, start: int, steps: int) -> Array:
+        """Return which steps of which samples count in a layer, shape (steps, batch).
 
         Of networks that round otherwise, a sample that was made to hit a threshold counts until
-        rounding decides.
+        rounding decides there, or in a layer that reaches this one.
         """
         at = np.arange(start, start + steps).reshape(-1, 1)
-        left_out: Array = self.forgiven & (self._kind == _ROUNDED) & (at >= self._step)
+        left_out: Array = self.forgiven & (at >= self._since[layer])
         return ~left_out
 
     @property
@@ -88,12 +105,12 @@ class Partings:
     @property
     def rounded(self) -> int:
         """How many samples that were made to hit a threshold part where rounding decides."""
-        return int(np.count_nonzero(self.hitting & (self._kind == _ROUNDED)))
+        return int(np.count_nonzero(self.hitting & (self._since < _NEVER).any(axis=0)))
 
     @property
     def only_rounded(self) -> bool:
         """Whether no sample parts but where rounding decides."""
-        return self.is_made and not (self._kind == _DIFFERS).any()
+        return self.is_made and not self._differs.any()
 
 
 def rounding(units: tuple[Unit, Unit], v: tuple[Array, Array]) -> Array:

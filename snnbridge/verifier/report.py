@@ -13,7 +13,7 @@ from snnbridge.model import Array, Shape, SNNCheckpoint
 from snnbridge.simulator import simulate
 from snnbridge.verifier.comparison import Comparison, recorded
 from snnbridge.verifier.pictures import Recording, as_svg, figure_of
-from snnbridge.verifier.result import VERDICTS, LayerAgreement, Verification
+from snnbridge.verifier.result import LayerAgreement, Verification
 
 _MOST_STEPS = 400
 
@@ -66,7 +66,7 @@ def _headline(found: Verification) -> str:
     good = found.verdict in ("identical", "equivalent")
     text = (
         f'<p class="verdict {"good" if good else "bad"}">{found.verdict}</p>'
-        f"<p>{escape(VERDICTS[found.verdict])}. {found.samples} samples of {found.steps} steps; "
+        f"<p>{escape(found.meaning)}. {found.samples} samples of {found.steps} steps; "
         f"layers were matched by {found.matched_by}.{_later(found)}{_apart(found)}</p>"
     )
     if found.first is None:

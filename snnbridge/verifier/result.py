@@ -13,7 +13,7 @@ from snnbridge.verifier.partings import Partings
 VERDICTS = {
     "identical": "no difference in arrays, rules and unknowns",
     "equivalent": "no spike differs, nor would under the membranes' differences",
-    "indeterminate": "rounding decides whether spikes differ",
+    "indeterminate": "potentials differ by more than their distance to the threshold",
     "different": "the networks do not do the same",
 }
 
@@ -152,7 +152,8 @@ class Verification:
     rounded : int
         How many of them part where both potentials are within rounding of it.
     rounding : bool
-        Whether those are left out of `layers` and of the verdict from there on.
+        Whether those are left out of `layers` and of the verdict from there on, in the layer that
+        parts and in all that it reaches.
     """
 
     verdict: str
@@ -204,18 +205,28 @@ class Verification:
         return layer, layer.first
 
     @property
+    def meaning(self) -> str:
+        """What the verdict says of these two networks."""
+        if self.verdict != "indeterminate":
+            return VERDICTS[self.verdict]
+        if any(x.differing for x in self.layers):
+            return "rounding decides whether spikes differ"
+        return f"no spike differs, but {VERDICTS[self.verdict]}"
+
+    @property
     def apart(self) -> str:
         """What became of the samples that were made to hit a threshold; nothing where all agree."""
         if not self.rounded:
             return ""
         of = f"{self.rounded} of {len(self.hitting)} samples that were made to hit a threshold part"
-        return f"{of} where rounding decides{', and are left out from there on' * self.rounding}"
+        left_out = ", and are left out from there on in the layers that it reaches"
+        return f"{of} where rounding decides{left_out * self.rounding}"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {
             "verdict": self.verdict,
-            "meaning": VERDICTS[self.verdict],
+            "meaning": self.meaning,
             "matched_by": self.matched_by,
             "steps": self.steps,
             "samples": self.samples,

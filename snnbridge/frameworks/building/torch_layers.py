@@ -23,6 +23,7 @@ from snnbridge.model import (
     Parameter,
     SumPool,
 )
+from snnbridge.model.places import Sides, sides_of
 
 _SETTINGS = ("padding", "window", "stride", "dilation", "groups", "start", "end")
 
@@ -94,35 +95,56 @@ def _make_conv(layer: Any) -> Any:
         "bias": layer.bias is not None,
     }
     sizes = *layer.size, layer.weight.value.shape[2:]
-    if _is_symmetric(layer):
+    if layer.padding == "same":
+        padding: Any = "same" if set(layer.stride) == {1} else None
+    else:
+        padding = _alike(layer.padding)
+    if padding is not None:
         kind = getattr(import_module("torch").nn, f"Conv{layer.axes}d")
-        return filled(kind(*sizes, padding=symmetric(layer), **given), layer)
+        return filled(kind(*sizes, padding=padding, **given), layer)
     padded = import_module("snnbridge.frameworks.building.padded")
     module = getattr(padded, f"PaddedConv{layer.axes}d")(*sizes, **given)
     module.padding = layer.padding
     return filled(module, layer)
 
 
-def _is_symmetric(layer: Any) -> bool:
-    """Whether PyTorch pads as a layer does: the same on both sides, or by the window alone."""
-    if layer.padding == "same":
-        return set(getattr(layer, "stride", (1,))) == {1}
-    return all(before == after for before, after in layer.padding)
+def _alike(sides: Sides) -> tuple[int, ...] | None:
+    """Return the padding of each axis, as PyTorch takes it; None if its two sides differ."""
+    alike = all(before == after for before, after in sides)
+    return tuple(before for before, _ in sides) if alike else None
 
 
-def symmetric(layer: Any) -> Any:
-    """Return a window's padding as PyTorch takes it: the same on both sides."""
-    if not _is_symmetric(layer):
-        raise CheckpointError(f"layer {layer.name!r} pads its two sides differently")
-    if layer.padding == "same":
-        return "same"
-    return tuple(before for before, _ in layer.padding)
+def padding_of(layer: Any) -> tuple[int, ...]:
+    """Return a pool's padding as PyTorch takes it: numbers, the same on both sides.
+
+    Raises
+    ------
+    CheckpointError
+        If no pool of PyTorch pads so.
+    """
+    window, stride = layer.window, layer.stride
+    if layer.padding == "same" and set(stride) != {1}:
+        raise CheckpointError(
+            f"layer {layer.name!r} ({layer.kind}) pads 'same' with stride {stride}, which no pool "
+            "of PyTorch does; state the padding as numbers"
+        )
+    # With a stride of 1, "same" is one less than the window, however large the images are.
+    sides = sides_of(layer, window, window, (1,) * len(window))
+    padding = _alike(sides)
+    if padding is None or any(2 * n > size for n, size in zip(padding, window, strict=True)):
+        raise CheckpointError(
+            f"layer {layer.name!r} ({layer.kind}) pads its axes by {sides} around a window of "
+            f"{window}; pools of PyTorch pad both sides alike, by half the window at most: write "
+            "that pool in a forward of your own"
+        )
+    return padding
 
 
 def _average(layer: Any) -> Any:
-    counts = layer.count_padding is True or not any(map(sum, layer.padding))
+    padding = padding_of(layer)
+    counts = layer.count_padding is True or not any(padding)
     return _windowed("AvgPool", layer)(
-        layer.window, layer.stride, symmetric(layer), count_include_pad=counts
+        layer.window, layer.stride, padding, count_include_pad=counts
     )
 
 
@@ -133,11 +155,11 @@ def _sum(layer: Any) -> Any:
             "axes alone"
         )
     nn = import_module("torch").nn
-    return nn.AvgPool2d(layer.window, layer.stride, symmetric(layer), divisor_override=1)
+    return nn.AvgPool2d(layer.window, layer.stride, padding_of(layer), divisor_override=1)
 
 
 def _largest(layer: Any) -> Any:
-    return _windowed("MaxPool", layer)(layer.window, layer.stride, symmetric(layer))
+    return _windowed("MaxPool", layer)(layer.window, layer.stride, padding_of(layer))
 
 
 def _windowed(kind: str, layer: Any) -> Any:
