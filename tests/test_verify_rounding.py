@@ -83,6 +83,56 @@ def test_what_differs_behind_a_rounding_is_different():
     assert found.rounded > 0
 
 
+def branches(scale=1.0, threshold=1.0, seed=0):
+    """Two layers that one input feeds, and that do the same but for what is given."""
+    weight = np.random.default_rng(seed).integers(-16, 32, (8, 10)).astype(np.float32) / 32
+    parts = [
+        Input("in", (10,)),
+        Linear("fc_a", weight * np.float32(scale)),
+        rules.snntorch.Leaky("a", shape=(8,), beta=0.75, threshold=1.0),
+        Linear("fc_b", weight),
+        rules.snntorch.Leaky("b", shape=(8,), beta=0.75, threshold=threshold),
+    ]
+    edges = [("in", "fc_a"), ("fc_a", "a"), ("in", "fc_b"), ("fc_b", "b")]
+    return SNNCheckpoint(parts, [Connection(*edge) for edge in edges], dt=PER_STEP)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 5, 6, 7])
+def test_a_rounding_hides_nothing_in_a_layer_that_it_does_not_reach(seed):
+    left = branches(seed=seed)
+    for scale in (1.0, ROUNDED):
+        found = verify(left, branches(scale, 0.9999, seed), rounding=True, steps=20)
+        assert found.verdict == "different"
+    assert found.first[0].left == "b"
+    assert [layer.differing > 0 for layer in found.layers] == [False, True]
+    with_both = verify(left, branches(scale, seed=seed), rounding=True, steps=20)
+    assert (with_both.verdict, with_both.rounded > 0) == ("equivalent", True)
+
+
+def test_a_layer_is_judged_as_if_no_other_branch_rounded():
+    left = branches(seed=1)
+    found = [verify(left, branches(s, 0.9999, 1), rounding=True) for s in (1.0, ROUNDED)]
+    assert found[0].layers[1].as_json() == found[1].layers[1].as_json()
+
+
+def looped(scale=1.0, seed=1, delay=2):
+    """The two branches, each of which speaks to the other some steps later."""
+    weight = np.random.default_rng(3).integers(-16, 16, (8, 8)).astype(np.float32) / 32
+    source = branches(scale, seed=seed)
+    parts = {**source.layers, "ab": Linear("ab", weight), "ba": Linear("ba", weight)}
+    loop = [("a", "ab", delay), ("ab", "b", 0), ("b", "ba", delay), ("ba", "a", 0)]
+    edges = [Connection(one, other, delay=steps) for one, other, steps in loop]
+    return replace(source, layers=parts, connections=[*source.connections, *edges])
+
+
+def test_what_a_rounding_does_over_delays_and_loops_is_left_out_too():
+    plain = verify(looped(), looped(ROUNDED))
+    assert [layer.differing > 0 for layer in plain.layers] == [True, True]
+    found = verify(looped(), looped(ROUNDED), rounding=True)
+    assert (found.verdict, found.rounded > 0) == ("equivalent", True)
+    assert verify(looped(), looped(ROUNDED, delay=3), rounding=True).verdict == "different"
+
+
 def test_another_comparison_is_no_rounding():
     rule = replace(net().layers["lif1"].rule, compare=Compare.GREATER_EQUAL)
     found = verify(net(), changed(net(), "lif1", rule=rule), rounding=True)
@@ -191,3 +241,35 @@ def test_the_commands_say_what_rounding_decides(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert (found["verdict"], found["rounding"]) == ("equivalent", True)
     assert 0 < found["rounded"] <= len(found["hitting"])
+
+
+def single(weight):
+    """A net of one neuron, which a steady input takes to twice the weight."""
+    parts = [
+        Input("in", (1,)),
+        Linear("fc", np.full((1, 1), weight, np.float32)),
+        rules.snntorch.Leaky("lif", shape=(1,), beta=0.5, threshold=1.0),
+    ]
+    edges = [Connection(a.name, b.name) for a, b in pairwise(parts)]
+    return SNNCheckpoint(parts, edges, dt=PER_STEP)
+
+
+def test_a_verdict_names_rounding_only_where_spikes_differ(tmp_path, capsys):
+    files = {"a.h5": single(0.2), "b.h5": single(0.45), "c.h5": net(), "d.h5": net(scale=ROUNDED)}
+    for name, checkpoint in files.items():
+        write(checkpoint, tmp_path / name)
+    a, b, c, d = (tmp_path / name for name in files)
+    np.save(tmp_path / "drive.npy", np.ones((6, 1, 1), np.float32))
+    silent = "no spike differs, but potentials differ by more than their distance to the threshold"
+    told = {(a, b, "--input", tmp_path / "drive.npy"): silent}
+    told[c, d] = "rounding decides whether spikes differ"
+    for given, meaning in told.items():
+        page = tmp_path / "page.html"
+        assert run("verify", *given, "--report", page) == 3
+        out = " ".join(capsys.readouterr().out.split())
+        assert f"verdict: indeterminate ({meaning})" in out
+        assert f"<p>{meaning}. " in page.read_text()
+        assert run("verify", *given, "--json") == 3
+        found = json.loads(capsys.readouterr().out)
+        assert found["meaning"] == meaning
+        assert any(layer["differing"] for layer in found["layers"]) == (meaning != silent)

@@ -1,9 +1,9 @@
 """Where two networks part, sample by sample, and whether no more than rounding decides there.
 
 Samples do not touch each other, and what comes after a spike that differs may follow from it in its
-layer and in those that the layer reaches. So in each sample the first place of every path tells:
-where both potentials lie at the threshold, apart by as little as two orders of one sum are, rounding
-decides and not what the networks compute.
+layer and in those that the layer reaches. So in each sample the places tell that follow from no
+other: where both potentials lie at the threshold, apart by as little as two orders of one sum are,
+rounding decides and not what the networks compute.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Partings:
     reached: Array
     is_made: bool = True
     rounding: bool = False
-    _differs: Array = field(init=False)
     _since: Array = field(init=False)  # the step at which rounding reaches a layer, by sample
+    _differs: Array = field(init=False)  # whether more than rounding reached it before
 
     def __post_init__(self) -> None:
-        self._differs = np.zeros(len(self.hitting), np.bool_)
         self._since = np.full((len(self.reached), len(self.hitting)), _NEVER, np.int64)
+        self._differs = np.zeros(self._since.shape, np.bool_)
 
     def see(self, start: int, layers: Sequence[tuple[Array, Array]]) -> None:
         """Take in some steps of all layers.
@@ -63,29 +63,30 @@ class Partings:
             In the order of `reached`: where spikes differ, and where more than rounding makes them
             do so.
         """
+        is_open = (self._since == _NEVER) & ~self._differs
         first = np.full_like(self._since, _NEVER)
         real = np.zeros(first.shape, np.bool_)
         for i, (differ, more) in enumerate(layers):
-            parting = np.flatnonzero(differ.any(axis=0) & (self._since[i] == _NEVER))
-            if not len(parting):
-                continue
-            steps = differ[:, parting].argmax(axis=0)
-            first[i, parting] = start + steps
-            real[i, parting] = more[steps, parting]
-        for sample in np.flatnonzero((first < _NEVER).any(axis=0) & ~self._differs):
-            self._follow(sample, first[:, sample], real[:, sample])
+            parting = np.flatnonzero(differ.any(axis=0) & is_open[i])
+            if len(parting):
+                steps = differ[:, parting].argmax(axis=0)
+                first[i, parting] = start + steps
+                real[i, parting] = more[steps, parting]
+        for sample in np.flatnonzero((first < _NEVER).any(axis=0)).tolist():
+            self._follow(sample, first[:, sample], real[:, sample], is_open[:, sample])
 
-    def _follow(self, sample: int, first: Array, real: Array) -> None:
-        """Go through the layers that part in a sample, until one does for more than rounding."""
+    def _follow(self, sample: int, first: Array, real: Array, is_open: Array) -> None:
+        """Go through the layers that part in a sample, and through what follows from each."""
         while (step := first.min()) < _NEVER:
-            behind = np.zeros(len(first), np.bool_)
+            by_rounding, by_more = np.zeros((2, len(first)), np.bool_)
             for i in np.flatnonzero(first == step):
-                if real[i] and not behind[i]:
-                    self._differs[sample] = True
-                    return
-                behind |= self.reached[i]
-            self._since[behind, sample] = np.minimum(self._since[behind, sample], step)
-            first[behind] = _NEVER
+                if not by_rounding[i] and not by_more[i]:
+                    behind = by_more if real[i] else by_rounding
+                    behind |= self.reached[i]
+            first[by_rounding | by_more] = _NEVER
+            self._since[is_open & by_rounding & ~by_more, sample] = step
+            self._differs[is_open & by_more, sample] = True
+            is_open[by_rounding | by_more] = False
 
     def judged(self, layer: int, start: int, steps: int) -> Array:
         """Return which steps of which samples count in a layer, shape (steps, batch).
@@ -104,7 +105,7 @@ class Partings:
 
     @property
     def rounded(self) -> int:
-        """How many samples that were made to hit a threshold part where rounding decides."""
+        """In how many samples that were made to hit a threshold a layer parts by rounding."""
         return int(np.count_nonzero(self.hitting & (self._since < _NEVER).any(axis=0)))
 
     @property
