@@ -1,21 +1,28 @@
 """What `build` refuses before it makes a module, and what it says then."""
 
+import sys
+from dataclasses import replace
 from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from snnbridge import (
     PER_STEP,
+    AvgPool,
     CheckpointError,
     Connection,
     Conv2d,
     Input,
     Linear,
+    MaxPool,
     Output,
     SNNCheckpoint,
+    SumPool,
     rules,
 )
+from snnbridge.model import InputGain
 
 GRAPHS = ("norse", "sinabs", "snntorch", "spikingjelly")
 
@@ -122,6 +129,23 @@ def test_a_convolution_of_which_something_is_not_known_is_refused():
     assert "layer 'conv' (Conv2d): its groups is not known" in told
 
 
+@pytest.mark.parametrize("kind", [AvgPool, MaxPool, SumPool])
+@pytest.mark.parametrize(
+    ("window", "stride", "padding", "why"),
+    [
+        (2, 2, "same", "pads 'same' with stride (2, 2), which no pool of PyTorch does; state the"),
+        (2, 1, "same", "pads its axes by ((0, 1), (0, 1)) around a window of (2, 2)"),
+        (3, 2, ((2, 2), (1, 1)), "pads its axes by ((2, 2), (1, 1)) around a window of (3, 3)"),
+    ],
+)
+def test_a_pool_that_pads_as_no_pool_of_pytorch_does_is_refused(kind, window, stride, padding, why):
+    own = {"count_padding": False} if kind is AvgPool else {}
+    pool = kind("pool", (window,) * 2, stride=(stride,) * 2, padding=padding, **own)
+    lif = rules.snntorch.Leaky("lif", beta=0.5, reset_mechanism="zero", reset_delay=False)
+    told = refusal("snntorch", net(("pool", "lif"), more=[pool, lif]))
+    assert f"layer 'pool' ({kind.__name__}) {why}" in told
+
+
 @pytest.mark.parametrize("framework", GRAPHS)
 def test_connections_that_are_not_known_are_asked_for(framework):
     native = {
@@ -133,3 +157,12 @@ def test_connections_that_are_not_known_are_asked_for(framework):
     given = {"beta": 0.5} if framework == "snntorch" else {}
     lif = native[framework].chain("lif", shape=(2,), **given)
     assert "connections are unknown" in refusal(framework, SNNCheckpoint(lif))
+
+
+def test_an_argument_of_which_no_choice_is_the_neuron_s_rule_is_named(monkeypatch):
+    name = "spikingjelly.activation_based.neuron"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    lif = rules.spikingjelly.LIFNode("lif", shape=(2,), tau=2.0)
+    lif = replace(lif, rule=replace(lif.rule, input_gain=InputGain.STATED))
+    told = refusal("spikingjelly", net(("lif", "fc"), more=[lif]))
+    assert "layer 'lif' (spikingjelly LIFNode): none of the choices of decay_input" in told

@@ -192,8 +192,19 @@ def some_of(names: Sequence[str], most: int = 8) -> str:
     >>> some_of(["fc1", "fc2", "fc3"], 2)
     "'fc1', 'fc2' and 1 more"
     """
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    return listed([repr(name) for name in names], most)
+
+
+def listed(words: Sequence[str], most: int = 8, between: str = ", ") -> str:
+    """Return phrases for a message, not too many.
+
+    Examples
+    --------
+    >>> listed(["'fc1' is float64", "'fc2' is int8", "'fc3' is int8"], 1, "; ")
+    "'fc1' is float64 and 2 more"
+    """
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return between.join(words[:most]) + more
 
 
 def parameter(value: Parameter | Array | float | Unknown) -> Parameter:

@@ -161,7 +161,7 @@ def _value(layer: Layer, name: str) -> Array:
 
 def _only_target(checkpoint: SNNCheckpoint, name: str) -> Layer | None:
     """Return the layer that alone follows another, and shares no weights; a Flatten left out."""
-    edges = list(edges_of(checkpoint))
+    edges = edges_of(checkpoint)
     after = [c.target for c in edges if c.source == name]
     alone = len(after) == 1 and [c.target for c in edges].count(after[0]) == 1
     alone = alone and not is_tied(checkpoint, after[0])
@@ -171,14 +171,15 @@ def _only_target(checkpoint: SNNCheckpoint, name: str) -> Layer | None:
 
 def _without(checkpoint: SNNCheckpoint, name: str) -> SNNCheckpoint:
     """Take a layer out; what fed it feeds what followed."""
-    edges = list(edges_of(checkpoint))
+    edges = edges_of(checkpoint)
     (into,) = (c for c in edges if c.target == name)
     if any(c.delay is UNKNOWN for c in edges if name in (c.source, c.target)):
         raise CheckpointError(f"layer {name!r}: a delay beside it is unknown")
     joined: list[Connection] = []
     for c in edges:
         if c.source == name:
-            joined.append(replace(c, source=into.source, delay=c.delay + into.delay))
+            delay = c.delay + into.delay  # type: ignore[operator]  # refused above
+            joined.append(replace(c, source=into.source, delay=delay))
         elif c.target != name:
             joined.append(c)
     return replace(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from snnbridge.errors import CheckpointError
 from snnbridge.ledger import Entry, Status
 from snnbridge.model import (
     UNKNOWN,
     Array,
+    Connection,
     Layer,
     Neuron,
     Parameter,
@@ -43,10 +44,10 @@ def stated(layer: Neuron, name: str) -> Array:
     return held.value
 
 
-def edges_of(checkpoint: SNNCheckpoint) -> Iterable[Any]:
-    """Return the connections, which must be known."""
+def edges_of(checkpoint: SNNCheckpoint) -> tuple[Connection, ...]:
+    """Return the connections; CheckpointError if they are unknown."""
     if checkpoint.connections is UNKNOWN:
-        raise CheckpointError("the connections are unknown")
+        raise CheckpointError("the connections are unknown; state them in a spec")
     return checkpoint.connections
 
 
@@ -78,7 +79,7 @@ def only_source(checkpoint: SNNCheckpoint, name: str, *, but: str | None = None)
     but : str, optional
         A layer that may feed it besides.
     """
-    edges = list(edges_of(checkpoint))
+    edges = edges_of(checkpoint)
     before = [c.source for c in edges if c.target == name and c.source != but]
     alone = len(before) == 1 and [c.source for c in edges].count(before[0]) == 1
     alone = alone and not is_tied(checkpoint, before[0])

@@ -54,7 +54,10 @@ def with_output_delay(
         raise CheckpointError(f"the delay from {c.source!r} to {c.target!r} is not known")
     order, onward = forward(checkpoint.layers, [_edge(c) for c in edges_of(checkpoint)])
     into, out = _latencies(order, onward, gained)
-    delays = {_edge(c): c.delay + into[c.target] - out[c.source] for c in edges_of(checkpoint)}
+    delays = {
+        _edge(c): c.delay + into[c.target] - out[c.source]  # type: ignore[operator]  # refused above
+        for c in edges_of(checkpoint)
+    }
     _take_from_before(delays, checkpoint)
     connections = [replace(c, delay=delays[_edge(c)]) for c in edges_of(checkpoint)]
     layers = {name: _told_after(x, delay, gained) for name, x in checkpoint.layers.items()}

@@ -13,6 +13,7 @@ from snnbridge import (
     Flatten,
     Input,
     Linear,
+    MaxPool,
     Output,
     Quantity,
     SNNCheckpoint,
@@ -128,11 +129,12 @@ def paddings(rng):
     """Strides over what is padded by the size of the input, and sides that differ."""
     layers = [
         Input("image", (1, 7, 6)), conv("same", 1, rng, padding="same", stride=2),
-        leaky("lif1", 2, 4, 3), conv("uneven", 2, rng, padding=((0, 2), (1, 0)), stride=(1, 2)),
+        leaky("lif1", 2, 4, 3), MaxPool("pool", (3, 1), stride=(1, 1), padding="same"),
+        conv("uneven", 2, rng, padding=((0, 2), (1, 0)), stride=(1, 2)),
         leaky("lif2", 2, 4, 1), Flatten("flat", order="channels first"),
         Linear("fc", dyadic(rng, 4, 8)), leaky("out", 4),
     ]  # fmt: skip
-    names = ("image", "same", "lif1", "uneven", "lif2", "flat", "fc", "out")
+    names = ("image", "same", "lif1", "pool", "uneven", "lif2", "flat", "fc", "out")
     return SNNCheckpoint(layers, connections=chained(*names))
 
 

@@ -51,19 +51,26 @@ def shaped(
     for c in connections:
         sources[c.target].append(c.source)
         targets[c.source].append(c.target)
-    taken: dict[str, Shape] = {}
     given: dict[str, Shape] = {}
-    for _ in range(2):  # the second look reaches what a cycle kept back
-        for name in found:
-            arriving = next((given[s] for s in sources[name] if s in given), None)
-            wanted = (_wanted(found[t]) for t in targets[name])
-            layer = _fitted(found[name], arriving, next((w for w in wanted if w), None))
-            shape = arriving if arriving is not None else shape_in(layer)
-            found[name] = _completed(layer, shape)
-            if shape is not None:
-                taken[name] = shape
-            if (out := given_shape(layer, shape)) is not None:
-                given[name] = out
+
+    def tells_more(name: str) -> bool:
+        """Fit a layer to its neighbours; say whether what it gives is known only now."""
+        arriving = next((given[s] for s in sources[name] if s in given), None)
+        wanted = (_wanted(found[t]) for t in targets[name])
+        layer = _fitted(found[name], arriving, next((w for w in wanted if w), None))
+        shape = arriving if arriving is not None else shape_in(layer)
+        found[name] = _completed(layer, shape)
+        out, known = given_shape(layer, shape), name in given
+        if out is not None:
+            given[name] = out
+        return out is not None and not known
+
+    for name in found:
+        tells_more(name)
+    pending = list(found)
+    while pending:  # what a cycle kept back, until nothing more is told
+        told = [name for name in pending if tells_more(name)]
+        pending = list(dict.fromkeys(x for name in told for x in (*targets[name], *sources[name])))
     notes += (_note(layers[name], layer) for name, layer in found.items() if _lost(layers, layer))
     return found
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from snnbridge import OptionError, WriteError
-from snnbridge.model import Array, some_of
+from snnbridge.model import Array, listed, some_of
 from snnbridge.storage import array_bytes
 from snnbridge_plugins.module_keys import RESET_KEY, reset_word
 from snnbridge_plugins.option_pairs import MAP, pairs_of
@@ -74,19 +74,14 @@ def fill(
 
 
 def _refuse(problems: list[str], missing: list[str], unexpected: list[str]) -> None:
-    told = [_listed(problems, "; ")] if problems else []
+    told = [listed(problems, _SHOWN, "; ")] if problems else []
     for what, keys in (("missing", missing), ("unexpected", unexpected)):
         if keys:
-            told.append(f"{what} {_listed([repr(key) for key in keys], ', ')}")
+            told.append(f"{what} {some_of(keys, _SHOWN)}")
     if missing or unexpected:
         told.append(f"where names differ, say map={MAP},...")
     if told:
         raise WriteError(f"the checkpoint does not fit the template: {'; '.join(told)}")
-
-
-def _listed(words: list[str], between: str) -> str:
-    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
-    return between.join(words[:_SHOWN]) + more
 
 
 def _split(key: str) -> tuple[str, str]:
@@ -155,11 +150,11 @@ def _matched(
 
 def _ambiguous(open_: Mapping[str, list[str]]) -> str:
     told = [
-        f"{name!r} of the template could be any of {_listed(list(map(repr, free)), ', ')}"
+        f"{name!r} of the template could be any of {some_of(free, _SHOWN)}"
         for name, free in open_.items()
     ]
     example = ",".join(f"{free[0]}={name}" for name, free in islice(open_.items(), _SHOWN))
-    return f"{_listed(told, '; ')}; say which is which, like map={example}"
+    return f"{listed(told, _SHOWN, '; ')}; say which is which, like map={example}"
 
 
 def _shapes(keys: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:

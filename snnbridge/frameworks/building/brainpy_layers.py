@@ -50,11 +50,6 @@ def module_of(layer: Layer, shape: Shape | None) -> Any:
     return _BUILT[type(layer)](layer)
 
 
-def channels_last(array: Array, lead: int) -> Array:
-    """Put the axis behind `lead` others, the channel, at the end."""
-    return np.moveaxis(array, lead, -1) if array.ndim > lead + 1 else array
-
-
 def to_jax(array: Any) -> Any:
     """Return an array as BrainPy's."""
     return import_module("brainpy").math.asarray(np.ascontiguousarray(array))

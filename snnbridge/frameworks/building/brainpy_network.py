@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from itertools import pairwise
@@ -11,8 +11,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from snnbridge import rules
+from snnbridge.document import channels_last
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks.building.brainpy_layers import channels_last, module_of, to_jax
+from snnbridge.frameworks.building.brainpy_layers import module_of, to_jax
+from snnbridge.frameworks.building.groups import stated_arguments
+from snnbridge.frameworks.building.planning import in_order
 from snnbridge.model import (
     UNKNOWN,
     Conv1d,
@@ -30,6 +33,7 @@ from snnbridge.model import (
 )
 from snnbridge.model.values import SECONDS
 from snnbridge.node_trees import container_of
+from snnbridge.rewrites.parts import edges_of
 from snnbridge.simulator.graph_shapes import shapes_of
 
 #: Source, target, and the steps between them: 0, or 1 behind a neuron.
@@ -50,7 +54,7 @@ def network(checkpoint: SNNCheckpoint) -> Any:
     """
     brainpy = import_module("brainpy")
     edges, entries = _edges(checkpoint)
-    shapes, _ = shapes_of(checkpoint.layers, checkpoint.connections)  # type: ignore[arg-type]
+    shapes, _ = shapes_of(checkpoint.layers, edges_of(checkpoint))
     name = container_of(checkpoint)
     _free([name, *checkpoint.layers])
     with brainpy.math.training_environment():
@@ -59,7 +63,7 @@ def network(checkpoint: SNNCheckpoint) -> Any:
             for name, layer in checkpoint.layers.items()
             if not isinstance(layer, Input | Output)
         }
-        order = _order(list(modules), edges)
+        order = in_order(_at_once(modules, edges))
         if sorted(edges) == sorted((a, b, 0) for a, b in pairwise(order)):
             return brainpy.Sequential(*(modules[x] for x in order), name=name)
         return _group()({x: modules[x] for x in order}, edges, entries, name)
@@ -84,13 +88,11 @@ def _edges(checkpoint: SNNCheckpoint) -> tuple[list[_Edge], list[str]]:
     A delay behind weights is as good before them if they have no bias: what stays from one step
     to the next are the neurons' own variables.
     """
-    if checkpoint.connections is UNKNOWN:
-        raise CheckpointError("the connections are unknown; state them in a spec")
-    layers = checkpoint.layers
-    late = {c.source for c in checkpoint.connections if c.delay and _can_wait(layers[c.source])}
+    layers, connections = checkpoint.layers, edges_of(checkpoint)
+    late = {c.source for c in connections if c.delay and _can_wait(layers[c.source])}
     edges: list[_Edge] = []
     entries: list[str] = []
-    for c in checkpoint.connections:
+    for c in connections:
         if isinstance(layers[c.source], Input):
             entries.append(c.target)
         if isinstance(layers[c.source], Input) or isinstance(layers[c.target], Output):
@@ -107,24 +109,20 @@ def _edges(checkpoint: SNNCheckpoint) -> tuple[list[_Edge], list[str]]:
     return edges, entries or [x for x in layers if x not in {target for _, target, _ in edges}]
 
 
+def _at_once(names: Iterable[str], edges: Iterable[_Edge]) -> dict[str, list[str]]:
+    """Return what feeds each module in the same step."""
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for source, target, steps in edges:
+        if not steps and target in found:
+            found[target].append(source)
+    return found
+
+
 def _can_wait(layer: Layer) -> bool:
     """Whether it is all one if a delay stands before a layer or behind it."""
     bias = layer.parameters.get("bias")
     silent = bias is None or (bias.value is not UNKNOWN and not bias.value.any())
     return isinstance(layer, Linear | Conv1d | Conv2d) and silent
-
-
-def _order(names: list[str], edges: list[_Edge]) -> list[str]:
-    """Return the modules so that each follows all that feed it in the same step."""
-    waiting = {x: {a for a, b, steps in edges if b == x and not steps} for x in names}
-    found: list[str] = []
-    while waiting:
-        ready = next((x for x, sources in waiting.items() if sources <= set(found)), None)
-        if ready is None:
-            raise CheckpointError(f"layer {next(iter(waiting))!r} feeds itself in the same step")
-        found.append(ready)
-        del waiting[ready]
-    return found
 
 
 @cache
@@ -173,7 +171,8 @@ def _dynamic(layer: Neuron | Synapse, checkpoint: SNNCheckpoint) -> Any:
     if known is None or known.framework != "brainpy" or layer.shape is UNKNOWN:
         raise CheckpointError(f"layer {layer.name!r}: its class in BrainPy, or shape, is not known")
     kind = _TODAY.get(known.kind, known.kind)
-    given = dict(_arguments(known, layer))
+    # Outside training mode a reset is hard whatever is said, and so it is where it may be soft.
+    given = stated_arguments(known, layer, lambda held, unit: _value(layer, held, unit))
     if known.kind.startswith("DualExpon"):
         given["A"] = _amplitude(layer)
     start = layer.parameters.get("v_init")
@@ -185,25 +184,9 @@ def _dynamic(layer: Neuron | Synapse, checkpoint: SNNCheckpoint) -> Any:
     for attribute, variable in (("V", "v"), ("x", "v"), ("g", "i")):
         held = checkpoint.state.get((layer.name, variable))
         if held is not None and held.batch_axis == 0 and hasattr(module, attribute):
-            getattr(module, attribute).value = to_jax(channels_last(held.value, 1))
+            value = channels_last(held.value.ndim, 1).stored(held.value)
+            getattr(module, attribute).value = to_jax(value)
     return module
-
-
-def _arguments(known: Any, layer: Neuron | Synapse) -> Iterator[tuple[str, Any]]:
-    """Give what parameters and switches say, by BrainPy's own arguments."""
-    for key, argument in known.arguments.items():
-        held = layer.parameters.get(argument.parameter)
-        if held is not None and held.value is not UNKNOWN:
-            yield key, _value(layer, held, argument.unit)
-        chosen = [x for x, switches in argument.choices.items() if _holds(layer.rule, switches)]
-        if chosen:
-            yield key, chosen[0]  # outside training mode a reset is hard, and so it is here
-        elif argument.choices:
-            raise CheckpointError(f"layer {layer.name!r}: no {key} of BrainPy is its rule")
-
-
-def _holds(rule: Any, switches: Mapping[str, Any]) -> bool:
-    return all(getattr(rule, name) is switch for name, switch in switches.items())
 
 
 def _value(layer: Neuron | Synapse, held: Parameter, unit: str | None) -> Any:
@@ -216,7 +199,8 @@ def _value(layer: Neuron | Synapse, held: Parameter, unit: str | None) -> Any:
     if value.size == 1:
         return float(value.reshape(()))
     shape: Any = layer.shape
-    return to_jax(channels_last(np.broadcast_to(value.astype(np.float32), shape), 0))
+    spread = np.broadcast_to(value.astype(np.float32), shape)
+    return to_jax(channels_last(spread.ndim).stored(spread))
 
 
 def _start(layer: Neuron | Synapse, held: Parameter) -> Any:

@@ -13,15 +13,15 @@ from snnbridge.express import ON_PYTORCH, TARGETS, express
 from snnbridge.frameworks.building.graph import graph_of
 from snnbridge.frameworks.building.groups import Group, groups_of
 from snnbridge.frameworks.building.nesting import check_names, nested, tree_of
+from snnbridge.frameworks.building.planning import Plan, planned
 from snnbridge.frameworks.building.torch_layers import (
     BUILT,
     frozen,
     no_module,
     refuse_unknown,
 )
-from snnbridge.frameworks.building.wiring import Wiring, wired
 from snnbridge.ledger import Ledger
-from snnbridge.model import BatchNorm, Layer, SNNCheckpoint, Synapse
+from snnbridge.model import BatchNorm, Layer, SNNCheckpoint, Synapse, some_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,28 +92,28 @@ class Builder:
         """
         checkpoint = expressed_for(checkpoint, self.name, allow_loss=allow_loss)
         groups = groups_of(checkpoint)
-        wiring = wired(checkpoint, groups)
-        if self.chains and not wiring.is_chain:
-            raise _branching(wiring, TARGETS[self.name].label)
-        modules = self._modules(checkpoint, groups, wiring)
+        plan = planned(checkpoint, groups)
+        if self.chains and not plan.is_chain:
+            raise _branching(plan, TARGETS[self.name].label)
+        modules = self._modules(checkpoint, groups, plan)
         if self.chains:
             assert self.sequential is not None
             return self.sequential(modules)
         names = _names(modules, groups)
         chain = {names[x]: module for x, module in modules.items()}
-        tree = tree_of(chain) if wiring.is_chain else None
+        tree = tree_of(chain) if plan.is_chain else None
         if tree is None:
-            return graph_of(wiring, modules, names, groups if self.stateful else ())
+            return graph_of(plan, modules, names, groups if self.stateful else ())
         make = self.sequential or import_module("torch").nn.Sequential
         check_names(chain, make(OrderedDict()))
         return nested(tree, make)
 
     def _modules(
-        self, checkpoint: SNNCheckpoint, groups: Mapping[str, Group], wiring: Wiring
+        self, checkpoint: SNNCheckpoint, groups: Mapping[str, Group], plan: Plan
     ) -> dict[str, Any]:
         """Make the modules, by the names of their layers."""
-        axes = wiring.axes(checkpoint)
-        held = ((name, wiring.layers[name]) for name in wiring.modules)
+        axes = plan.axes(checkpoint)
+        held = ((name, plan.layers[name]) for name in plan.modules)
         still = checkpoint.frozen_layers
         return {
             name: self._module(frozen(layer) if name in still else layer, groups, axes[name])
@@ -157,24 +157,20 @@ def _synapse_alone(layer: Synapse) -> CheckpointError:
     )
 
 
-def _branching(wiring: Wiring, label: str) -> CheckpointError:
+def _branching(plan: Plan, label: str) -> CheckpointError:
     """Make the error for a framework whose nets are chains, naming the layer that branches."""
     others = ", ".join(x for x in ON_PYTORCH if x != "rockpool")
     remedy = (
         f"a net that build makes for {label} is a chain; build it for one of {others}, or run its "
         "parts in code of your own"
     )
-    for name, sources in wiring.sources.items():
-        if len(wiring.fed_by(name)) > 1:
-            return CheckpointError(f"layer {name!r} feeds {_told(wiring.fed_by(name))}: {remedy}")
+    for name, sources in plan.sources.items():
+        if len(plan.fed_by(name)) > 1:
+            return CheckpointError(f"layer {name!r} feeds {some_of(plan.fed_by(name))}: {remedy}")
         if len(sources) > 1:
-            return CheckpointError(f"layer {name!r} takes what {_told(sources)} give: {remedy}")
-    several = wiring.inputs if len(wiring.inputs) > 1 else wiring.outputs
-    return CheckpointError(f"the net has several ends, {_told(several)}: {remedy}")
-
-
-def _told(names: list[str]) -> str:
-    return f"{', '.join(map(repr, names[:4]))}{', ...' if len(names) > 4 else ''}"
+            return CheckpointError(f"layer {name!r} takes what {some_of(sources)} give: {remedy}")
+    several = plan.inputs if len(plan.inputs) > 1 else plan.outputs
+    return CheckpointError(f"the net has several ends, {some_of(several)}: {remedy}")
 
 
 def expressed_for(checkpoint: SNNCheckpoint, framework: str, *, allow_loss: bool) -> SNNCheckpoint:
@@ -185,11 +181,11 @@ def expressed_for(checkpoint: SNNCheckpoint, framework: str, *, allow_loss: bool
     LossyWrite
         If it does not quite do the same and `allow_loss` is not given.
     """
-    planned, entries = express(checkpoint, framework)
+    found, entries = express(checkpoint, framework)
     ledger = Ledger(tuple(entries))
     if ledger.losses and not allow_loss:
         reasons = "; ".join(f"{entry.what}: {entry.reason}" for entry in ledger.losses[:4])
         raise LossyWrite(
             f"the net would not quite do the same: {reasons}; allow it with allow_loss=True", ledger
         )
-    return planned
+    return found

@@ -13,18 +13,18 @@ from typing import Any
 
 from snnbridge.errors import CheckpointError
 from snnbridge.frameworks.building.nesting import check_names
-from snnbridge.frameworks.building.wiring import Wiring
+from snnbridge.frameworks.building.planning import Plan
 from snnbridge.model import Input
 
 
 def graph_of(
-    wiring: Wiring, modules: Mapping[str, Any], names: Mapping[str, str], stateful: Collection[str]
+    plan: Plan, modules: Mapping[str, Any], names: Mapping[str, str], stateful: Collection[str]
 ) -> Any:
     """Return a ``torch.fx.GraphModule`` that runs modules as they feed each other.
 
     Parameters
     ----------
-    wiring : Wiring
+    plan : Plan
     modules : mapping of str to torch.nn.Module
         By the layer's name.
     names : mapping of str to str
@@ -46,7 +46,7 @@ def graph_of(
         _check_code(name)
         _check_place(name, named)
     drawing = _Drawing(fx.Graph(), names, frozenset(stateful))
-    drawing.draw(wiring)
+    drawing.draw(plan)
     return fx.GraphModule(named, drawing.graph)
 
 
@@ -59,17 +59,17 @@ class _Drawing:
         self.states: dict[str, Any] = {}
         self.state: Any = None
 
-    def draw(self, wiring: Wiring) -> None:
+    def draw(self, plan: Plan) -> None:
         """Make the nodes of a net."""
-        arguments = dict(zip(wiring.inputs, _arguments(wiring), strict=True))
+        arguments = dict(zip(plan.inputs, _arguments(plan), strict=True))
         entered = {name: self.graph.placeholder(x) for name, x in arguments.items()}
         if self.stateful:
             self.state = self.graph.placeholder("state", default_value=None)
-        for name in wiring.layers:
-            feeding = [self.given[source] for source in wiring.sources[name]]
+        for name in plan.layers:
+            feeding = [self.given[source] for source in plan.sources[name]]
             taken = entered[name] if name in entered else reduce(self._plus, feeding)
             self.given[name] = self._run(name, taken) if name in self.names else taken
-        given = tuple(self.given[name] for name in wiring.outputs)
+        given = tuple(self.given[name] for name in plan.outputs)
         out = given if len(given) > 1 else given[0]
         self.graph.output((out, self.states) if self.stateful else out)
 
@@ -100,11 +100,11 @@ def state_of(state: Mapping[str, Any] | None, name: str) -> Any:
     return None if state is None else state[name]
 
 
-def _arguments(wiring: Wiring) -> Iterator[str]:
+def _arguments(plan: Plan) -> Iterator[str]:
     """Give what the inputs are called in Python."""
     taken = {"self", "state"}
-    for name in wiring.inputs:
-        told = name if isinstance(wiring.layers[name], Input) else f"{name}_input"
+    for name in plan.inputs:
+        told = name if isinstance(plan.layers[name], Input) else f"{name}_input"
         text = base = re.sub(r"\W", "_", told, flags=re.ASCII)
         if not text.isidentifier() or keyword.iskeyword(text):
             text = base = f"input_{text}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +11,16 @@ from snnbridge.errors import CheckpointError
 from snnbridge.express.graph import loops_of, own_synapses
 from snnbridge.model import (
     UNKNOWN,
-    Connection,
     Layer,
     Linear,
     Neuron,
+    Parameter,
     SNNCheckpoint,
     Synapse,
+    some_of,
 )
+from snnbridge.rewrites.parts import edges_of, only_source
+from snnbridge.rules import FrameworkClass
 
 _WITH_INPUT = ("LIFRecurrentCell",)
 #: What SpikingJelly's containers call the neuron inside.
@@ -95,7 +98,7 @@ class Group:
         for layer in (self.neuron, self.synapse):
             known = rules.of(layer) if layer is not None else None
             if known is not None:
-                found |= dict(_arguments(known, layer))
+                found |= stated_arguments(known, layer, lambda held, _: held.value)
         return found
 
     def value(self, name: str, *, of: str = "neuron", default: Any = None) -> Any:
@@ -109,14 +112,42 @@ class Group:
         return CheckpointError(f"layer {self.neuron.name!r} ({self.kind}): {reason}")
 
 
-def _arguments(known: Any, layer: Any) -> Iterator[tuple[str, Any]]:
+def stated_arguments(
+    known: FrameworkClass, layer: Any, value: Callable[[Parameter, str | None], Any]
+) -> dict[str, Any]:
+    """Return what a layer's parameters and switches say, by its class' own arguments.
+
+    Parameters
+    ----------
+    known : FrameworkClass
+    layer : Neuron or Synapse
+    value : function of a Parameter and of the argument's unit
+        Gives the argument.
+
+    Raises
+    ------
+    CheckpointError
+        Naming an argument of which no choice computes as the layer does.
+    """
+    found: dict[str, Any] = {}
     for key, argument in known.arguments.items():
         held = layer.parameters.get(argument.parameter)
         if held is not None and held.value is not UNKNOWN:
-            yield key, held.value
-        for value, switches in argument.choices.items():
-            if all(getattr(layer.rule, name) is switch for name, switch in switches.items()):
-                yield key, value
+            found[key] = value(held, argument.unit)
+        if argument.choices:
+            found[key] = _chosen(known, layer, key, argument.choices)
+    return found
+
+
+def _chosen(known: FrameworkClass, layer: Any, key: str, choices: Mapping[Any, Any]) -> Any:
+    """Return the first choice that states a rule; several may compute the same."""
+    for choice, switches in choices.items():
+        if all(getattr(layer.rule, name) is switch for name, switch in switches.items()):
+            return choice
+    raise CheckpointError(
+        f"layer {layer.name!r} ({known.framework} {known.kind}): none of the choices of {key}, "
+        f"{some_of(list(choices))}, computes as its rule says"
+    )
 
 
 def groups_of(checkpoint: SNNCheckpoint) -> dict[str, Group]:
@@ -140,7 +171,7 @@ def groups_of(checkpoint: SNNCheckpoint) -> dict[str, Group]:
             groups[name].recurrent, groups[name].waits = loop.layer, loop.waits
     for group in groups.values():
         if group.kind in _WITH_INPUT or group.is_contained:
-            group.input = _input_of(group, edges)
+            group.input = _input_of(group)
     alone = set(layers) - set(synapses.values())
     for name, layer in layers.items():
         if isinstance(layer, Synapse) and name in alone:
@@ -148,17 +179,11 @@ def groups_of(checkpoint: SNNCheckpoint) -> dict[str, Group]:
     return groups
 
 
-def _input_of(group: Group, edges: tuple[Connection, ...]) -> Layer | None:
-    """Return the weights that lead into a neuron, if nothing else does, and into nothing else."""
-    into = [c for c in edges if c.target == group.entry and (c.source, c.target) not in group.inner]
-    layer = group.checkpoint.layers[into[0].source] if len(into) == 1 else None
-    if not isinstance(layer, Linear) or into[0].delay != 0:
+def _input_of(group: Group) -> Layer | None:
+    """Return the weights that alone lead into a neuron in the same step, and into nothing else."""
+    back = None if group.recurrent is None else group.recurrent.name
+    layer = only_source(group.checkpoint, group.entry, but=back)
+    if not isinstance(layer, Linear):
         return None
-    return layer if [c.source for c in edges].count(layer.name) == 1 else None
-
-
-def edges_of(checkpoint: SNNCheckpoint) -> tuple[Connection, ...]:
-    """Return the connections; CheckpointError if they are unknown."""
-    if checkpoint.connections is UNKNOWN:
-        raise CheckpointError("the connections are unknown; state them in a spec")
-    return checkpoint.connections
+    (edge,) = (c for c in edges_of(group.checkpoint) if c.source == layer.name)
+    return layer if edge.delay == 0 else None

@@ -154,12 +154,13 @@ def _sum(layer: Any) -> Any:
             f"layer {layer.name!r} (SumPool) has a window {layer.window}; PyTorch sums over two "
             "axes alone"
         )
-    nn = import_module("torch").nn
-    return nn.AvgPool2d(layer.window, layer.stride, padding_of(layer), divisor_override=1)
+    padding, nn = padding_of(layer), import_module("torch").nn
+    return nn.AvgPool2d(layer.window, layer.stride, padding, divisor_override=1)
 
 
 def _largest(layer: Any) -> Any:
-    return _windowed("MaxPool", layer)(layer.window, layer.stride, padding_of(layer))
+    padding = padding_of(layer)
+    return _windowed("MaxPool", layer)(layer.window, layer.stride, padding)
 
 
 def _windowed(kind: str, layer: Any) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 
 from snnbridge.errors import CheckpointError
-from snnbridge.frameworks.building.groups import Group, edges_of
+from snnbridge.frameworks.building.groups import Group
 from snnbridge.model import (
     UNKNOWN,
     Connection,
@@ -19,14 +20,16 @@ from snnbridge.model import (
     Linear,
     Output,
     SNNCheckpoint,
+    listed,
 )
+from snnbridge.rewrites.parts import edges_of
 from snnbridge.simulator.graph_shapes import shapes_of
 
 _BY_HAND = "write that loop or delay in a forward of your own, and load the state dict there"
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
+class Plan:
     """The modules of a net, and its ends, in an order in which each follows what feeds it.
 
     Parameters
@@ -83,7 +86,7 @@ def _axes_after(layer: Layer, before: int) -> int:
     return layer.axes if isinstance(layer, Conv1d | Conv2d) else before
 
 
-def wired(checkpoint: SNNCheckpoint, groups: Mapping[str, Group]) -> Wiring:
+def planned(checkpoint: SNNCheckpoint, groups: Mapping[str, Group]) -> Plan:
     """Return what feeds what in a net of modules.
 
     Raises
@@ -103,18 +106,17 @@ def wired(checkpoint: SNNCheckpoint, groups: Mapping[str, Group]) -> Wiring:
     sources: dict[str, list[str]] = {x: [] for x in checkpoint.layers if x not in whole}
     for c in edges:
         sources[c.target].append(c.source)
-    layers = {name: checkpoint.layers[name] for name in _in_order(sources)}
-    return Wiring(layers, sources, _inputs(layers, sources), _outputs(layers, sources))
+    layers = {name: checkpoint.layers[name] for name in in_order(sources)}
+    return Plan(layers, sources, _inputs(layers, sources), _outputs(layers, sources))
 
 
 def _refuse_late(edges: Iterable[Connection]) -> None:
     late = [c for c in edges if c.delay is UNKNOWN or c.delay]
     if not late:
         return
-    names = ", ".join(f"{c.source!r} to {c.target!r} ({_steps(c)})" for c in late[:4])
-    more = ", ..." if len(late) > 4 else ""
+    names = listed([f"{c.source!r} to {c.target!r} ({_steps(c)})" for c in late])
     raise CheckpointError(
-        f"connections {names}{more}: what modules give is passed on in the same step; only weights "
+        f"connections {names}: what modules give is passed on in the same step; only weights "
         f"from a neuron straight back to it, held by its class, act a step later; {_BY_HAND}"
     )
 
@@ -125,14 +127,32 @@ def _steps(edge: Connection) -> str:
     return f"{edge.delay} step{'' if edge.delay == 1 else 's'} later"
 
 
-def _in_order(sources: Mapping[str, list[str]]) -> list[str]:
+def in_order(sources: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return layers so that each follows all that feed it, otherwise in the order given.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the connections that lead in a circle.
+    """
+    sorter, names = TopologicalSorter(sources), list(sources)
     try:
-        return list(TopologicalSorter(sources).static_order())
+        sorter.prepare()
     except CycleError as error:
         cycle = " to ".join(map(repr, error.args[1]))
         raise CheckpointError(
-            f"the connections {cycle} lead in a circle, which no net of modules runs; {_BY_HAND}"
+            f"the connections {cycle} lead in a circle within one step, which no net of modules "
+            "runs; state the delay of one of them, or write that loop in code of your own"
         ) from None
+    places = {name: place for place, name in enumerate(names)}
+    found: list[str] = []
+    ready: list[int] = []
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heappush(ready, places[name])
+        found.append(names[heappop(ready)])
+        sorter.done(found[-1])
+    return found
 
 
 def _inputs(layers: Mapping[str, Layer], sources: Mapping[str, list[str]]) -> list[str]:
