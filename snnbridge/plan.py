@@ -7,6 +7,8 @@ import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from snnbridge.errors import SNNBridgeError, WriteError
 from snnbridge.formats import EVERYTHING, Feature, Format, Options
 from snnbridge.ledger import ORDER, Entry, Ledger, Status
@@ -58,9 +60,10 @@ def plan(
 
 @contextlib.contextmanager
 def _errors_of(format: Format, function: str) -> Iterator[None]:
-    """Map whatever a plugin's function raises to the family."""
+    """Map whatever a plugin's function raises to the family; NaN and infinity are no warning."""
     try:
-        yield
+        with np.errstate(all="ignore"):
+            yield
     except SNNBridgeError:
         raise
     except (Exception, SystemExit) as error:

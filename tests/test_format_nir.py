@@ -487,6 +487,15 @@ def test_what_an_importer_does_not_take_is_said(path):
 # Lossless
 
 
+def test_a_signalling_nan_is_no_warning(tmp_path):
+    tau = np.array([0x7C01, 0, 0x3C00], "<u2").view("<f2")
+    checkpoint = SNNCheckpoint(
+        [Synapse("synapse", shape=(3,), parameters={"tau": Parameter(tau, "ms")})]
+    )
+    found = back(checkpoint, tmp_path / "net.nir")
+    assert differences(checkpoint, found) == []
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(checkpoints())
 def test_every_checkpoint_comes_back_bit_for_bit(tmp_path, checkpoint):

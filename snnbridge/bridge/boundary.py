@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from snnbridge.errors import CheckpointError, OptionError, SNNBridgeError
 from snnbridge.formats import Format, Option, Options
 from snnbridge.model import SNNCheckpoint
@@ -69,9 +71,13 @@ def _spelled(value: Any, option: Option) -> Any:
 
 @contextlib.contextmanager
 def errors_of(format: Format, path: Path, kind: type[SNNBridgeError], verb: str) -> Iterator[None]:
-    """Map whatever a plugin raises to the family, with the path in front."""
+    """Map whatever a plugin raises to the family, with the path in front.
+
+    A checkpoint may hold NaN and infinity: what a plugin computes with them is no warning.
+    """
     try:
-        yield
+        with np.errstate(all="ignore"):
+            yield
     except (FileNotFoundError, PermissionError, OptionError):
         raise
     except kind as error:
