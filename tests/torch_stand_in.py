@@ -70,9 +70,6 @@ class Tensor:
     def numpy(self):
         return self.array
 
-    def numel(self):
-        return self.array.size
-
     @function
     def clone(self):
         return Tensor(self.array.copy())

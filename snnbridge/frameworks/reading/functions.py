@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from snnbridge.frameworks.reading.memory import is_tensor
+
 _SUMS = ("add", "add_", "__add__", "__radd__", "__iadd__")
 _ZEROS = ("zeros", "zeros_like", "new_zeros")
 _COPIES = ("clone", "contiguous", "cpu", "detach", "double", "float", "to", "type", "type_as")
@@ -52,7 +54,7 @@ class Call:
     @property
     def copies(self) -> bool:
         """Whether it gives a tensor's values, perhaps in another type."""
-        return self.name in _COPIES and bool(self.args) and hasattr(self.args[0], "untyped_storage")
+        return self.name in _COPIES and bool(self.args) and is_tensor(self.args[0])
 
     def result(self) -> Any:
         """Call it."""
@@ -60,13 +62,13 @@ class Call:
 
     def summands(self) -> list[Any] | None:
         """Return the tensors that it adds; None if it does anything else."""
-        more = {key: value for key, value in self.kwargs.items() if key != "other"}
-        if self.name not in _SUMS or more not in ({}, {"alpha": 1}):
+        if self.name not in _SUMS:
             return None
-        given = [*self.args, *(self.kwargs[key] for key in ("other",) if key in self.kwargs)]
-        tensors = [x for x in given if hasattr(x, "untyped_storage")]
-        rest = [x for x in given if not hasattr(x, "untyped_storage")]
-        return tensors if all(x == 0 for x in rest) else None
+        more = dict(self.kwargs)
+        given = [*self.args, more.pop("other", 0)]
+        if more not in ({}, {"alpha": 1}) or any(not is_tensor(x) and x != 0 for x in given):
+            return None
+        return [x for x in given if is_tensor(x)]
 
     def module(self) -> Any:
         """Return a module that does the same as the function; None if there is none."""

@@ -305,8 +305,8 @@ def _viewed(part: Part, step: int | None, flat: bool) -> Part:
 
 
 def _fits(summand: Any, total: Any) -> bool:
-    """Whether a summand was added as it is, not spread over axes; one without elements is none."""
-    fits: bool = summand.shape == total.shape or summand.numel() == 0
+    """Whether a summand was added as it is, not spread over axes."""
+    fits: bool = summand.shape == total.shape
     return fits
 
 
