@@ -202,6 +202,7 @@ class Stepping(Loop):
     [
         (lambda mem: mem * 0.5, "what the function '__mul__' gives is given in its place"),
         (lambda mem: mem.mul_(0.5), "what the function 'mul_' gives is given in its place"),
+        (lambda mem: mem.to(np.int8).to(np.float32), "what the function 'to' gives is given"),
         (lambda mem: stand_in.zeros(2, 4), "zeros are given in its place"),
     ],
 )
@@ -212,7 +213,7 @@ def test_a_state_that_the_net_itself_changes_is_told(change, told):
 
 
 def test_a_state_that_is_handed_on_or_copied_is_nothing_to_tell():
-    for change in (lambda mem: mem, lambda mem: mem.clone()):
+    for change in (lambda mem: mem, lambda mem: mem.clone(), lambda mem: mem.to(np.float64)):
         net = Stepping(change, fc=linear(), lif=leaky())
         assert edges(checkpoint_of(net, sample=steps(4))) == {("input", "fc", 0), ("fc", "lif", 0)}
 

@@ -75,6 +75,10 @@ class Tensor:
         return Tensor(self.array.copy())
 
     @function
+    def to(self, dtype):
+        return Tensor(self.array.astype(dtype))
+
+    @function
     def __add__(self, other):
         return Tensor(self.array + other.array)
 

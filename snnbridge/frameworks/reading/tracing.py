@@ -181,11 +181,13 @@ class Watch:
         fed, before = self._given([source], "", 0), moment_of(source)
         output = call.result()
         if is_tensor(output) and moment_of(output) != before:
-            if fed.lost or not _fits(source, output) or not bool((source == output).all()):
-                self._forget(output, fed.lost or f"{_TAKES} {call.name!r} gives")
-            else:
+            exact = _fits(source, output) and bool((source == output).all())
+            if exact:
+                self.states.copied[moment_of(output)] = before
+            if exact and not fed.lost:
                 self._remember(output, fed.parts, self._axes(source), silent=fed.silent)
-            self.states.copied[moment_of(output)] = before
+            else:
+                self._forget(output, fed.lost if exact else f"{_TAKES} {call.name!r} gives")
         return output
 
     def _function(self, kind: str, module: Any) -> Any:
